@@ -1,0 +1,1 @@
+//! The order application on the engine.

@@ -1,0 +1,3 @@
+//! The `ordo` command.
+
+fn main() {}
