@@ -20,7 +20,7 @@ use crate::{
     event::{Position, StreamId},
     metrics::EngineMetrics,
     registry::Engine,
-    rehydrate::{Loaded, rehydrate},
+    rehydrate::{Loaded, Until, rehydrate},
     request::Failure,
     store::{Commit, Verdict},
     work::{Settled, Surroundings, Work},
@@ -47,6 +47,8 @@ pub(crate) struct AggregateActor<A: Aggregate> {
     /// Answered when the next group is durable.
     gathering: Vec<Entry<A>>,
     commits: Vec<Commit>,
+    /// Every event of this stream up to this position has been seen, whoever wrote it.
+    synced: Position,
     /// Decided (again) when the aggregate has been read.
     stalled: Vec<Box<dyn Work<A>>>,
     /// The incarnation before this one died: commits of it may still be in the appender's queue.
@@ -94,6 +96,7 @@ impl<A: Aggregate> AggregateActor<A> {
             in_flight: Vec::new(),
             gathering: Vec::new(),
             commits: Vec::new(),
+            synced: Position::START,
             stalled: Vec::new(),
             after_crash,
             retired: false,
@@ -103,6 +106,9 @@ impl<A: Aggregate> AggregateActor<A> {
 
     /// Decides one request and puts it in line.
     fn attempt(&mut self, mut work: Box<dyn Work<A>>, ctx: &mut Context<Self>) {
+        if work.at_least() > self.synced && self.engine.store.is_shared() && self.is_idle() {
+            self.loaded = None;
+        }
         let Some(loaded) = self.loaded.as_mut() else {
             self.stall(work, ctx);
             return;
@@ -212,6 +218,7 @@ impl<A: Aggregate> AggregateActor<A> {
                 Some(Verdict::Appended { events, position }) => {
                     if let (Some(loaded), false) = (self.loaded.as_mut(), events.is_empty()) {
                         loaded.position = position;
+                        self.synced = position;
                     }
                     self.settle(work, Settled::Durable(position));
                 }
@@ -274,7 +281,7 @@ impl<A: Aggregate> AggregateActor<A> {
             }
             let timer = engine.metrics.rehydrate_seconds.start_timer();
             let page = usize::try_from(engine.lifespan.snapshot_every).unwrap_or(usize::MAX).clamp(16, 1000);
-            let loaded = rehydrate(engine.store.as_ref(), stream, None, page).await;
+            let loaded = rehydrate(engine.store.as_ref(), stream, Until::Now, page).await;
             timer.observe_duration();
             engine.metrics.rehydrations.inc();
             loaded
@@ -287,6 +294,9 @@ impl<A: Aggregate> AggregateActor<A> {
         let stalled = std::mem::take(&mut self.stalled);
         match loaded {
             Ok(loaded) => {
+                // Those who ask for a position have waited until the log had reached it, before this reading.
+                let asked = stalled.iter().map(|work| work.at_least()).max().unwrap_or_default();
+                self.synced = loaded.position.max(asked);
                 self.loaded = Some(loaded);
                 self.after_crash = false;
                 for work in stalled {

@@ -1,11 +1,11 @@
 //! The broadcast of persisted events. It is a hint: the store is the truth.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::Arc;
 
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::{
+    broadcast::{self, error::RecvError},
+    watch,
+};
 
 use crate::event::{EventEnvelope, Position};
 
@@ -16,7 +16,7 @@ use crate::event::{EventEnvelope, Position};
 #[derive(Clone)]
 pub struct EventFeed {
     sender: broadcast::Sender<FeedItem>,
-    head: Arc<AtomicU64>,
+    head: watch::Sender<Position>,
 }
 
 /// News from the log.
@@ -46,7 +46,7 @@ impl EventFeed {
     /// Makes a feed that keeps `capacity` batches for slow subscribers, of a log that ends at `head`.
     #[must_use]
     pub fn new(capacity: usize, head: Position) -> Self {
-        Self { sender: broadcast::channel(capacity).0, head: Arc::new(AtomicU64::new(head.0)) }
+        Self { sender: broadcast::channel(capacity).0, head: watch::Sender::new(head) }
     }
 
     /// Hears everything published from now on.
@@ -58,12 +58,22 @@ impl EventFeed {
     /// How far the log reaches, as far as this process has heard.
     #[must_use]
     pub fn head(&self) -> Position {
-        Position(self.head.load(Ordering::Acquire))
+        *self.head.borrow()
+    }
+
+    /// Waits until the log has come this far, for as long as it takes.
+    pub async fn reached(&self, position: Position) {
+        // It cannot err: this feed holds the sender.
+        let _ = self.head.subscribe().wait_for(|head| *head >= position).await;
     }
 
     /// Tells everyone. Only the appender publishes, so the order is that of the log.
     pub(crate) fn publish(&self, head: Position, events: Vec<Arc<EventEnvelope>>) {
-        self.head.fetch_max(head.0, Ordering::AcqRel);
+        self.head.send_if_modified(|known| {
+            let news = head > *known;
+            *known = head.max(*known);
+            news
+        });
         if self.sender.receiver_count() > 0 {
             // An error means that the last subscriber has just left.
             let _ = self.sender.send(FeedItem { head, events: events.into() });

@@ -18,9 +18,9 @@ use crate::{
     aggregate_actor::{AggregateActor, Handle, Passivate},
     appender::Appender,
     clock::Clock,
-    event::{StreamId, Version},
+    event::StreamId,
     metrics::EngineMetrics,
-    rehydrate::{Loaded, rehydrate},
+    rehydrate::{Loaded, Until, rehydrate},
     request::{Answer, Answered, Failure, Request},
     store::EventStore,
     work::{Pending, Work},
@@ -153,12 +153,12 @@ impl<A: Aggregate> Engine<A> {
         Err(Failure::Overloaded)
     }
 
-    /// Reads an aggregate as it was at a version, from the store.
+    /// Reads an aggregate as it was, from the store.
     ///
     /// # Errors
     /// As [`rehydrate`].
-    pub async fn at_version(&self, stream: StreamId, version: Version) -> Result<Loaded<A>, Failure> {
-        rehydrate(self.store.as_ref(), stream, Some(version), 1000).await
+    pub async fn as_it_was(&self, stream: StreamId, until: Until) -> Result<Loaded<A>, Failure> {
+        rehydrate(self.store.as_ref(), stream, until, 1000).await
     }
 
     /// How many aggregates are in memory.

@@ -36,7 +36,28 @@ pub(crate) struct SnapshotBody<S> {
     pub state: S,
 }
 
-/// Reads an aggregate, at most up to a version. `page` events are read at a time; a stream that fits in one page is read
+/// How far to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// To the end.
+    Now,
+    /// Up to a version, itself included.
+    Version(Version),
+    /// Up to a time, itself included.
+    Time(DateTime<Utc>),
+}
+
+impl Until {
+    fn includes(self, version: Version, at: DateTime<Utc>) -> bool {
+        match self {
+            Self::Now => true,
+            Self::Version(last) => version <= last,
+            Self::Time(last) => at <= last,
+        }
+    }
+}
+
+/// Reads an aggregate up to a point. `page` events are read at a time; a stream that fits in one page is read
 /// without looking for a snapshot, so `page` is best the number of events between two snapshots.
 ///
 /// # Errors
@@ -44,15 +65,15 @@ pub(crate) struct SnapshotBody<S> {
 pub async fn rehydrate<A: Aggregate>(
     store: &dyn EventStore,
     stream: StreamId,
-    up_to: Option<Version>,
+    until: Until,
     page: usize,
 ) -> Result<Loaded<A>, Failure> {
     let mut loaded = Loaded::default();
     let mut events = store.read_stream(stream, Version(1), page).await?;
     if events.len() == page
         && let Some(snapshot) = store.snapshot(stream).await?
-        && up_to.is_none_or(|up_to| snapshot.version <= up_to)
         && let Some(restored) = restore(&snapshot, &events[0])
+        && until.includes(restored.version, restored.last_at)
     {
         loaded = restored;
         events = store.read_stream(stream, loaded.version.plus(1), page).await?;
@@ -60,7 +81,7 @@ pub async fn rehydrate<A: Aggregate>(
     loop {
         let full = events.len() == page;
         for event in events {
-            if up_to.is_some_and(|up_to| event.version > up_to) {
+            if !until.includes(event.version, event.timestamp) {
                 return Ok(loaded);
             }
             fold(&mut loaded, &event)?;

@@ -39,6 +39,9 @@ pub struct Request<A: Aggregate, R> {
     pub metadata: Metadata,
     /// The stream is believed not to exist, so do not look first. Wrong beliefs cost a conflict and a look, nothing else.
     pub fresh: bool,
+    /// What it sees must be at least as new as this position, which the log has reached. Only matters when several
+    /// processes write to one log: an actor is always up to date with its own.
+    pub at_least: Position,
     /// Writes to other streams that belong into the same commit. A conflict there is the asker's to resolve.
     pub alongside: Vec<StreamWrite>,
     /// Makes the answer.
@@ -161,6 +164,7 @@ impl<A: Aggregate, R: Answer> Request<A, R> {
             idempotency: None,
             metadata: Metadata::default(),
             fresh: false,
+            at_least: Position::START,
             alongside: Vec::new(),
             render: Box::new(render),
         }

@@ -46,6 +46,9 @@ pub(crate) trait Work<A: Aggregate>: Send {
     /// Whether the stream is believed not to exist.
     fn is_fresh(&self) -> bool;
 
+    /// The position that what it sees must have reached.
+    fn at_least(&self) -> Position;
+
     /// Answers.
     fn settle(self: Box<Self>, settled: Settled, metrics: &EngineMetrics);
 
@@ -193,6 +196,10 @@ impl<A: Aggregate, R: Answer> Work<A> for Pending<A, R> {
 
     fn is_fresh(&self) -> bool {
         self.request.fresh && self.attempts == 0
+    }
+
+    fn at_least(&self) -> Position {
+        self.request.at_least
     }
 
     fn settle(self: Box<Self>, settled: Settled, metrics: &EngineMetrics) {
