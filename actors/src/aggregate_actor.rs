@@ -255,7 +255,9 @@ impl<A: Aggregate> AggregateActor<A> {
             self.settle(work, Settled::Failed(Failure::Contended(most)));
         }
         self.stalled = again;
-        if !self.stalled.is_empty() {
+        if self.stalled.is_empty() {
+            self.retire(ctx);
+        } else {
             self.rehydrate(ctx);
         }
     }

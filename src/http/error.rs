@@ -124,6 +124,18 @@ pub struct Fault {
     pub detail: String,
 }
 
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    request_id: &'a str,
+    #[serde(flatten)]
+    members: &'a Map<String, Value>,
+}
+
 /// A problem on its way to the client.
 #[derive(Debug, Clone)]
 pub struct Problem {
@@ -184,15 +196,16 @@ impl Problem {
     /// The body, as `application/problem+json`.
     #[must_use]
     pub fn body(&self, request_id: &str) -> String {
-        let explanation = self.kind.explain();
-        let mut body = Map::new();
-        body.insert("type".into(), format!("/problems/{}", explanation.name).into());
-        body.insert("title".into(), explanation.title.into());
-        body.insert("status".into(), explanation.status.as_u16().into());
-        body.insert("detail".into(), self.detail.clone().into());
-        body.insert("request_id".into(), request_id.into());
-        body.extend(self.members.clone());
-        Value::Object(body).to_string()
+        let Explanation { name, status, title, .. } = self.kind.explain();
+        let body = Body {
+            kind: format!("/problems/{name}"),
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+            request_id,
+            members: &self.members,
+        };
+        serde_json::to_string(&body).unwrap_or_default()
     }
 
     /// Headers that go with the problem.

@@ -52,15 +52,12 @@ pub async fn wrap<B: MessageBody + 'static>(
     let id = RequestId::of(&request);
     request.extensions_mut().insert(id.clone());
     let state = request.app_data::<Data<AppState>>().cloned();
-    let raw = request.request().clone();
-    let mut response = match next.call(request).await {
-        Ok(response) => shape(response, &id),
-        Err(error) => ServiceResponse::new(raw, problem_of(&error).respond(&id)).map_into_right_body(),
-    };
+    // Routing needs the request to itself: whoever keeps a copy of it here makes it panic.
+    let mut response = shape(next.call(request).await?, &id);
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
-    note(&response, &id, started, state.as_deref());
+    note(&response, &id, started, state.as_ref().map(|state| &***state));
     Ok(response)
 }
 
