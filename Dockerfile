@@ -3,17 +3,27 @@
 
 FROM rust:1-bookworm AS build
 WORKDIR /source
+
+# The dependencies, in a layer that stays until a manifest changes: empty sources, and no benches or examples to look for.
+COPY Cargo.toml Cargo.lock ./
+COPY actors/Cargo.toml actors/
+RUN for manifest in Cargo.toml actors/Cargo.toml; do \
+        awk '/^\[/ { skip = /^\[\[/ } !skip' "$manifest" > stripped && mv stripped "$manifest" || exit 1; \
+    done \
+    && mkdir -p src actors/src \
+    && touch src/lib.rs actors/src/lib.rs \
+    && echo 'fn main() {}' > src/main.rs \
+    && cargo build --release --locked --bin ordo
+
+# The server. The roots are touched because the empty ones were built later than they were written.
 COPY . .
-# The caches keep the compiled dependencies from one build to the next; the binary is copied out of them.
-RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    --mount=type=cache,target=/source/target \
-    cargo build --release --locked --bin ordo \
-    && install -D target/release/ordo /build/ordo
+RUN touch src/lib.rs src/main.rs actors/src/lib.rs \
+    && cargo build --release --locked --bin ordo
 
 FROM debian:bookworm-slim
 RUN useradd --system --uid 10001 --user-group --home-dir /data --shell /usr/sbin/nologin ordo \
     && install -d -o ordo -g ordo -m 0700 /data
-COPY --from=build /build/ordo /usr/local/bin/ordo
+COPY --from=build /source/target/release/ordo /usr/local/bin/ordo
 USER ordo
 WORKDIR /data
 VOLUME /data

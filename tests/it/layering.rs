@@ -264,6 +264,17 @@ mod rules {
     }
 
     #[test]
+    fn a_file_declared_as_a_test_is_one() {
+        let declaring = "#[cfg(test)]\nmod examples;\n#[cfg(test)]\n#[path = \"x\"]\npub mod more;\nmod state;";
+        let mut files = vec![SourceFile::new("src/order/mod.rs", declaring)];
+        let paths =
+            ["src/order/examples.rs", "src/order/more/deep.rs", "src/order/state.rs", "src/order/examples_too.rs"];
+        files.extend(paths.map(|path| SourceFile::new(path, "use crate::http::X;")));
+        scan::mark_tests(&mut files);
+        assert_eq!(each(&files, broken_arrows).len(), 2);
+    }
+
+    #[test]
     fn a_foreign_crate_is_found_and_a_name_that_contains_it_is_not() {
         let foreign = |text| faults(foreign_crates, "src/order/state.rs", text).len();
         assert_eq!(foreign("use tokio::sync::mpsc;"), 1);

@@ -20,23 +20,42 @@ pub struct SourceFile {
     pub tokens: Vec<Token>,
     /// Lines that are not tests.
     pub lines: usize,
+    /// Where the modules are that another file declares below `#[cfg(test)]`.
+    test_modules: Vec<String>,
+    is_test: bool,
 }
 
 impl SourceFile {
     pub fn new(path: &str, text: &str) -> Self {
-        let mut tokens = tokens(text);
-        let test_lines = cut_tests(&mut tokens);
-        Self { path: path.to_owned(), text: text.to_owned(), tokens, lines: text.lines().count() - test_lines }
+        let mut file = Self::with_tests(path, text);
+        let cut = cut_tests(&mut file.tokens);
+        file.lines -= cut.lines;
+        let folder =
+            path.trim_end_matches(".rs").trim_end_matches("/mod").trim_end_matches("/lib").trim_end_matches("/main");
+        file.test_modules = cut.modules.iter().map(|module| format!("{folder}/{module}")).collect();
+        file
     }
 
     /// The same, with the tests in it.
     pub fn with_tests(path: &str, text: &str) -> Self {
-        Self { path: path.to_owned(), text: text.to_owned(), tokens: tokens(text), lines: text.lines().count() }
+        Self {
+            path: path.to_owned(),
+            text: text.to_owned(),
+            tokens: tokens(text),
+            lines: text.lines().count(),
+            test_modules: Vec::new(),
+            is_test: path.ends_with("tests.rs") || path.split('/').any(|folder| folder == "tests"),
+        }
     }
 
-    /// Whether the file as a whole is a test: `tests.rs`, `*_tests.rs`, or in a folder `tests`.
+    /// Whether the file as a whole is a test: by its name (`*tests.rs`, `tests/`) or because it is declared as one.
     pub fn is_test(&self) -> bool {
-        self.path.ends_with("tests.rs") || self.path.split('/').any(|folder| folder == "tests")
+        self.is_test
+    }
+
+    /// Whether the file is `module` or lies below it.
+    fn belongs_to(&self, module: &str) -> bool {
+        self.path.strip_prefix(module).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
     }
 
     /// `http` for `src/http/orders.rs` below `src`; nothing for the roots `lib.rs` and `main.rs`.
@@ -130,7 +149,16 @@ pub fn sources(folder: &str) -> Vec<SourceFile> {
         }
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
+    mark_tests(&mut files);
     files
+}
+
+/// Marks the files that others declare below `#[cfg(test)]`.
+pub fn mark_tests(files: &mut [SourceFile]) {
+    let modules: Vec<String> = files.iter().flat_map(|file| file.test_modules.clone()).collect();
+    for file in files {
+        file.is_test |= modules.iter().any(|module| file.belongs_to(module));
+    }
 }
 
 fn tokens(text: &str) -> Vec<Token> {
@@ -230,18 +258,31 @@ fn literal_with_prefix(text: &str) -> Option<usize> {
     Some(body.find(&end).map_or(text.len(), |at| prefix + hashes + 1 + at + end.len()))
 }
 
-/// Takes every item under `#[cfg(test)]` out and tells how many lines they had.
-fn cut_tests(tokens: &mut Vec<Token>) -> usize {
+/// What was cut out of a file.
+#[derive(Default)]
+struct Cut {
+    lines: usize,
+    /// The names in `mod name;`.
+    modules: Vec<String>,
+}
+
+/// Takes every item under `#[cfg(test)]` out.
+fn cut_tests(tokens: &mut Vec<Token>) -> Cut {
     const TEST: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
-    let mut lines = 0;
-    while let Some(start) =
-        tokens.windows(TEST.len()).position(|window| window.iter().map(|token| &*token.text).eq(TEST))
-    {
+    let is_test = |window: &[Token]| window.iter().map(|token| &*token.text).eq(TEST);
+    let mut cut = Cut::default();
+    while let Some(start) = tokens.windows(TEST.len()).position(is_test) {
         let end = item_end(tokens, start + TEST.len());
-        lines += tokens[end - 1].line - tokens[start].line + 1;
-        tokens.drain(start..end);
+        let item: Vec<Token> = tokens.drain(start..end).collect();
+        cut.lines += item[item.len() - 1].line - item[0].line + 1;
+        if let [.., keyword, name, semicolon] = &item[..]
+            && keyword.text == "mod"
+            && semicolon.text == ";"
+        {
+            cut.modules.push(name.text.clone());
+        }
     }
-    lines
+    cut
 }
 
 /// Where the item that starts at `from` ends: behind its `;` or its closing brace. Attributes belong to it.
