@@ -1,1 +1,3 @@
 //! The order application on the engine.
+
+pub mod order;
