@@ -1,3 +1,4 @@
 //! The order application on the engine.
 
 pub mod import;
+pub mod order;
