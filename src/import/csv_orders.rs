@@ -9,6 +9,7 @@ use std::{
 use chrono::{DateTime, NaiveDateTime, Utc};
 
 use super::{ImportError, ImportedItem, ImportedOrder, Outcome, RejectReason};
+use crate::order::{self, Currency, MAX_QUANTITY};
 
 /// Most orders gathered from one file.
 pub const MAX_ORDERS: usize = 1_000_000;
@@ -19,7 +20,7 @@ pub const MAX_LINES: usize = 5_000_000;
 /// Why a row is refused, and what was found.
 pub(super) type Fault = (RejectReason, String);
 
-/// A row that is fit to be part of an order.
+/// A row that is fit to be part of an order; its quantity is at most [`MAX_QUANTITY`].
 pub(super) struct Row<'a> {
     pub line_no: u64,
     pub number: &'a str,
@@ -39,14 +40,14 @@ pub(super) struct CsvOrders {
     by_line: HashMap<(usize, usize, i64), usize>,
     products: HashMap<Arc<str>, usize>,
     names: HashSet<Arc<str>>,
-    currency: &'static str,
+    currency: Currency,
     outcome: Outcome,
     max_orders: usize,
     max_lines: usize,
 }
 
 impl CsvOrders {
-    pub(super) fn new(currency: &'static str, outcome: Outcome) -> Self {
+    pub(super) fn new(currency: Currency, outcome: Outcome) -> Self {
         Self {
             orders: Vec::new(),
             by_number: HashMap::new(),
@@ -91,7 +92,7 @@ impl CsvOrders {
             external_id: Some(row.number.to_owned()),
             order_id: None,
             customer_id: Some(row.customer.to_owned()),
-            currency: self.currency.to_owned(),
+            currency: self.currency.code().to_owned(),
             placed_at,
             items: Vec::new(),
             outcome: self.outcome,
@@ -103,11 +104,15 @@ impl CsvOrders {
         let (product_id, product) = self.product(row.product);
         let items = &mut self.orders[order].items;
         if let Some(&item) = self.by_line.get(&(order, product, row.price)) {
-            let Some(sum) = items[item].quantity.checked_add(row.quantity) else {
-                return Ok(Err((RejectReason::QuantityTooLarge, row.quantity.to_string())));
-            };
+            let sum = items[item].quantity + row.quantity;
+            if sum > i64::from(MAX_QUANTITY) {
+                return Ok(Err((RejectReason::QuantityTooLarge, format!("{sum} with earlier rows"))));
+            }
             items[item].quantity = sum;
             return Ok(Ok(()));
+        }
+        if items.len() == order::MAX_LINES {
+            return Ok(Err((RejectReason::TooManyLines, items.len().to_string())));
         }
         if self.by_line.len() == self.max_lines {
             return Err(ImportError::TooMany { what: "order lines", limit: self.max_lines });
@@ -158,7 +163,7 @@ mod tests {
     }
 
     fn orders(max_orders: usize, max_lines: usize) -> CsvOrders {
-        CsvOrders { max_orders, max_lines, ..CsvOrders::new("GBP", Outcome::Draft) }
+        CsvOrders { max_orders, max_lines, ..CsvOrders::new(Currency::USD, Outcome::Draft) }
     }
 
     #[test]
@@ -190,10 +195,20 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_that_overflows_refuses_the_row_and_keeps_the_line() {
+    fn a_sum_beyond_what_a_line_may_have_refuses_the_row_and_keeps_the_line() {
         let mut orders = orders(9, 9);
-        orders.add(&Row { quantity: i64::MAX, ..row("1") }).unwrap().unwrap();
-        assert_eq!(orders.add(&row("1")).unwrap(), Err((RejectReason::QuantityTooLarge, "1".to_owned())));
-        assert_eq!(orders.finish()[0].items[0].quantity, i64::MAX);
+        orders.add(&Row { quantity: i64::from(MAX_QUANTITY), ..row("1") }).unwrap().unwrap();
+        assert_eq!(orders.add(&row("1")).unwrap().unwrap_err().0, RejectReason::QuantityTooLarge);
+        assert_eq!(orders.finish()[0].items[0].quantity, i64::from(MAX_QUANTITY));
+    }
+
+    #[test]
+    fn an_order_takes_no_more_lines_than_it_may_have() {
+        let mut orders = orders(9, usize::MAX);
+        for price in (1..).take(order::MAX_LINES) {
+            orders.add(&Row { price, ..row("1") }).unwrap().unwrap();
+        }
+        assert_eq!(orders.add(&Row { price: 1 << 40, ..row("1") }).unwrap().unwrap_err().0, RejectReason::TooManyLines);
+        assert_eq!(orders.add(&row("1")).unwrap(), Ok(()));
     }
 }

@@ -6,7 +6,6 @@ use std::{
 };
 
 use csv::{ByteRecord, StringRecord};
-use iso_currency::Currency;
 
 use super::{
     ColumnMap, ImportError, ImportedOrder, OrderNumbers, Outcome, Reject, RejectLog, RejectReason,
@@ -16,12 +15,7 @@ use super::{
     order_numbers::RowKind,
     record_limit::{RecordAllowance, RecordLimit},
 };
-
-/// Most characters of an order, customer or product id.
-pub const MAX_ID_CHARS: usize = 64;
-
-/// Most characters of a name.
-pub const MAX_NAME_CHARS: usize = 256;
+use crate::order::{Currency, CustomerId, InvalidValue, MAX_QUANTITY, ProductId, ProductName, Reference};
 
 const BUFFER_BYTES: usize = 64 << 10;
 
@@ -98,8 +92,8 @@ impl CsvRules {
         let mut reading = Reading {
             columns,
             numbers: self.numbers,
-            decimals: self.currency.exponent().map_or(0, u32::from),
-            orders: CsvOrders::new(self.currency.code(), self.outcome),
+            decimals: self.currency.minor_digits(),
+            orders: CsvOrders::new(self.currency, self.outcome),
             fates: RowFates::default(),
         };
         reading.read_rows(&mut rows, &allowance, rejects)?;
@@ -180,13 +174,12 @@ impl Reading {
         if customer.is_empty() {
             return Ok(Fate::WithoutCustomer);
         }
-        let amounts = read_quantity(quantity).and_then(|quantity| Ok((quantity, read_price(price, self.decimals)?)));
         let name = columns.name.and_then(field).unwrap_or_default();
-        let (quantity, price) = match amounts.and_then(|amounts| {
-            [number, customer, product].into_iter().try_for_each(check_id)?;
-            check_name(name)?;
-            Ok(amounts)
-        }) {
+        let amounts = match read_amounts(quantity, price, self.decimals) {
+            Ok(amounts) => check_texts(number, customer, product, name).map(|()| amounts),
+            Err(fault) => Err(fault),
+        };
+        let (quantity, price) = match amounts {
             Ok(amounts) => amounts,
             Err(fault) => return Ok(Fate::Rejected(fault)),
         };
@@ -196,9 +189,14 @@ impl Reading {
     }
 }
 
+fn read_amounts(quantity: &str, price: &str, decimals: u32) -> Result<(i64, i64), Fault> {
+    Ok((read_quantity(quantity)?, read_price(price, decimals)?))
+}
+
 fn read_quantity(text: &str) -> Result<i64, Fault> {
     use std::num::IntErrorKind::{NegOverflow, PosOverflow};
     let reason = match i64::from_str(text) {
+        Ok(quantity) if quantity > i64::from(MAX_QUANTITY) => RejectReason::QuantityTooLarge,
         Ok(quantity) if quantity > 0 => return Ok(quantity),
         Ok(_) => RejectReason::QuantityNotPositive,
         Err(error) => match error.kind() {
@@ -222,17 +220,12 @@ fn read_price(text: &str, decimals: u32) -> Result<i64, Fault> {
     })
 }
 
-fn check_id(id: &str) -> Result<(), Fault> {
-    if id.is_empty() || id.chars().count() > MAX_ID_CHARS {
-        return Err((RejectReason::BadId, format!("{id:?} is not 1 to {MAX_ID_CHARS} characters")));
-    }
-    Ok(())
-}
-
-fn check_name(name: &str) -> Result<(), Fault> {
-    if name.len() > MAX_NAME_CHARS && name.chars().count() > MAX_NAME_CHARS {
-        return Err((RejectReason::NameTooLong, format!("over {MAX_NAME_CHARS} characters")));
-    }
+fn check_texts(number: &str, customer: &str, product: &str, name: &str) -> Result<(), Fault> {
+    let bad_id = |what: &'static str| move |problem: InvalidValue| (RejectReason::BadId, format!("{what} {problem}"));
+    Reference::new(number).map_err(bad_id("order"))?;
+    CustomerId::new(customer).map_err(bad_id("customer"))?;
+    ProductId::new(product).map_err(bad_id("product"))?;
+    ProductName::new(name).map_err(|problem| (RejectReason::BadName, format!("name {problem}")))?;
     Ok(())
 }
 

@@ -13,8 +13,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use iso_currency::Currency;
-use ordo::import::{CsvImport, CsvRules, ImportedOrder, RejectLog, RejectReason, Source};
+use ordo::{
+    import::{CsvImport, CsvRules, ImportedOrder, RejectLog, RejectReason, Source},
+    order::{Currency, CustomerId},
+};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -46,9 +48,12 @@ fn compare(orders: &str, oracle: &str) {
 }
 
 fn read(path: &Path) -> (CsvImport, RejectLog) {
-    let rules = CsvRules { columns: COLUMNS.parse().unwrap(), currency: Currency::GBP, ..CsvRules::default() };
+    let rules =
+        CsvRules { columns: COLUMNS.parse().unwrap(), currency: Currency::new("GBP").unwrap(), ..CsvRules::default() };
     let mut rejects = RejectLog::counting();
     let import = rules.read(Source::open(path).unwrap(), &mut rejects).unwrap();
+    let nobody = CustomerId::new("nobody").unwrap();
+    assert!(import.orders.iter().all(|order| order.create_order(&nobody).is_ok()));
     (import, rejects)
 }
 
