@@ -10,12 +10,12 @@ use csv::{ByteRecord, StringRecord};
 use super::{
     ColumnMap, ImportError, ImportedOrder, OrderNumbers, Outcome, Reject, RejectLog, RejectReason,
     csv_columns::Columns,
-    csv_orders::{CsvOrders, Fault, Row},
+    csv_orders::{CsvOrders, Row, RowError},
     minor_units::{PriceFault, minor_units},
     order_numbers::RowKind,
     record_limit::{RecordAllowance, RecordLimit},
 };
-use crate::order::{Currency, CustomerId, InvalidValue, MAX_QUANTITY, ProductId, ProductName, Reference};
+use crate::order::{Currency, MAX_QUANTITY};
 
 const BUFFER_BYTES: usize = 64 << 10;
 
@@ -68,13 +68,12 @@ pub struct CsvImport {
     pub fates: RowFates,
 }
 
-/// What one row turned out to be.
+/// What became of a row that was not refused.
 enum Fate {
     Cancellation,
     OtherNumber,
     WithoutCustomer,
     Accepted,
-    Rejected(Fault),
 }
 
 impl CsvRules {
@@ -124,76 +123,64 @@ impl Reading {
                 return Ok(());
             }
             let line = record.position().map_or(next_line, csv::Position::line);
-            record = match StringRecord::from_byte_record(record) {
-                Ok(text) => {
-                    let fate = self.judge(line, &text)?;
-                    self.count(fate, line, text, rejects)?
-                }
-                Err(error) => {
-                    let fault = (RejectReason::NotUtf8, error.utf8_error().to_string());
-                    let text = StringRecord::from_byte_record_lossy(error.into_byte_record());
-                    self.count(Fate::Rejected(fault), line, text, rejects)?
-                }
-            };
+            record = self.read_row(line, record, rejects)?;
         }
     }
 
-    /// Counts a row and gives its buffer back.
-    fn count(
-        &mut self,
-        fate: Fate,
-        line: u64,
-        row: StringRecord,
-        rejects: &mut RejectLog,
-    ) -> Result<ByteRecord, ImportError> {
+    /// Takes one row and gives its buffer back.
+    fn read_row(&mut self, line: u64, record: ByteRecord, rejects: &mut RejectLog) -> Result<ByteRecord, ImportError> {
+        let (row, fate) = match StringRecord::from_byte_record(record) {
+            Ok(row) => {
+                let fate = self.judge(line, &row);
+                (row, fate)
+            }
+            Err(error) => {
+                let detail = error.utf8_error().to_string();
+                let row = StringRecord::from_byte_record_lossy(error.into_byte_record());
+                (row, Err(RowError::Refused(RejectReason::NotUtf8, detail)))
+            }
+        };
         self.fates.rows += 1;
         match fate {
-            Fate::Cancellation => self.fates.cancellations += 1,
-            Fate::OtherNumber => self.fates.other_numbers += 1,
-            Fate::WithoutCustomer => self.fates.without_customer += 1,
-            Fate::Accepted => self.fates.accepted += 1,
-            Fate::Rejected((reason, detail)) => rejects.note(&Reject { line, reason, detail, raw: as_csv(&row) })?,
+            Ok(Fate::Cancellation) => self.fates.cancellations += 1,
+            Ok(Fate::OtherNumber) => self.fates.other_numbers += 1,
+            Ok(Fate::WithoutCustomer) => self.fates.without_customer += 1,
+            Ok(Fate::Accepted) => self.fates.accepted += 1,
+            Err(RowError::Refused(reason, detail)) => {
+                rejects.note(&Reject { line, reason, detail, raw: as_csv(&row) })?;
+            }
+            Err(RowError::Broken(error)) => return Err(error),
         }
         Ok(row.into_byte_record())
     }
 
-    fn judge(&mut self, line_no: u64, row: &StringRecord) -> Result<Fate, ImportError> {
+    fn judge(&mut self, line_no: u64, row: &StringRecord) -> Result<Fate, RowError> {
         let columns = self.columns;
-        let field = |column: usize| row.get(column).map(str::trim);
-        let Some(number) = field(columns.order) else { return Ok(too_few(row)) };
+        let field = |column: usize| {
+            let too_few = || RowError::Refused(RejectReason::TooFewColumns, row.len().to_string());
+            row.get(column).map(str::trim).ok_or_else(too_few)
+        };
+        let number = field(columns.order)?;
         match self.numbers.kind(number) {
             RowKind::Cancellation => return Ok(Fate::Cancellation),
             RowKind::Other => return Ok(Fate::OtherNumber),
             RowKind::Order => {}
         }
-        let (Some(customer), Some(product), Some(quantity), Some(price)) =
-            (field(columns.customer), field(columns.product), field(columns.quantity), field(columns.price))
-        else {
-            return Ok(too_few(row));
-        };
+        let customer = field(columns.customer)?;
         if customer.is_empty() {
             return Ok(Fate::WithoutCustomer);
         }
-        let name = columns.name.and_then(field).unwrap_or_default();
-        let amounts = match read_amounts(quantity, price, self.decimals) {
-            Ok(amounts) => check_texts(number, customer, product, name).map(|()| amounts),
-            Err(fault) => Err(fault),
-        };
-        let (quantity, price) = match amounts {
-            Ok(amounts) => amounts,
-            Err(fault) => return Ok(Fate::Rejected(fault)),
-        };
-        let time = columns.time.and_then(field);
-        let row = Row { line_no, number, customer, product, name, quantity, price, time };
-        Ok(self.orders.add(&row)?.map_or_else(Fate::Rejected, |()| Fate::Accepted))
+        let product = field(columns.product)?;
+        let quantity = read_quantity(field(columns.quantity)?)?;
+        let price = read_price(field(columns.price)?, self.decimals)?;
+        let name = columns.name.map_or(Ok(""), field)?;
+        let time = columns.time.map(field).transpose()?;
+        self.orders.add(&Row { line_no, number, customer, product, name, quantity, price, time })?;
+        Ok(Fate::Accepted)
     }
 }
 
-fn read_amounts(quantity: &str, price: &str, decimals: u32) -> Result<(i64, i64), Fault> {
-    Ok((read_quantity(quantity)?, read_price(price, decimals)?))
-}
-
-fn read_quantity(text: &str) -> Result<i64, Fault> {
+fn read_quantity(text: &str) -> Result<i64, RowError> {
     use std::num::IntErrorKind::{NegOverflow, PosOverflow};
     let reason = match i64::from_str(text) {
         Ok(quantity) if quantity > i64::from(MAX_QUANTITY) => RejectReason::QuantityTooLarge,
@@ -205,10 +192,10 @@ fn read_quantity(text: &str) -> Result<i64, Fault> {
             _ => RejectReason::QuantityUnreadable,
         },
     };
-    Err((reason, text.to_owned()))
+    Err(RowError::Refused(reason, text.to_owned()))
 }
 
-fn read_price(text: &str, decimals: u32) -> Result<i64, Fault> {
+fn read_price(text: &str, decimals: u32) -> Result<i64, RowError> {
     minor_units(text, decimals).map_err(|fault| {
         let reason = match fault {
             PriceFault::Unreadable => RejectReason::PriceUnreadable,
@@ -216,21 +203,8 @@ fn read_price(text: &str, decimals: u32) -> Result<i64, Fault> {
             PriceFault::NotWhole => RejectReason::PriceNotWhole,
             PriceFault::TooLarge => RejectReason::PriceTooLarge,
         };
-        (reason, text.to_owned())
+        RowError::Refused(reason, text.to_owned())
     })
-}
-
-fn check_texts(number: &str, customer: &str, product: &str, name: &str) -> Result<(), Fault> {
-    let bad_id = |what: &'static str| move |problem: InvalidValue| (RejectReason::BadId, format!("{what} {problem}"));
-    Reference::new(number).map_err(bad_id("order"))?;
-    CustomerId::new(customer).map_err(bad_id("customer"))?;
-    ProductId::new(product).map_err(bad_id("product"))?;
-    ProductName::new(name).map_err(|problem| (RejectReason::BadName, format!("name {problem}")))?;
-    Ok(())
-}
-
-fn too_few(row: &StringRecord) -> Fate {
-    Fate::Rejected((RejectReason::TooFewColumns, row.len().to_string()))
 }
 
 /// The row as it could stand in a file again.
