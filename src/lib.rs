@@ -1,7 +1,4 @@
-//! x
-pub mod application;
-pub mod cli;
-pub mod config;
-pub mod http;
+//! The order application on the engine.
+
+pub mod import;
 pub mod order;
-pub mod telemetry;
