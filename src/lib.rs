@@ -1,4 +1,8 @@
 //! The order application on the engine.
 
-pub mod import;
+pub mod application;
+pub mod cli;
+pub mod config;
+pub mod http;
 pub mod order;
+pub mod telemetry;

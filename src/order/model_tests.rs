@@ -232,22 +232,37 @@ fn references() -> impl Strategy<Value = Option<&'static str>> {
     option::of(select(vec!["x", "x", "y"]))
 }
 
-fn commands() -> impl Strategy<Value = OrderCommand> {
+fn edits() -> impl Strategy<Value = OrderCommand> {
     prop_oneof![
-        2 => vec(new_items(), 0..5).prop_map(create),
-        4 => new_items().prop_map(OrderCommand::AddItem),
-        2 => (1..6_u32).prop_map(remove),
-        4 => (1..6_u32, quantities()).prop_map(|(line, quantity)| update(line, quantity)),
+        2 => new_items().prop_map(OrderCommand::AddItem),
+        1 => (1..6_u32).prop_map(remove),
+        2 => (1..6_u32, quantities()).prop_map(|(line, quantity)| update(line, quantity)),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = OrderCommand> {
+    prop_oneof![
         2 => Just(submit()),
         2 => references().prop_map(reserve),
         2 => references().prop_map(process),
         2 => references().prop_map(complete),
         1 => select(vec!["why", "why not"]).prop_map(|reason| cancel(reason, None)),
-        4 => (select(vec!["r1", "r2", "r3"]), vec((1..6_u32, quantities()), 0..4))
-            .prop_map(|(id, items)| give_back(id, &items)),
-        4 => (select(vec!["r1", "r2", "r3"]), select(vec!["f1", "f2"]), select(vec![WORTH, WORTH, 1, i64::MAX]))
+    ]
+}
+
+fn returns() -> impl Strategy<Value = OrderCommand> {
+    let return_ids = || select(vec!["r1", "r2", "r3"]);
+    let entries = vec((1..4_u32, prop_oneof![4 => 1..3_i64, 1 => quantities()]), 0..4);
+    let refund_ids = select(vec!["f1", "f2"]);
+    prop_oneof![
+        (return_ids(), entries).prop_map(|(id, items)| give_back(id, &items)),
+        (return_ids(), refund_ids, select(vec![WORTH, WORTH, 1, i64::MAX]))
             .prop_map(|(id, refund_id, cents)| refund(id, refund_id, cents)),
     ]
+}
+
+fn commands() -> impl Strategy<Value = OrderCommand> {
+    prop_oneof![1 => vec(new_items(), 0..5).prop_map(create), 4 => edits(), 4 => steps(), 4 => returns()]
 }
 
 /// Stands for what the return is worth, which is known only when the refund is asked for.
@@ -264,16 +279,17 @@ fn with_worth(command: OrderCommand, model: &Model) -> OrderCommand {
     }
 }
 
-/// A history that gets somewhere: some drafting, then mostly the steps in order, then returns, with anything in between.
+/// A history that gets somewhere: some drafting, then the first steps or all of them, then returns, then anything.
 fn histories() -> impl Strategy<Value = Vec<OrderCommand>> {
     let opening = vec(new_items(), 0..4).prop_map(create);
-    let drafting = vec(commands(), 0..12);
-    let steps = references().prop_flat_map(|reference| {
+    let steps = (references(), 0..8_usize).prop_map(|(reference, taken)| {
         let steps = [submit(), reserve(reference), process(reference), complete(reference)];
-        (0..=steps.len()).prop_map(move |taken| steps[..taken].to_vec())
+        steps.into_iter().take(taken).collect::<Vec<_>>()
     });
-    (option::weighted(0.9, opening), drafting, steps, vec(commands(), 0..20)).prop_map(
-        |(opening, drafting, steps, rest)| opening.into_iter().chain(drafting).chain(steps).chain(rest).collect(),
+    (option::weighted(0.9, opening), vec(edits(), 0..8), steps, vec(returns(), 0..8), vec(commands(), 0..12)).prop_map(
+        |(opening, edits, steps, returns, rest)| {
+            opening.into_iter().chain(edits).chain(steps).chain(returns).chain(rest).collect()
+        },
     )
 }
 
