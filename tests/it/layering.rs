@@ -235,7 +235,7 @@ mod rules {
                 "3: `http` sees `application`",
             ),
             ("src/http/mod.rs", "use super::live::Hub;", "neighbour `live`"),
-            ("src/config.rs", "use super::{order, http};", "which is above it"),
+            ("src/telemetry.rs", "use super::{order, http};", "which is above it"),
             ("src/http/a/b.rs", "use super::super::super::live;", "super::super"),
             ("src/stores/memory.rs", "use crate::order::Order;", "`stores` must never see `order`"),
             ("src/new_thing.rs", "", "no place in LAYERS"),
