@@ -1,9 +1,16 @@
-//! The order application on the engine.
+//! The order application on the engine: an event-sourced order management server.
+//!
+//! ```text
+//! main > application > { http, cli } > { import, stores } > order > ordo_actors
+//! ```
+//! An arrow only points down.
 
 pub mod application;
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod http;
 pub mod import;
+pub mod migration;
 pub mod order;
 pub mod telemetry;

@@ -28,7 +28,11 @@ pub enum MigrationError {
 ///
 /// # Errors
 /// See [`MigrationError`].
-pub async fn migrate(from: &dyn EventStore, to: &dyn EventStore, progress: impl Fn(u64)) -> Result<u64, MigrationError> {
+pub async fn migrate(
+    from: &dyn EventStore,
+    to: &dyn EventStore,
+    progress: impl Fn(u64),
+) -> Result<u64, MigrationError> {
     let head = from.head().await?.position;
     let mut last = to.head().await?.position;
     same_event(from, to, last).await?;
@@ -53,7 +57,11 @@ async fn same_event(from: &dyn EventStore, to: &dyn EventStore, at: Position) ->
     }
     let query = LogQuery::after(Position(at.0 - 1), 1);
     let (source, target) = (from.read_all(&query).await?, to.read_all(&query).await?);
-    if source.first().is_some() && source.first() == target.first() { Ok(()) } else { Err(MigrationError::OtherLog(at)) }
+    if source.first().is_some() && source.first() == target.first() {
+        Ok(())
+    } else {
+        Err(MigrationError::OtherLog(at))
+    }
 }
 
 /// Puts events that were committed together into one commit again, as far as the log shows it.

@@ -17,7 +17,10 @@ use uuid::Builder;
 use super::{CommandResult, arguments::ImportCommand, print, progress::Progress};
 use crate::{
     application::{Core, open_store},
-    import::{CsvRules, Format, ImportedOrder, JsonDefaults, JsonLines, Line, Outcome, Reject, RejectLog, RejectReason, Source},
+    import::{
+        CsvRules, Format, ImportedOrder, JsonDefaults, JsonLines, Line, Outcome, Reject, RejectLog, RejectReason,
+        Source,
+    },
     order::{CustomerId, Order, OrderCommand, Reason},
 };
 
@@ -71,7 +74,8 @@ async fn import(
             };
             let read = rules.read(source, rejects)?;
             let progress = Progress::start("importing orders", read.orders.len() as u64);
-            let mut under_way = stream::iter(read.orders).map(|order| import_one(orders, order)).buffer_unordered(AT_ONCE);
+            let mut under_way =
+                stream::iter(read.orders).map(|order| import_one(orders, order)).buffer_unordered(AT_ONCE);
             let mut done = 0;
             while let Some(result) = under_way.next().await {
                 done += 1;
@@ -83,7 +87,8 @@ async fn import(
         Format::JsonLines => {
             let read = source.progress();
             let progress = Progress::start("importing bytes", read.total().unwrap_or(0));
-            let defaults = JsonDefaults { currency: args.currency.code().to_owned(), outcome: args.outcome.unwrap_or_default() };
+            let defaults =
+                JsonDefaults { currency: args.currency.code().to_owned(), outcome: args.outcome.unwrap_or_default() };
             let mut under_way = stream::iter(JsonLines::new(source, defaults))
                 .map(|line| async move {
                     match line? {
@@ -260,7 +265,8 @@ pub fn external_id(metadata: &Metadata) -> Option<&str> {
 fn report(args: &ImportCommand, tally: &Tally, rejects: &RejectLog) -> CommandResult {
     let reasons: Vec<_> = rejects.counts().iter().map(|(reason, count)| (reason.code(), *count)).collect();
     if args.json {
-        let rejected: serde_json::Map<_, _> = reasons.iter().map(|(code, count)| ((*code).to_owned(), (*count).into())).collect();
+        let rejected: serde_json::Map<_, _> =
+            reasons.iter().map(|(code, count)| ((*code).to_owned(), (*count).into())).collect();
         let mut report = serde_json::to_value(tally)?;
         report["rejected"] = rejected.into();
         print(&report.to_string());
