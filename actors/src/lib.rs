@@ -12,5 +12,6 @@ pub mod registry;
 pub mod rehydrate;
 pub mod request;
 pub mod retry;
+pub mod row_store;
 pub mod store;
 mod work;
