@@ -3,4 +3,7 @@
 pub mod aggregate;
 pub mod clock;
 pub mod event;
+pub mod memory_store;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
