@@ -1,3 +1,6 @@
-//! What the parts do together, over the real thing: files, databases, sockets, processes.
+//! What is shown from outside: each module is one subject.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod layering;
+mod real_orders;
 mod sqlite_store;
