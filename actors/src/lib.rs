@@ -8,6 +8,7 @@ pub mod event;
 pub mod event_feed;
 pub mod memory_store;
 pub mod metrics;
+pub mod projection;
 pub mod registry;
 pub mod rehydrate;
 pub mod request;
