@@ -1,7 +1,7 @@
 //! The order application on the engine: an event-sourced order management server.
 //!
 //! ```text
-//! main > application > { http, cli } > { import, stores } > order > ordo_actors
+//! main > cli > application > config > http > { import, audit, migration } > telemetry > order > ordo_actors
 //! ```
 //! An arrow only points down.
 

@@ -5,12 +5,7 @@ mod aggregate_actor;
 pub mod appender;
 pub mod clock;
 pub mod event;
-pub mod event_feed;
 pub mod memory_store;
-pub mod metrics;
-pub mod registry;
-pub mod rehydrate;
-pub mod request;
-pub mod retry;
 pub mod store;
-mod work;
+#[cfg(feature = "testing")]
+pub mod testing;
