@@ -13,4 +13,5 @@ pub mod http;
 pub mod import;
 pub mod migration;
 pub mod order;
+pub mod stores;
 pub mod telemetry;

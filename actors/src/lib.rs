@@ -5,7 +5,15 @@ mod aggregate_actor;
 pub mod appender;
 pub mod clock;
 pub mod event;
+pub mod event_feed;
 pub mod memory_store;
+pub mod metrics;
+pub mod registry;
+pub mod rehydrate;
+pub mod request;
+pub mod retry;
+pub mod row_store;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod work;

@@ -3,3 +3,4 @@
 
 mod layering;
 mod real_orders;
+mod sqlite_store;

@@ -1,0 +1,8 @@
+//! The stores behind the engine's one contract.
+//!
+//! ```text
+//!   EventStore (ordo-actors) --- sqlite     one file, one process
+//! ```
+//! A store knows streams, events and JSON text; it has never heard of an order.
+
+pub mod sqlite;
