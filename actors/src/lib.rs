@@ -9,6 +9,8 @@ pub mod event_feed;
 pub mod memory_store;
 pub mod metrics;
 pub mod projection;
+pub mod projection_actor;
+mod projector;
 pub mod registry;
 pub mod rehydrate;
 pub mod request;
