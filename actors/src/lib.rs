@@ -19,4 +19,5 @@ pub mod row_store;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod upcast;
 mod work;
