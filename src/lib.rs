@@ -1,1 +1,7 @@
-//! The order application on the engine.
+//! x
+pub mod application;
+pub mod cli;
+pub mod config;
+pub mod http;
+pub mod order;
+pub mod telemetry;

@@ -11,7 +11,7 @@ pub type EventKind = (&'static str, u32);
 ///
 /// Both functions are pure: no clock, no ids, no I/O. `Default` is the state of a stream that has no event.
 /// `Serialize` and `DeserializeOwned` serve snapshots. After Jérémie Chassaing's "functional event sourcing decider".
-pub trait Aggregate: Clone + Default + Send + Sync + Serialize + DeserializeOwned + 'static {
+pub trait Aggregate: Clone + Default + Send + Sync + Unpin + Serialize + DeserializeOwned + 'static {
     /// The `aggregate_type` of its streams. A stream of another type is `Absent` to this aggregate.
     const TYPE: &'static str;
     /// Changes whenever the serialized state changes shape: a snapshot with another number is ignored.

@@ -1,6 +1,15 @@
 #![doc = include_str!("../README.md")]
 
 pub mod aggregate;
+mod aggregate_actor;
+pub mod appender;
 pub mod clock;
 pub mod event;
+pub mod event_feed;
+pub mod memory_store;
+pub mod metrics;
+pub mod registry;
+pub mod rehydrate;
+pub mod request;
 pub mod store;
+mod work;

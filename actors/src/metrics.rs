@@ -1,0 +1,92 @@
+//! What the engine tells Prometheus. No ids as labels.
+
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+/// The engine's metrics; one per process.
+#[derive(Clone)]
+pub struct EngineMetrics {
+    pub(crate) accepted: IntCounter,
+    pub(crate) unchanged: IntCounter,
+    pub(crate) rejected: IntCounter,
+    pub(crate) replayed: IntCounter,
+    pub(crate) failed: IntCounter,
+    pub(crate) conflicts: IntCounter,
+    pub(crate) live_actors: IntGauge,
+    pub(crate) rehydrations: IntCounter,
+    pub(crate) rehydrate_seconds: Histogram,
+    pub(crate) passivations: IntCounter,
+    pub(crate) panics: IntCounter,
+    pub(crate) append_seconds: Histogram,
+    pub(crate) batch_commits: Histogram,
+    pub(crate) appended_events: IntCounter,
+    pub(crate) append_failures: IntCounter,
+    pub(crate) head: IntGauge,
+}
+
+/// Seconds from 100 microseconds to 13 seconds.
+const SECONDS: [f64; 18] = [
+    0.0001, 0.0002, 0.0004, 0.0008, 0.0016, 0.0032, 0.0064, 0.0128, 0.0256, 0.0512, 0.1024, 0.2048, 0.4096, 0.8192,
+    1.6384, 3.2768, 6.5536, 13.1072,
+];
+
+impl EngineMetrics {
+    /// Makes the metrics and shows them in a registry.
+    ///
+    /// # Errors
+    /// A metric of the same name is there already.
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let commands = IntCounterVec::new(Opts::new("ordo_commands_total", "Commands by outcome."), &["outcome"])?;
+        registry.register(Box::new(commands.clone()))?;
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone()))?;
+            prometheus::Result::Ok(counter)
+        };
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            prometheus::Result::Ok(gauge)
+        };
+        let histogram = |name: &str, help: &str, buckets: Vec<f64>| {
+            let histogram = Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets))?;
+            registry.register(Box::new(histogram.clone()))?;
+            prometheus::Result::Ok(histogram)
+        };
+        Ok(Self {
+            accepted: commands.with_label_values(&["accepted"]),
+            unchanged: commands.with_label_values(&["unchanged"]),
+            rejected: commands.with_label_values(&["rejected"]),
+            replayed: commands.with_label_values(&["replayed"]),
+            failed: commands.with_label_values(&["failed"]),
+            conflicts: counter("ordo_append_conflicts_total", "Commits that lost against another writer.")?,
+            live_actors: gauge("ordo_live_actors", "Aggregate actors in memory.")?,
+            rehydrations: counter("ordo_rehydrations_total", "Aggregates read back from the store.")?,
+            rehydrate_seconds: histogram(
+                "ordo_rehydrate_seconds",
+                "Time to read an aggregate back.",
+                SECONDS.to_vec(),
+            )?,
+            passivations: counter("ordo_passivations_total", "Aggregate actors that left memory while idle.")?,
+            panics: counter("ordo_actor_panics_total", "Decisions that panicked; each cost one actor its memory.")?,
+            append_seconds: histogram("ordo_append_seconds", "Time to make a batch durable.", SECONDS.to_vec())?,
+            batch_commits: histogram(
+                "ordo_append_batch_commits",
+                "Commits made durable together.",
+                vec![1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0],
+            )?,
+            appended_events: counter("ordo_appended_events_total", "Events made durable by this process.")?,
+            append_failures: counter("ordo_append_failures_total", "Batches that the store did not confirm.")?,
+            head: gauge("ordo_log_head_position", "The last position of the log this process has heard of.")?,
+        })
+    }
+
+    /// Metrics that nobody sees.
+    ///
+    /// # Panics
+    /// Never: an empty registry takes every name.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "an empty registry takes every name")]
+    pub fn unregistered() -> Self {
+        Self::register(&Registry::new()).expect("an empty registry takes every name")
+    }
+}

@@ -1,0 +1,264 @@
+//! From a stream to the address of its actor: bounded, reopening what stopped or died.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use actix::{Actor, Addr, Arbiter, ArbiterHandle, dev::SendError};
+use lru::LruCache;
+use parking_lot::Mutex;
+
+use crate::{
+    aggregate::Aggregate,
+    aggregate_actor::{AggregateActor, Handle, Passivate},
+    appender::Appender,
+    clock::Clock,
+    event::StreamId,
+    metrics::EngineMetrics,
+    rehydrate::{Loaded, Until, rehydrate},
+    request::{Answer, Answered, Failure, Request},
+    store::EventStore,
+    work::{Pending, Work},
+};
+
+/// How aggregates live in memory. Every field is a limit.
+#[derive(Debug, Clone, Copy)]
+pub struct Lifespan {
+    /// Aggregates in memory; above it the longest unused leave first.
+    pub most_actors: usize,
+    /// An aggregate that nobody asked for so long leaves memory.
+    pub idle: Duration,
+    /// Requests that may wait in one actor's mailbox; one more is refused.
+    pub mailbox: usize,
+    /// Requests that may gather behind the group in flight; one more is refused.
+    pub group_requests: usize,
+    /// Events between two snapshots; zero writes none.
+    pub snapshot_every: u64,
+    /// How often a request is decided before it gives up against other writers.
+    pub attempts: u32,
+}
+
+impl Default for Lifespan {
+    fn default() -> Self {
+        Self {
+            most_actors: 100_000,
+            idle: Duration::from_mins(5),
+            mailbox: 1024,
+            group_requests: 1024,
+            snapshot_every: 100,
+            attempts: 5,
+        }
+    }
+}
+
+/// What an engine is made of.
+pub struct EngineParts {
+    /// Where events are read.
+    pub store: Arc<dyn EventStore>,
+    /// Where commits go.
+    pub appender: Appender,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The limits.
+    pub lifespan: Lifespan,
+    /// The counters.
+    pub metrics: EngineMetrics,
+    /// Where actors live that are opened from a thread without an arbiter; at least one. An actor opened from within an
+    /// arbiter (a web worker, say) stays there: the request that opens it saves a hop.
+    pub arbiters: Vec<ArbiterHandle>,
+}
+
+/// All aggregates of one type: asks the right actor, opening it when it is not in memory.
+pub struct Engine<A: Aggregate> {
+    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) appender: Appender,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) lifespan: Lifespan,
+    pub(crate) metrics: EngineMetrics,
+    arbiters: Vec<ArbiterHandle>,
+    next_arbiter: AtomicUsize,
+    shards: Vec<Shard<A>>,
+    hasher: RandomState,
+}
+
+type Shard<A> = Mutex<LruCache<StreamId, Slot<A>>>;
+
+struct Slot<A: Aggregate> {
+    actor: Addr<AggregateActor<A>>,
+    last_used: Instant,
+}
+
+/// Power of two, so that the hash spreads evenly; many more than threads, so that locks are rarely contended.
+const SHARDS: usize = 64;
+
+/// How often a request follows an aggregate through incarnations before it gives up.
+const INCARNATIONS: usize = 8;
+
+impl<A: Aggregate> Engine<A> {
+    /// Puts an engine together and keeps it tidy: a task on the first arbiter passivates idle aggregates.
+    #[must_use]
+    pub fn start(parts: EngineParts) -> Arc<Self> {
+        let engine = Arc::new(Self {
+            store: parts.store,
+            appender: parts.appender,
+            clock: parts.clock,
+            lifespan: parts.lifespan,
+            metrics: parts.metrics,
+            arbiters: parts.arbiters,
+            next_arbiter: AtomicUsize::new(0),
+            shards: (0..SHARDS).map(|_| Mutex::new(LruCache::unbounded())).collect(),
+            hasher: RandomState::new(),
+        });
+        if let Some(arbiter) = engine.arbiters.first() {
+            let sweeping = Arc::downgrade(&engine);
+            let every = (engine.lifespan.idle / 4).clamp(Duration::from_millis(20), Duration::from_secs(10));
+            arbiter.spawn(async move {
+                let mut tick = tokio::time::interval(every);
+                loop {
+                    tick.tick().await;
+                    let Some(engine) = sweeping.upgrade() else { return };
+                    engine.passivate_idle();
+                }
+            });
+        }
+        engine
+    }
+
+    /// Asks the actor of a stream and waits for its answer.
+    ///
+    /// Dropping the future does not undo the request: the actor owns it from the moment it is sent.
+    ///
+    /// # Errors
+    /// The machinery failed; see [`Failure`] for what to do next. A rejection is an answer, not a failure.
+    pub async fn ask<R: Answer>(
+        self: &Arc<Self>,
+        stream: StreamId,
+        request: Request<A, R>,
+    ) -> Result<Answered<R>, Failure> {
+        let mut request = Box::new(request);
+        for _ in 0..INCARNATIONS {
+            let (pending, answer) = Pending::new(request);
+            self.send(stream, Box::new(pending))?;
+            match answer.await {
+                Ok(Ok(answered)) => return answered,
+                Ok(Err(handed_back)) => request = handed_back,
+                Err(_) => return Err(Failure::Unknown("the actor died".into())),
+            }
+        }
+        Err(Failure::Overloaded)
+    }
+
+    /// Reads an aggregate as it was, from the store.
+    ///
+    /// # Errors
+    /// As [`rehydrate`].
+    pub async fn as_it_was(&self, stream: StreamId, until: Until) -> Result<Loaded<A>, Failure> {
+        rehydrate(self.store.as_ref(), stream, until, 1000).await
+    }
+
+    /// How many aggregates are in memory.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().len()).sum()
+    }
+
+    /// Lets every actor go. Those with something in flight finish it first.
+    pub fn close(&self) {
+        for shard in &self.shards {
+            shard.lock().clear();
+        }
+    }
+
+    fn send(self: &Arc<Self>, stream: StreamId, work: Box<dyn Work<A>>) -> Result<(), Failure> {
+        match self.address(stream).try_send(Handle(work)) {
+            Ok(()) => Ok(()),
+            Err(SendError::Full(_)) => Err(Failure::Overloaded),
+            Err(SendError::Closed(Handle(work))) => {
+                self.reopen(stream).try_send(Handle(work)).map_err(|_| Failure::Overloaded)
+            }
+        }
+    }
+
+    fn address(self: &Arc<Self>, stream: StreamId) -> Addr<AggregateActor<A>> {
+        let mut shard = self.shard(stream).lock();
+        if let Some(slot) = shard.get_mut(&stream) {
+            slot.last_used = Instant::now();
+            return slot.actor.clone();
+        }
+        let actor = self.open(stream, false);
+        shard.put(stream, Slot { actor: actor.clone(), last_used: Instant::now() });
+        self.make_room(&shard);
+        actor
+    }
+
+    /// Opens the next incarnation of an actor that died, unless someone else has done so.
+    fn reopen(self: &Arc<Self>, stream: StreamId) -> Addr<AggregateActor<A>> {
+        let mut shard = self.shard(stream).lock();
+        if let Some(slot) = shard.get(&stream)
+            && slot.actor.connected()
+        {
+            return slot.actor.clone();
+        }
+        let actor = self.open(stream, true);
+        shard.put(stream, Slot { actor: actor.clone(), last_used: Instant::now() });
+        actor
+    }
+
+    fn open(self: &Arc<Self>, stream: StreamId, after_crash: bool) -> Addr<AggregateActor<A>> {
+        let actor = AggregateActor::new(stream, Arc::clone(self), after_crash);
+        if Arbiter::try_current().is_some() || self.arbiters.is_empty() {
+            return actor.start();
+        }
+        let next = self.next_arbiter.fetch_add(1, Ordering::Relaxed) % self.arbiters.len();
+        AggregateActor::start_in_arbiter(&self.arbiters[next], move |_| actor)
+    }
+
+    fn shard(&self, stream: StreamId) -> &Shard<A> {
+        let hash = self.hasher.hash_one(stream.0);
+        #[expect(clippy::cast_possible_truncation, reason = "the low bits are all that is wanted")]
+        &self.shards[hash as usize % SHARDS]
+    }
+
+    /// Asks the longest unused to leave when there are too many. A busy one stays: its turn comes again.
+    fn make_room(&self, shard: &LruCache<StreamId, Slot<A>>) {
+        let most = self.lifespan.most_actors.div_ceil(SHARDS);
+        if shard.len() > most {
+            for (_, slot) in shard.iter().rev().take(2) {
+                // A full mailbox means it is not idle at all.
+                let _ = slot.actor.try_send(Passivate);
+            }
+        }
+    }
+
+    fn passivate_idle(&self) {
+        for shard in &self.shards {
+            let shard = shard.lock();
+            for (_, slot) in shard.iter().rev().take_while(|(_, slot)| slot.last_used.elapsed() >= self.lifespan.idle) {
+                let _ = slot.actor.try_send(Passivate);
+            }
+        }
+    }
+
+    /// Called by an actor that retires.
+    pub(crate) fn forget(&self, stream: StreamId, actor: &Addr<AggregateActor<A>>) {
+        let mut shard = self.shard(stream).lock();
+        if shard.peek(&stream).is_some_and(|slot| slot.actor == *actor) {
+            shard.pop(&stream);
+        }
+    }
+
+    /// Waits until every commit queued so far has been judged.
+    pub(crate) async fn settle_queue(&self) -> Result<(), Failure> {
+        let barrier = self.appender.submit(Vec::new()).map_err(|_| Failure::Overloaded)?;
+        match barrier.await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(Failure::Unavailable("the appender ended".into())),
+        }
+    }
+}

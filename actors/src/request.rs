@@ -1,0 +1,177 @@
+//! What can be asked of an aggregate, and what comes back.
+
+use serde::{Serialize, de::DeserializeOwned};
+use uuid::Uuid;
+
+use crate::{
+    aggregate::Aggregate,
+    event::{Metadata, Position, StreamId, Version},
+    store::{IdempotencyKey, StoreError, StreamWrite},
+};
+
+/// What the asker wants to see: anything that can be kept with an idempotency key and given again.
+pub trait Answer: Serialize + DeserializeOwned + Send + 'static {}
+impl<T: Serialize + DeserializeOwned + Send + 'static> Answer for T {}
+
+/// Makes the answer from what was decided. Runs once per decision, so more than once after a conflict; must be pure.
+pub type Render<A, R> = Box<dyn Fn(&Outcome<'_, A>) -> R + Send>;
+
+/// How far a request may go.
+#[derive(Debug, Clone)]
+pub enum Intent<C> {
+    /// Looks at the state.
+    Read,
+    /// Decides and shows what would come of it; nothing is stored, the idempotency key is not used.
+    DryRun(C),
+    /// Decides and makes it durable.
+    Execute(C),
+}
+
+/// One request to one aggregate.
+pub struct Request<A: Aggregate, R> {
+    /// What to do.
+    pub intent: Intent<A::Command>,
+    /// When not empty, the stream must be at one of these versions.
+    pub if_version: Vec<Version>,
+    /// Makes the same request with the same key have one effect and one answer.
+    pub idempotency: Option<IdempotencyUse>,
+    /// Who asks and why; ends in the events.
+    pub metadata: Metadata,
+    /// The stream is believed not to exist, so do not look first. Wrong beliefs cost a conflict and a look, nothing else.
+    pub fresh: bool,
+    /// What it sees must be at least as new as this position, which the log has reached. Only matters when several
+    /// processes write to one log: an actor is always up to date with its own.
+    pub at_least: Position,
+    /// Writes to other streams that belong into the same commit. A conflict there is the asker's to resolve.
+    pub alongside: Vec<StreamWrite>,
+    /// Makes the answer.
+    pub render: Render<A, R>,
+}
+
+/// The key a request carries, and the digest of the whole request.
+#[derive(Debug, Clone)]
+pub struct IdempotencyUse {
+    /// The key and its scope.
+    pub key: IdempotencyKey,
+    /// Tells requests with the same key apart.
+    pub fingerprint: [u8; 32],
+}
+
+/// What came of a request, as the renderer sees it.
+#[derive(Debug)]
+pub enum Outcome<'a, A: Aggregate> {
+    /// The state after it. Without events, nothing changed (or nothing was to change).
+    Accepted {
+        /// The state after.
+        state: &'a A,
+        /// The version after.
+        version: Version,
+        /// What happened.
+        events: &'a [A::Event],
+    },
+    /// The aggregate said no.
+    Rejected {
+        /// Why.
+        rejection: &'a A::Rejection,
+        /// The state it said no in.
+        state: &'a A,
+        /// The version of that state.
+        version: Version,
+    },
+    /// The stream is not at a version the asker demanded.
+    VersionMismatch {
+        /// The state there is.
+        state: &'a A,
+        /// The version there is.
+        version: Version,
+    },
+}
+
+/// A request that was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered<R> {
+    /// The answer.
+    pub answer: R,
+    /// A reader that has come this far has seen everything the answer speaks of.
+    pub position: Position,
+    /// The answer is the one given to an earlier request with the same idempotency key.
+    pub replayed: bool,
+}
+
+/// Why a request got no answer: the machinery, never the domain. Named by what the asker does next.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// A queue is full. Nothing was done: try again a little later.
+    #[error("too many requests are waiting")]
+    Overloaded,
+    /// Nothing was done: try again when the store is back.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// It may or may not have been done: ask again with the same idempotency key, or look.
+    #[error("the outcome is unknown: {0}")]
+    Unknown(String),
+    /// Other writers were faster, again and again. Nothing was done.
+    #[error("other writers changed the stream {0} times in a row")]
+    Contended(u32),
+    /// A stream written alongside was not as expected. Nothing was done: catch up with it and decide again.
+    #[error("stream {stream} ends at version {actual}")]
+    ConflictAlongside {
+        /// Which stream.
+        stream: StreamId,
+        /// Where it ends.
+        actual: Version,
+    },
+    /// The idempotency key was used for another request. Nothing was done.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// The stream belongs to an aggregate of another type.
+    #[error("the stream belongs to an aggregate of type {0}")]
+    OtherType(String),
+    /// The log holds something this code cannot read, or the reverse.
+    #[error("the stream cannot be read: {0}")]
+    Unreadable(String),
+    /// The code that decides panicked. Nothing was done.
+    #[error("the decision panicked")]
+    Panicked,
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(reason) => Self::Unavailable(reason),
+            StoreError::Unknown(reason) | StoreError::Broken(reason) => Self::Unknown(reason),
+            StoreError::Corrupt(reason) => Self::Unreadable(reason),
+        }
+    }
+}
+
+impl<A: Aggregate, R: Answer> Request<A, R> {
+    /// Executes a command.
+    pub fn execute(command: A::Command, render: impl Fn(&Outcome<'_, A>) -> R + Send + 'static) -> Self {
+        Self::new(Intent::Execute(command), render)
+    }
+
+    /// Looks at the state.
+    pub fn read(render: impl Fn(&Outcome<'_, A>) -> R + Send + 'static) -> Self {
+        Self::new(Intent::Read, render)
+    }
+
+    /// A request with nothing but an intent; the other fields are there to be set.
+    pub fn new(intent: Intent<A::Command>, render: impl Fn(&Outcome<'_, A>) -> R + Send + 'static) -> Self {
+        Self {
+            intent,
+            if_version: Vec::new(),
+            idempotency: None,
+            metadata: Metadata::default(),
+            fresh: false,
+            at_least: Position::START,
+            alongside: Vec::new(),
+            render: Box::new(render),
+        }
+    }
+
+    /// Gives the metadata a command id when it has none.
+    pub(crate) fn stamp(&mut self) {
+        self.metadata.command_id.get_or_insert_with(Uuid::now_v7);
+    }
+}

@@ -1,0 +1,267 @@
+//! The composition root: puts the parts together, starts them in order and stops them in the reverse order.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use actix::{Arbiter, ArbiterHandle};
+use actix_web::{App, HttpServer, dev::Server, middleware::from_fn, web::Data};
+use ordo_actors::{
+    aggregate::{Aggregate, DomainEvent},
+    appender::{Appender, AppenderLimits},
+    clock::{Clock, SystemClock},
+    event_feed::EventFeed,
+    memory_store::MemoryStore,
+    metrics::EngineMetrics,
+    registry::{Engine, EngineParts, Lifespan},
+    store::{EventStore, StoreError},
+};
+use tokio::sync::watch;
+
+use crate::{
+    config::{Settings, StoreUrl},
+    http::{command_input::KeysInFlight, http_metrics::HttpMetrics, request_context, routes::routes, state::AppState},
+    order::{Order, OrderEvent},
+};
+
+/// Batches that a slow subscriber may be behind before it is told to read the store.
+const FEED_BATCHES: usize = 4096;
+
+/// How many idempotency records are forgotten in one step, and how often a step is taken.
+const FORGET_AT_ONCE: usize = 10_000;
+const FORGET_EVERY: Duration = Duration::from_mins(1);
+
+/// Why the application did not start or go on; a sentence for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplicationError {
+    /// The store cannot be opened.
+    #[error("cannot open {store}: {reason}")]
+    Store {
+        /// Which one.
+        store: String,
+        /// Why.
+        reason: String,
+    },
+    /// The store failed while starting.
+    #[error(transparent)]
+    Read(#[from] StoreError),
+    /// The log holds events that this version cannot read.
+    #[error("{0}")]
+    Unreadable(String),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Which one.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The machine gives no thread.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
+    /// Two metrics share a name.
+    #[error("cannot set up the metrics")]
+    Metrics(#[from] prometheus::Error),
+    /// The web server failed.
+    #[error("the web server failed")]
+    Serve(#[source] std::io::Error),
+    /// The store broke while committing: what is durable can only be found out by a new start.
+    #[error("the store broke while committing: {0}; start again to find out what is durable")]
+    Broken(String),
+}
+
+/// The orders without any way in from outside: the store, the appender and the engine. Import and the server share it.
+pub struct Core {
+    /// The log.
+    pub store: Arc<dyn EventStore>,
+    /// News from the log.
+    pub feed: EventFeed,
+    /// The orders.
+    pub orders: Arc<Engine<Order>>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Everything that is counted.
+    pub metrics: prometheus::Registry,
+    /// Becomes some reason when the process must stop.
+    pub broken: watch::Receiver<Option<String>>,
+    appender: JoinHandle<()>,
+}
+
+/// Opens a store, migrated and ready.
+///
+/// # Errors
+/// A sentence that says why not.
+pub async fn open_store(url: &StoreUrl, allow_unsafe_durability: bool) -> Result<Arc<dyn EventStore>, ApplicationError> {
+    let failed = |reason: String| ApplicationError::Store { store: url.to_string(), reason };
+    Ok(match url {
+        StoreUrl::Memory => Arc::new(MemoryStore::new()),
+        _ => return Err(failed(String::new())),
+    })
+}
+
+impl Core {
+    /// Starts the engine on a store. Refuses a log that holds events nobody here can read.
+    ///
+    /// # Errors
+    /// See [`ApplicationError`].
+    pub async fn start(
+        store: Arc<dyn EventStore>,
+        lifespan: Lifespan,
+        arbiters: Vec<ArbiterHandle>,
+    ) -> Result<Self, ApplicationError> {
+        let metrics = prometheus::Registry::new();
+        let engine_metrics = EngineMetrics::register(&metrics)?;
+        let feed = EventFeed::new(FEED_BATCHES, store.head().await?.position);
+        let (alarm, broken) = watch::channel(None);
+        let (appender, thread) = Appender::start(
+            Arc::clone(&store),
+            feed.clone(),
+            AppenderLimits::default(),
+            engine_metrics.clone(),
+            Box::new(move |reason| {
+                alarm.send_replace(Some(reason));
+            }),
+        )
+        .map_err(ApplicationError::Thread)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let orders = Engine::start(EngineParts {
+            store: Arc::clone(&store),
+            appender,
+            clock: Arc::clone(&clock),
+            lifespan,
+            metrics: engine_metrics,
+            arbiters,
+        });
+        Ok(Self { store, feed, orders, clock, metrics, broken, appender: thread })
+    }
+
+    /// Lets all orders go and waits until the last commit is done, at most `patience` long. The store closes with its last user.
+    pub async fn stop(self, patience: Duration) {
+        let Self { store, orders, appender, .. } = self;
+        orders.close();
+        drop(orders);
+        let ended = tokio::task::spawn_blocking(move || appender.join());
+        if tokio::time::timeout(patience, ended).await.is_err() {
+            log::warn!("the appender did not end in time");
+        }
+        drop(store);
+    }
+}
+
+/// A server that is ready to run.
+pub struct Application {
+    core: Core,
+    server: Server,
+    state: Data<AppState>,
+    address: SocketAddr,
+    shutdown: Duration,
+}
+
+impl Application {
+    /// Opens the store, starts the engine and takes the port. Nothing is served before [`Self::run`].
+    ///
+    /// # Errors
+    /// See [`ApplicationError`].
+    pub async fn build(settings: Settings) -> Result<Self, ApplicationError> {
+        let store = open_store(&settings.store, settings.allow_unsafe_durability).await?;
+        let core = Core::start(store, settings.lifespan, vec![Arbiter::current()]).await?;
+        expose_process(&core.metrics)?;
+        let state = Data::new(AppState {
+            orders: Arc::clone(&core.orders),
+            store: Arc::clone(&core.store),
+            feed: core.feed.clone(),
+            clock: Arc::clone(&core.clock),
+            limits: settings.http,
+            keys_in_flight: KeysInFlight::default(),
+            http_metrics: HttpMetrics::register(&core.metrics)?,
+            metrics: core.metrics.clone(),
+            store_name: settings.store.to_string(),
+            draining: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
+        });
+        forget_old_keys(&core, settings.idempotency_kept);
+        let (server, address) = listen(&settings, &state)?;
+        Ok(Self { core, server, state, address, shutdown: settings.shutdown })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` resolves, then: not ready, requests finish, orders leave, the last commit ends, the store closes.
+    ///
+    /// # Errors
+    /// The store broke, or the web server failed.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), ApplicationError> {
+        let mut broken = self.core.broken.clone();
+        let handle = self.server.handle();
+        let serving = tokio::task::spawn_local(self.server);
+        let verdict = tokio::select! {
+            () = stop => Ok(()),
+            reason = broken.wait_for(Option::is_some) => {
+                let reason = reason.ok().and_then(|reason| reason.clone()).unwrap_or_default();
+                Err(ApplicationError::Broken(reason))
+            }
+        };
+        self.state.draining.store(true, Ordering::Relaxed);
+        log::info!("stopping");
+        if tokio::time::timeout(self.shutdown, handle.stop(true)).await.is_err() {
+            handle.stop(false).await;
+        }
+        let served = serving.await;
+        drop(self.state);
+        self.core.stop(self.shutdown).await;
+        verdict?;
+        served.unwrap_or(Ok(())).map_err(ApplicationError::Serve)
+    }
+}
+
+fn listen(settings: &Settings, state: &Data<AppState>) -> Result<(Server, SocketAddr), ApplicationError> {
+    let address = settings.listen;
+    let failed = |source| ApplicationError::Listen { address, source };
+    let shared = state.clone();
+    let mut server = HttpServer::new(move || {
+        App::new().app_data(shared.clone()).wrap(from_fn(request_context::wrap)).configure(routes)
+    })
+    .disable_signals()
+    .keep_alive(Duration::from_secs(75))
+    .client_request_timeout(Duration::from_secs(10))
+    .shutdown_timeout(settings.shutdown.as_secs());
+    if let Some(workers) = settings.workers {
+        server = server.workers(workers.get());
+    }
+    let server = server.bind(address).map_err(failed)?;
+    let bound = server.addrs().first().copied().unwrap_or(address);
+    Ok((server.run(), bound))
+}
+
+/// Forgets idempotency records that have been kept long enough, a bounded number at a time.
+fn forget_old_keys(core: &Core, kept: Duration) {
+    let (store, clock) = (Arc::clone(&core.store), Arc::clone(&core.clock));
+    let mut broken = core.broken.clone();
+    tokio::task::spawn_local(async move {
+        let mut tick = tokio::time::interval(FORGET_EVERY);
+        // Ends with the appender, so that the store can close.
+        while tokio::select! { _ = tick.tick() => true, changed = broken.changed() => changed.is_ok() } {
+            if let Err(error) = store.forget_idempotency(clock.now() - kept, FORGET_AT_ONCE).await {
+                log::warn!("old idempotency keys could not be forgotten: {error}");
+            }
+        }
+    });
+}
+
+/// Shows what the process uses and which build it is.
+fn expose_process(metrics: &prometheus::Registry) -> prometheus::Result<()> {
+    metrics.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+    let build = prometheus::IntGaugeVec::new(prometheus::Opts::new("ordo_build_info", "Which build this is."), &["version"])?;
+    build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+    metrics.register(Box::new(build))
+}

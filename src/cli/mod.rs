@@ -1,0 +1,45 @@
+//! The command line: what an operator can ask of the binary. Exit codes: 0 it is done, 1 it failed, 2 it was asked wrongly.
+
+mod arguments;
+mod health;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::arguments::{Cli, Command};
+use crate::telemetry;
+
+/// Why a command failed: a sentence, its causes after it.
+pub(crate) type CommandResult = Result<(), Box<dyn std::error::Error>>;
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    telemetry::start();
+    let result = match cli.command {
+        None => serve::run(&cli.store, cli.serve, cli.config.as_ref()),
+        Some(Command::Serve(args)) => serve::run(&args.store, args.serve, args.config.as_ref()),
+        Some(Command::Health(args)) => health::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(error.as_ref());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the last word of a command is for whoever ran it")]
+fn complain(error: &dyn std::error::Error) {
+    let mut sentence = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        sentence = format!("{sentence}: {error}");
+        cause = error.source();
+    }
+    eprintln!("ordo: {sentence}");
+}

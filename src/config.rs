@@ -1,0 +1,183 @@
+//! Settings: flag over environment over file over default. The only file that reads the environment (through clap).
+
+use std::{fmt, net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration};
+
+use clap::Args;
+use ordo_actors::registry::Lifespan;
+use serde::Deserialize;
+
+use crate::http::state::HttpLimits;
+
+/// Which store, and where.
+#[derive(Clone, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// In memory: gone with the process.
+    Memory,
+    /// A file.
+    Sqlite(PathBuf),
+    /// A server; the whole URL, password and all.
+    Postgres(String),
+}
+
+impl FromStr for StoreUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "memory" {
+            return Ok(Self::Memory);
+        }
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Self::Postgres(text.to_owned()));
+        }
+        match text.strip_prefix("sqlite:") {
+            Some(path) if !path.is_empty() => Ok(Self::Sqlite(PathBuf::from(path))),
+            _ => Err("a store is memory, sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE".into()),
+        }
+    }
+}
+
+/// Shows where, never the password.
+impl fmt::Display for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory (gone when the server stops)"),
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => match url.rsplit_once('@') {
+                Some((_, place)) => write!(f, "postgres://{}", place.split('?').next().unwrap_or(place)),
+                None => f.write_str("postgres"),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<'de> Deserialize<'de> for StoreUrl {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Where the orders are: for every command that touches them.
+#[derive(Debug, Clone, Default, Args)]
+pub struct StoreArgs {
+    /// memory, sqlite:PATH or postgres://... [default: $DATABASE_URL, else sqlite:./ordo-data/ordo.db]
+    #[arg(long, env = "ORDO_STORE", value_name = "STORE", hide_env_values = true)]
+    pub store: Option<StoreUrl>,
+    /// Used when no store is named.
+    #[arg(long, env = "DATABASE_URL", hide = true, hide_env_values = true)]
+    pub database_url: Option<StoreUrl>,
+    /// Accept a PostgreSQL that may forget what it has confirmed (fsync or synchronous_commit off).
+    #[arg(long, env = "ORDO_ALLOW_UNSAFE_DURABILITY")]
+    pub allow_unsafe_durability: bool,
+}
+
+impl StoreArgs {
+    /// The store to use.
+    #[must_use]
+    pub fn url(&self) -> StoreUrl {
+        let fallback = || StoreUrl::Sqlite(PathBuf::from("ordo-data/ordo.db"));
+        self.store.clone().or_else(|| self.database_url.clone()).unwrap_or_else(fallback)
+    }
+}
+
+/// Everything `ordo serve` can be told. The names in a file are those of the flags, with `_` for `-`.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServeArgs {
+    /// Address and port; port 0 takes a free one [default: 127.0.0.1:8080]
+    #[arg(long, env = "ORDO_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Threads that serve requests [default: one per core]
+    #[arg(long, env = "ORDO_WORKERS")]
+    pub workers: Option<NonZeroUsize>,
+    /// Largest request body, in bytes [default: 4194304]
+    #[arg(long, env = "ORDO_MAX_BODY_BYTES")]
+    pub max_body_bytes: Option<NonZeroUsize>,
+    /// Requests under way at once before the server answers 503 [default: 8192]
+    #[arg(long, env = "ORDO_MAX_IN_FLIGHT")]
+    pub max_in_flight: Option<NonZeroUsize>,
+    /// Orders kept in memory [default: 100000]
+    #[arg(long, env = "ORDO_MAX_ACTORS")]
+    pub max_actors: Option<NonZeroUsize>,
+    /// Seconds after which an unused order leaves memory [default: 300]
+    #[arg(long, env = "ORDO_IDLE_SECONDS")]
+    pub idle_seconds: Option<u64>,
+    /// Events between two snapshots of an order; 0 writes none [default: 100]
+    #[arg(long, env = "ORDO_SNAPSHOT_EVERY")]
+    pub snapshot_every: Option<u64>,
+    /// Hours for which idempotency keys are kept, at least 24 [default: 48]
+    #[arg(long, env = "ORDO_IDEMPOTENCY_HOURS", value_parser = clap::value_parser!(u32).range(24..=8760))]
+    pub idempotency_hours: Option<u32>,
+    /// Seconds that requests have to finish when the server stops [default: 8]
+    #[arg(long, env = "ORDO_SHUTDOWN_SECONDS")]
+    pub shutdown_seconds: Option<u64>,
+    /// In a file only: the store.
+    #[arg(skip)]
+    pub store: Option<StoreUrl>,
+}
+
+/// What the server runs with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The store.
+    pub store: StoreUrl,
+    /// Whether a store may be unsafe.
+    pub allow_unsafe_durability: bool,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Threads that serve requests.
+    pub workers: Option<NonZeroUsize>,
+    /// Limits of the HTTP side.
+    pub http: HttpLimits,
+    /// Limits of the orders in memory.
+    pub lifespan: Lifespan,
+    /// How long idempotency keys are kept.
+    pub idempotency_kept: Duration,
+    /// How long requests may take to finish at the end.
+    pub shutdown: Duration,
+}
+
+impl Settings {
+    /// Puts flags (and environment), file and defaults together.
+    ///
+    /// # Errors
+    /// A sentence that says which value is wrong, and where.
+    pub fn resolve(store: &StoreArgs, serve: ServeArgs, file: Option<&PathBuf>) -> Result<Self, String> {
+        let file = file.map(read_file).transpose()?.unwrap_or_default();
+        let hours = serve.idempotency_hours.or(file.idempotency_hours).unwrap_or(48);
+        if !(24..=8760).contains(&hours) {
+            return Err(format!("idempotency_hours is 24 to 8760, not {hours}"));
+        }
+        let defaults = (HttpLimits::default(), Lifespan::default());
+        let number = |flag: Option<NonZeroUsize>, file: Option<NonZeroUsize>, default: usize| flag.or(file).map_or(default, NonZeroUsize::get);
+        Ok(Self {
+            store: store.store.clone().or(file.store).unwrap_or_else(|| store.url()),
+            allow_unsafe_durability: store.allow_unsafe_durability,
+            listen: serve.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
+            workers: serve.workers.or(file.workers),
+            http: HttpLimits {
+                body_bytes: number(serve.max_body_bytes, file.max_body_bytes, defaults.0.body_bytes),
+                in_flight: number(serve.max_in_flight, file.max_in_flight, defaults.0.in_flight),
+                ..defaults.0
+            },
+            lifespan: Lifespan {
+                most_actors: number(serve.max_actors, file.max_actors, defaults.1.most_actors),
+                idle: serve.idle_seconds.or(file.idle_seconds).map_or(defaults.1.idle, Duration::from_secs),
+                snapshot_every: serve.snapshot_every.or(file.snapshot_every).unwrap_or(defaults.1.snapshot_every),
+                ..defaults.1
+            },
+            idempotency_kept: Duration::from_hours(u64::from(hours)),
+            shutdown: Duration::from_secs(serve.shutdown_seconds.or(file.shutdown_seconds).unwrap_or(8)),
+        })
+    }
+}
+
+fn read_file(path: &PathBuf) -> Result<ServeArgs, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
+}

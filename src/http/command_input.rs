@@ -1,0 +1,235 @@
+//! From a request to a command: headers, query and body, checked before anything is asked of an order.
+
+use std::{collections::HashSet, future::Future, pin::Pin, time::Duration};
+
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::Payload,
+    http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, IF_MATCH},
+    web::{self, Bytes, Data},
+};
+use ordo_actors::{
+    event::{Metadata, Version},
+    request::IdempotencyUse,
+    store::IdempotencyKey,
+};
+use parking_lot::Mutex;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use super::{
+    error::{Fault, Problem, ProblemKind},
+    request_context::RequestId,
+    state::AppState,
+};
+
+/// The header that makes a command repeatable.
+pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A command's body and all that surrounds it.
+pub struct CommandInput<T> {
+    /// The body.
+    pub body: T,
+    /// The rest.
+    pub terms: Terms,
+}
+
+/// On which terms a command is to run.
+pub struct Terms {
+    /// The id of the request.
+    pub request_id: String,
+    /// Only decide and show.
+    pub dry_run: bool,
+    /// The versions the order may be at; empty means any.
+    pub if_version: Vec<Version>,
+    /// The key, if the client sent one.
+    pub idempotency: Option<IdempotencyUse>,
+    /// Held while the request runs, so that a second one with the same key is told to wait.
+    _in_flight: Option<InFlight>,
+}
+
+impl Terms {
+    /// What the events of this command will say of their cause.
+    #[must_use]
+    pub fn metadata(&self) -> Metadata {
+        Metadata { correlation_id: Some(self.request_id.clone()), ..Metadata::default() }
+    }
+}
+
+/// The keys being worked on in this process. A hint that spares work: the store decides.
+#[derive(Default)]
+pub struct KeysInFlight(Mutex<HashSet<IdempotencyKey>>);
+
+struct InFlight {
+    key: IdempotencyKey,
+    keys: Data<AppState>,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.keys.keys_in_flight.0.lock().remove(&self.key);
+    }
+}
+
+impl InFlight {
+    fn enter(state: &Data<AppState>, key: &IdempotencyKey) -> Result<Self, Problem> {
+        if state.keys_in_flight.0.lock().insert(key.clone()) {
+            return Ok(Self { key: key.clone(), keys: state.clone() });
+        }
+        Err(Problem::new(ProblemKind::IdempotencyInFlight, "a request with this idempotency key is under way"))
+    }
+}
+
+impl<T: DeserializeOwned + 'static> FromRequest for CommandInput<T> {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let payload = web::Payload::from_request(&request, payload).into_inner();
+        Box::pin(async move {
+            let state = request.app_data::<Data<AppState>>().cloned().ok_or_else(missing_state)?;
+            let payload = payload.map_err(|error| Problem::invalid(error.to_string()))?;
+            let bytes = read_body(request.headers(), payload, state.limits.body_bytes).await?;
+            let terms = Terms::read(&request, &bytes, &state)?;
+            Ok(Self { body: parse(&bytes)?, terms })
+        })
+    }
+}
+
+fn missing_state() -> Problem {
+    Problem::new(ProblemKind::Internal, "the server is not set up")
+}
+
+impl Terms {
+    fn read(request: &HttpRequest, body: &[u8], state: &Data<AppState>) -> Result<Self, Problem> {
+        let dry_run = query_flag(request, "dry_run")?;
+        let idempotency = if dry_run { None } else { idempotency(request, body)? };
+        let in_flight = idempotency.as_ref().map(|used| InFlight::enter(state, &used.key)).transpose()?;
+        Ok(Self {
+            request_id: RequestId::from_request(request),
+            dry_run,
+            if_version: if_match(request.headers())?,
+            idempotency,
+            _in_flight: in_flight,
+        })
+    }
+}
+
+/// Reads a flag of the query; any other parameter of a command is a mistake worth telling.
+fn query_flag(request: &HttpRequest, name: &str) -> Result<bool, Problem> {
+    let query = request.query_string();
+    if query.is_empty() {
+        return Ok(false);
+    }
+    let pairs = web::Query::<Vec<(String, String)>>::from_query(query).map_err(|error| Problem::invalid(error.to_string()))?;
+    let mut flag = false;
+    for (key, value) in pairs.into_inner() {
+        if key != name {
+            return Err(Problem::invalid(format!("unknown query parameter {key:?}")));
+        }
+        flag = match value.as_str() {
+            "true" | "1" | "" => true,
+            "false" | "0" => false,
+            other => return Err(Problem::invalid(format!("{name} is true or false, not {other:?}"))),
+        };
+    }
+    Ok(flag)
+}
+
+fn idempotency(request: &HttpRequest, body: &[u8]) -> Result<Option<IdempotencyUse>, Problem> {
+    let Some(value) = request.headers().get(&IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = value.to_str().ok().filter(|key| (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()));
+    let Some(key) = key else {
+        return Err(Problem::invalid("Idempotency-Key is 1 to 255 visible ASCII characters"));
+    };
+    let mut digest = Sha256::new();
+    for part in [request.method().as_str().as_bytes(), request.path().as_bytes(), body] {
+        digest.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        digest.update(part);
+    }
+    Ok(Some(IdempotencyUse {
+        key: IdempotencyKey { scope: String::new(), key: key.to_owned() },
+        fingerprint: digest.finalize().into(),
+    }))
+}
+
+/// `If-Match: "3"`, a list of such, or `*`.
+fn if_match(headers: &HeaderMap) -> Result<Vec<Version>, Problem> {
+    let mut versions = Vec::new();
+    for value in headers.get_all(IF_MATCH) {
+        let text = value.to_str().map_err(|_| bad_if_match())?.trim();
+        if text == "*" {
+            return Ok(Vec::new());
+        }
+        for tag in text.split(',') {
+            let number = tag.trim().strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).ok_or_else(bad_if_match)?;
+            versions.push(Version(number.parse().map_err(|_| bad_if_match())?));
+        }
+    }
+    Ok(versions)
+}
+
+fn bad_if_match() -> Problem {
+    Problem::invalid("If-Match is an ETag of the order, such as \"3\"")
+}
+
+/// Takes the whole body, bounded in size and time.
+async fn read_body(headers: &HeaderMap, payload: web::Payload, most: usize) -> Result<Bytes, Problem> {
+    let too_large = || Problem::new(ProblemKind::TooLarge, format!("a body is at most {most} bytes"));
+    let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|value| value.parse::<usize>().ok());
+    if declared.is_some_and(|declared| declared > most) {
+        return Err(too_large());
+    }
+    let body = tokio::time::timeout(BODY_TIMEOUT, payload.to_bytes_limited(most))
+        .await
+        .map_err(|_| Problem::invalid("the body did not arrive in time"))?
+        .map_err(|_| too_large())?
+        .map_err(|error| Problem::invalid(format!("the body did not arrive whole: {error}")))?;
+    if !body.is_empty() && !is_json(headers) {
+        return Err(Problem::new(ProblemKind::UnsupportedMediaType, "send JSON with Content-Type: application/json"));
+    }
+    Ok(body)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return true };
+    let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// Reads JSON; an absent body is an empty object. A value of the wrong type or range is named by its place.
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let text = if body.iter().all(u8::is_ascii_whitespace) { b"{}".as_slice() } else { body };
+    if let Ok(parsed) = serde_json::from_slice(text) {
+        return Ok(parsed);
+    }
+    let deserializer = &mut serde_json::Deserializer::from_slice(text);
+    match serde_path_to_error::deserialize::<_, T>(deserializer) {
+        Ok(_) => Err(Problem::invalid("the body goes on after its JSON value")),
+        Err(error) => Err(unreadable(&error)),
+    }
+}
+
+/// Broken JSON and unknown fields are unreadable (400); a well-formed number that is out of range is not (422).
+fn unreadable(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let pointer = json_pointer(error.path());
+    let detail = error.inner().to_string();
+    if error.inner().is_data() && detail.contains("invalid value") {
+        return Problem::validation(&[Fault { pointer, detail }]);
+    }
+    let place = if pointer.is_empty() { String::new() } else { format!("{pointer}: ") };
+    Problem::invalid(format!("{place}{detail}")).with("pointer", pointer.into())
+}
+
+fn json_pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter().fold(String::new(), |pointer, segment| match segment {
+        Segment::Seq { index } => format!("{pointer}/{index}"),
+        Segment::Map { key } => format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Enum { .. } | Segment::Unknown => pointer,
+    })
+}

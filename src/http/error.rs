@@ -1,0 +1,282 @@
+//! Problems (RFC 9457): the one file that knows which fault has which status code.
+
+use std::fmt;
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{
+        StatusCode,
+        header::{HeaderName, HeaderValue, RETRY_AFTER},
+    },
+};
+use ordo_actors::{event::Version, request::Failure, store::StoreError};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// Every kind of problem a client can meet. The server explains each at `/problems/<name>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProblemKind {
+    /// The request cannot be read.
+    InvalidRequest,
+    /// The request can be read, but values in it are out of range.
+    ValidationFailed,
+    /// There is no such thing.
+    NotFound,
+    /// The path exists, the method does not.
+    MethodNotAllowed,
+    /// A rule of the order says no.
+    StateConflict,
+    /// The order is not at the version the client demanded.
+    VersionConflict,
+    /// The idempotency key was used for another request.
+    IdempotencyKeyReused,
+    /// A request with the same idempotency key is being worked on.
+    IdempotencyInFlight,
+    /// The body is larger than the server takes.
+    TooLarge,
+    /// The body is not JSON.
+    UnsupportedMediaType,
+    /// The server has more to do than it can take.
+    Overloaded,
+    /// The store did not answer, or its answer was lost.
+    StoreUnavailable,
+    /// The log has not come as far as the client demanded.
+    PositionNotReached,
+    /// A fault of the server.
+    Internal,
+}
+
+/// What the server says of a kind of problem.
+pub struct Explanation {
+    /// The last part of its type URI.
+    pub name: &'static str,
+    /// The status code it comes with.
+    pub status: StatusCode,
+    /// The same in words.
+    pub title: &'static str,
+    /// What a client does about it.
+    pub advice: &'static str,
+}
+
+impl ProblemKind {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::InvalidRequest,
+        Self::ValidationFailed,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::StateConflict,
+        Self::VersionConflict,
+        Self::IdempotencyKeyReused,
+        Self::IdempotencyInFlight,
+        Self::TooLarge,
+        Self::UnsupportedMediaType,
+        Self::Overloaded,
+        Self::StoreUnavailable,
+        Self::PositionNotReached,
+        Self::Internal,
+    ];
+
+    /// Name, status, title and advice.
+    #[must_use]
+    #[rustfmt::skip]
+    pub const fn explain(self) -> Explanation {
+        let (name, status, title, advice) = match self {
+            Self::InvalidRequest => ("invalid-request", StatusCode::BAD_REQUEST, "The request cannot be read",
+                "Correct the JSON, the path, the query or the header that `detail` names. Nothing was changed."),
+            Self::ValidationFailed => ("validation-failed", StatusCode::UNPROCESSABLE_ENTITY, "Values are out of range",
+                "`errors` lists every fault with a JSON pointer into the body. Nothing was changed."),
+            Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "There is no such thing",
+                "Check the id. Orders are found by the id that POST /orders answered."),
+            Self::MethodNotAllowed => ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "The method is not allowed here",
+                "The `Allow` header names the methods of this path."),
+            Self::StateConflict => ("state-conflict", StatusCode::CONFLICT, "A rule of the order says no",
+                "`state` is the state the order is in. Read the order and decide anew. Nothing was changed."),
+            Self::VersionConflict => ("version-conflict", StatusCode::PRECONDITION_FAILED, "The order has moved on",
+                "`version` is where the order is now. Read it, then send the request with its new ETag. Nothing was changed."),
+            Self::IdempotencyKeyReused => ("idempotency-key-reused", StatusCode::UNPROCESSABLE_ENTITY, "The idempotency key was used for another request",
+                "Use a new key for a new request. The key belongs to method, path and body of its first use. Nothing was changed."),
+            Self::IdempotencyInFlight => ("idempotency-in-flight", StatusCode::CONFLICT, "A request with this idempotency key is under way",
+                "Wait a moment and send the same request again: it will get the first answer."),
+            Self::TooLarge => ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large",
+                "Send less at once. Nothing was changed."),
+            Self::UnsupportedMediaType => ("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is not JSON",
+                "Send JSON with `Content-Type: application/json`. Nothing was changed."),
+            Self::Overloaded => ("overloaded", StatusCode::SERVICE_UNAVAILABLE, "The server has too much to do",
+                "Nothing was changed. Try again after the seconds in `Retry-After`."),
+            Self::StoreUnavailable => ("store-unavailable", StatusCode::SERVICE_UNAVAILABLE, "The store does not answer",
+                "The request may or may not have taken effect. Send it again with the same idempotency key, or look first."),
+            Self::PositionNotReached => ("position-not-reached", StatusCode::SERVICE_UNAVAILABLE, "The position has not been reached yet",
+                "What was asked with `min_position` is not visible here yet. Try again after the seconds in `Retry-After`."),
+            Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "The server has a fault",
+                "The fault is in the server's log under `request_id`."),
+        };
+        Explanation { name, status, title, advice }
+    }
+}
+
+/// A fault in one value of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// Where: a JSON pointer into the body, or `?name` for the query.
+    pub pointer: String,
+    /// What is wrong.
+    pub detail: String,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    request_id: &'a str,
+    #[serde(flatten)]
+    members: &'a Map<String, Value>,
+}
+
+/// A problem on its way to the client.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// Which kind.
+    pub kind: ProblemKind,
+    /// What is wrong this time.
+    pub detail: String,
+    /// Further members of the problem.
+    pub members: Map<String, Value>,
+}
+
+impl Problem {
+    /// A problem with nothing but a detail.
+    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), members: Map::new() }
+    }
+
+    /// The request cannot be read.
+    pub fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(ProblemKind::InvalidRequest, detail)
+    }
+
+    /// There is no such thing.
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(ProblemKind::NotFound, detail)
+    }
+
+    /// Values are out of range; lists them all.
+    #[must_use]
+    pub fn validation(faults: &[Fault]) -> Self {
+        let detail = match faults {
+            [only] => format!("{}: {}", only.pointer, only.detail),
+            many => format!("{} values are out of range", many.len()),
+        };
+        let errors = faults.iter().map(|fault| serde_json::json!({"pointer": fault.pointer, "detail": fault.detail}));
+        Self::new(ProblemKind::ValidationFailed, detail).with("errors", Value::Array(errors.collect()))
+    }
+
+    /// The order is elsewhere than the client demanded.
+    #[must_use]
+    pub fn version(actual: Version) -> Self {
+        Self::new(ProblemKind::VersionConflict, format!("the order is at version {actual}")).with("version", actual.0.into())
+    }
+
+    /// Adds a member.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: Value) -> Self {
+        self.members.insert(name.to_owned(), value);
+        self
+    }
+
+    /// The status code.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.kind.explain().status
+    }
+
+    /// The body, as `application/problem+json`.
+    #[must_use]
+    pub fn body(&self, request_id: &str) -> String {
+        let Explanation { name, status, title, .. } = self.kind.explain();
+        let body = Body {
+            kind: format!("/problems/{name}"),
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+            request_id,
+            members: &self.members,
+        };
+        serde_json::to_string(&body).unwrap_or_default()
+    }
+
+    /// Headers that go with the problem.
+    #[must_use]
+    pub fn headers(&self) -> Option<(HeaderName, HeaderValue)> {
+        match self.kind {
+            ProblemKind::Overloaded
+            | ProblemKind::StoreUnavailable
+            | ProblemKind::PositionNotReached
+            | ProblemKind::IdempotencyInFlight => Some((RETRY_AFTER, HeaderValue::from_static("1"))),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind.explain().name, self.detail)
+    }
+}
+
+/// The middleware around every request gives the body its request id.
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::new(self.status())
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Overloaded => Self::new(ProblemKind::Overloaded, "too many requests are waiting; nothing was changed"),
+            Failure::Contended(times) => Self::new(
+                ProblemKind::Overloaded,
+                format!("the order was changed by others {times} times in a row; nothing was changed"),
+            ),
+            Failure::ConflictAlongside { .. } => {
+                Self::new(ProblemKind::Overloaded, "a stream written together with the order was changed; nothing was changed")
+            }
+            Failure::Unavailable(_) => {
+                Self::new(ProblemKind::StoreUnavailable, "the store does not answer; nothing was changed, try again")
+            }
+            Failure::Unknown(_) => Self::new(
+                ProblemKind::StoreUnavailable,
+                "the outcome is unknown; send the same request again with the same idempotency key, or look first",
+            ),
+            Failure::KeyReused => {
+                Self::new(ProblemKind::IdempotencyKeyReused, "the key was first used with another method, path or body")
+            }
+            Failure::OtherType(_) => Self::not_found("there is no order with this id"),
+            Failure::Unreadable(reason) => {
+                log::error!("a stream cannot be read: {reason}");
+                Self::new(ProblemKind::Internal, "the order cannot be read")
+            }
+            Failure::Panicked => Self::new(ProblemKind::Internal, "the decision failed; nothing was changed"),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        log::warn!("a read failed: {error}");
+        match error {
+            StoreError::Unavailable(_) | StoreError::Unknown(_) | StoreError::Broken(_) => {
+                Self::new(ProblemKind::StoreUnavailable, "the store does not answer; try again")
+            }
+            StoreError::Corrupt(_) => Self::new(ProblemKind::Internal, "the log cannot be read"),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The way of an order from draft to its end, step by step.
+
+use actix_web::{HttpResponse, web::Data};
+use uuid::Uuid;
+
+use super::{
+    answer::Success,
+    command_input::CommandInput,
+    error::{Fault, Problem},
+    orders::{OrderPath, not_whole, run},
+    state::AppState,
+    wire::{CancelBody, CompleteBody, EmptyBody, ProcessBody, ReserveBody, ReturnBody, ReturnedItemBody},
+};
+use crate::order::{InvalidValue, LineId, OrderCommand, Reason, Reference, ReturnItems, ReturnRequest};
+
+/// `POST /orders/{id}/submit`
+pub async fn submit(state: Data<AppState>, order: OrderPath, input: CommandInput<EmptyBody>) -> Result<HttpResponse, Problem> {
+    run(&state, order.0, OrderCommand::SubmitOrder, input.terms, Success::Order).await
+}
+
+/// `POST /orders/{id}/reserve`
+pub async fn reserve(state: Data<AppState>, order: OrderPath, input: CommandInput<ReserveBody>) -> Result<HttpResponse, Problem> {
+    let reservation_id = reference("/reservation_id", input.body.reservation_id.as_deref())?;
+    run(&state, order.0, OrderCommand::MarkReserved { reservation_id }, input.terms, Success::Order).await
+}
+
+/// `POST /orders/{id}/process`
+pub async fn process(state: Data<AppState>, order: OrderPath, input: CommandInput<ProcessBody>) -> Result<HttpResponse, Problem> {
+    let payment_id = reference("/payment_id", input.body.payment_id.as_deref())?;
+    run(&state, order.0, OrderCommand::StartProcessing { payment_id }, input.terms, Success::Order).await
+}
+
+/// `POST /orders/{id}/complete`
+pub async fn complete(state: Data<AppState>, order: OrderPath, input: CommandInput<CompleteBody>) -> Result<HttpResponse, Problem> {
+    let tracking_number = reference("/tracking_number", input.body.tracking_number.as_deref())?;
+    run(&state, order.0, OrderCommand::CompleteOrder { tracking_number }, input.terms, Success::Order).await
+}
+
+/// `POST /orders/{id}/cancel`
+pub async fn cancel(state: Data<AppState>, order: OrderPath, input: CommandInput<CancelBody>) -> Result<HttpResponse, Problem> {
+    let mut faults = Vec::new();
+    let reason = keep("/reason", Reason::new(&input.body.reason), &mut faults);
+    let cancelled_by = input.body.cancelled_by.as_deref().map(Reference::new).transpose();
+    let cancelled_by = keep("/cancelled_by", cancelled_by, &mut faults);
+    let (Some(reason), Some(cancelled_by)) = (reason, cancelled_by) else { return Err(Problem::validation(&faults)) };
+    run(&state, order.0, OrderCommand::CancelOrder { reason, cancelled_by }, input.terms, Success::Order).await
+}
+
+/// `POST /orders/{id}/returns`
+pub async fn give_back(state: Data<AppState>, order: OrderPath, input: CommandInput<ReturnBody>) -> Result<HttpResponse, Problem> {
+    let mut faults = Vec::new();
+    let reason = keep("/reason", Reason::new(&input.body.reason), &mut faults);
+    let items = returned_items(&input.body.items, &mut faults);
+    let Some(reason) = reason.filter(|_| faults.is_empty()) else { return Err(Problem::validation(&faults)) };
+    let command = OrderCommand::ReturnItems(ReturnItems { return_id: Uuid::now_v7().into(), items, reason });
+    run(&state, order.0, command, input.terms, Success::Returned).await
+}
+
+fn returned_items(items: &[ReturnedItemBody], faults: &mut Vec<Fault>) -> Vec<ReturnRequest> {
+    let mut requests = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        let line_id = item.line_id.get().and_then(|line| u32::try_from(line).ok());
+        match (line_id, item.quantity.get()) {
+            (Some(line), Some(quantity)) => requests.push(ReturnRequest { line_id: LineId(line), quantity }),
+            (line, quantity) => {
+                faults.extend(line.is_none().then(|| not_whole(&format!("/items/{index}/line_id"))));
+                faults.extend(quantity.is_none().then(|| not_whole(&format!("/items/{index}/quantity"))));
+            }
+        }
+    }
+    requests
+}
+
+fn reference(pointer: &str, text: Option<&str>) -> Result<Option<Reference>, Problem> {
+    let mut faults = Vec::new();
+    keep(pointer, text.map(Reference::new).transpose(), &mut faults).ok_or_else(|| Problem::validation(&faults))
+}
+
+fn keep<T>(pointer: &str, value: Result<T, InvalidValue>, faults: &mut Vec<Fault>) -> Option<T> {
+    value.map_err(|invalid| faults.push(Fault { pointer: pointer.into(), detail: invalid.to_string() })).ok()
+}

@@ -1,0 +1,26 @@
+//! REST: from a request to a command or a read, and from the answer to a response.
+//!
+//! ```text
+//! request -> request_context -> routes -> handler -> command_input -> AppState::ask -> the order's actor
+//!                                                                                         |
+//! response <----------------------- respond <--------- OrderAnswer <------ render <-------+
+//! ```
+//!
+//! Invariant: only `error` knows which fault has which status code.
+
+pub mod answer;
+pub mod command_input;
+pub mod docs;
+pub mod error;
+pub mod events;
+pub mod health;
+pub mod http_metrics;
+pub mod items;
+pub mod lifecycle;
+pub mod orders;
+pub mod query;
+pub mod rejection;
+pub mod request_context;
+pub mod routes;
+pub mod state;
+pub mod wire;

@@ -1,0 +1,194 @@
+//! `/orders` and `/orders/{id}`: placing an order and looking at it, now or as it was.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{CONTENT_TYPE, IF_NONE_MATCH},
+    web::Data,
+};
+use ordo_actors::{
+    event::{Position, StreamId, Version},
+    rehydrate::Until,
+    request::{Intent, Request},
+};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{
+    answer::{Success, etag, no_such_order, render, respond},
+    command_input::{CommandInput, Terms},
+    error::{Fault, Problem},
+    query::Params,
+    request_context::RequestId,
+    state::AppState,
+    wire::{self, CreateOrderBody, ItemBody, WireInteger},
+};
+use crate::order::{CreateOrder, Currency, CustomerId, NewItem, OrderCommand};
+
+/// `POST /orders`
+pub async fn create(state: Data<AppState>, input: CommandInput<CreateOrderBody>) -> Result<HttpResponse, Problem> {
+    let (order, command) = check(input.body)?;
+    let order = order.unwrap_or_else(StreamId::generate);
+    run(&state, order, OrderCommand::CreateOrder(command), input.terms, Success::Created).await
+}
+
+/// Runs a command on the terms the client set.
+pub async fn run(
+    state: &AppState,
+    order: StreamId,
+    command: OrderCommand,
+    terms: Terms,
+    success: Success,
+) -> Result<HttpResponse, Problem> {
+    let fresh = matches!(command, OrderCommand::CreateOrder(_)) && !terms.dry_run;
+    let intent = if terms.dry_run { Intent::DryRun(command) } else { Intent::Execute(command) };
+    // A dry run of a creation makes nothing, so it shows the order as it would be.
+    let success = if terms.dry_run { Success::Order } else { success };
+    let request = Request {
+        if_version: terms.if_version.clone(),
+        idempotency: terms.idempotency.clone(),
+        metadata: terms.metadata(),
+        fresh,
+        ..Request::new(intent, render(order, success, terms.request_id.clone()))
+    };
+    Ok(respond(state.ask(order, request).await?))
+}
+
+/// Checks a whole order and names every fault.
+fn check(body: CreateOrderBody) -> Result<(Option<StreamId>, CreateOrder), Problem> {
+    let mut faults = Vec::new();
+    let mut fault = |pointer: &str, detail: String| faults.push(Fault { pointer: pointer.into(), detail });
+    let order = body.order_id.map(|text| Uuid::parse_str(&text).map(StreamId)).transpose();
+    let order = order.unwrap_or_else(|_| {
+        fault("/order_id", "must be a UUID".into());
+        None
+    });
+    let customer_id = body.customer_id.map(|text| CustomerId::new(&text)).transpose();
+    let customer_id = customer_id.unwrap_or_else(|invalid| {
+        fault("/customer_id", invalid.to_string());
+        None
+    });
+    let currency = body.currency.map(|code| Currency::new(&code)).transpose();
+    let currency = currency.unwrap_or_else(|invalid| {
+        fault("/currency", invalid.to_string());
+        None
+    });
+    let placed_at = body.placed_at.as_deref().map(wire::time);
+    if placed_at == Some(None) {
+        fault("/placed_at", "must be a time as RFC 3339, such as 2011-12-09T12:50:00Z".into());
+    }
+    let mut items = Vec::with_capacity(body.items.len());
+    for (index, item) in body.items.iter().enumerate() {
+        match check_item(item, &format!("/items/{index}")) {
+            Ok(item) => items.push(item),
+            Err(mut more) => faults.append(&mut more),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(Problem::validation(&faults));
+    }
+    let customer_id = customer_id.unwrap_or_else(|| CustomerId::from(Uuid::now_v7()));
+    Ok((order, CreateOrder { customer_id, currency: currency.unwrap_or_default(), placed_at: placed_at.flatten(), items }))
+}
+
+/// Checks one item and names every fault under a pointer.
+pub fn check_item(item: &ItemBody, pointer: &str) -> Result<NewItem, Vec<Fault>> {
+    let (Some(quantity), Some(price)) = (item.quantity.get(), item.unit_price_cents.get()) else {
+        let numbers = [("quantity", item.quantity), ("unit_price_cents", item.unit_price_cents)];
+        let unfit = numbers.into_iter().filter(|(_, number)| *number == WireInteger::Unfit);
+        let mut faults: Vec<_> = unfit.map(|(field, _)| not_whole(&format!("{pointer}/{field}"))).collect();
+        // The numbers that fit no integer are named above; stand-ins find what else is wrong.
+        let rest = NewItem::new(&item.product_id, &item.product_name, item.quantity.get().unwrap_or(1), item.unit_price_cents.get().unwrap_or(1));
+        faults.extend(rest.err().unwrap_or_default().iter().map(|fault| placed(fault, pointer)));
+        return Err(faults);
+    };
+    NewItem::new(&item.product_id, &item.product_name, quantity, price)
+        .map_err(|faults| faults.iter().map(|fault| placed(fault, pointer)).collect())
+}
+
+fn placed(fault: &crate::order::Fault, pointer: &str) -> Fault {
+    Fault { pointer: format!("{pointer}/{}", fault.field), detail: fault.problem.to_string() }
+}
+
+/// The fault of a number that is no 64-bit integer.
+pub fn not_whole(pointer: &str) -> Fault {
+    Fault { pointer: pointer.into(), detail: "must be a whole number that can be counted with".into() }
+}
+
+/// The query of `GET /orders/{id}`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Look {
+    at_version: Option<u64>,
+    at_time: Option<String>,
+    min_position: Option<u64>,
+}
+
+/// `GET /orders/{id}`
+pub async fn get(state: Data<AppState>, request: HttpRequest, order: OrderPath, look: Params<Look>) -> Result<HttpResponse, Problem> {
+    let Params(look) = look;
+    let at_least = look.min_position.map(Position);
+    state.wait_for(at_least).await?;
+    match (look.at_version, look.at_time) {
+        (None, None) => now(&state, &request, order.0, at_least).await,
+        (Some(version), None) => past(&state, order.0, Until::Version(Version(version))).await,
+        (None, Some(text)) => {
+            let time = wire::time(&text).ok_or_else(|| Problem::invalid("at_time is a time as RFC 3339"))?;
+            past(&state, order.0, Until::Time(time)).await
+        }
+        (Some(_), Some(_)) => Err(Problem::invalid("at_version and at_time exclude each other")),
+    }
+}
+
+async fn now(state: &AppState, request: &HttpRequest, order: StreamId, at_least: Option<Position>) -> Result<HttpResponse, Problem> {
+    let looking = Request {
+        at_least: at_least.unwrap_or_default(),
+        ..Request::new(Intent::Read, render(order, Success::Order, RequestId::from_request(request)))
+    };
+    let response = respond(state.ask(order, looking).await?);
+    Ok(if is_known(request, &response) { not_modified(&response) } else { response })
+}
+
+/// Whether the client has this very version.
+fn is_known(request: &HttpRequest, response: &HttpResponse) -> bool {
+    let tag = response.headers().get(actix_web::http::header::ETAG);
+    let known = request.headers().get(IF_NONE_MATCH).and_then(|known| known.to_str().ok());
+    match (tag.and_then(|tag| tag.to_str().ok()), known) {
+        (Some(tag), Some(known)) => known.split(',').any(|candidate| candidate.trim().trim_start_matches("W/") == tag),
+        _ => false,
+    }
+}
+
+fn not_modified(response: &HttpResponse) -> HttpResponse {
+    let mut unchanged = HttpResponse::NotModified();
+    for header in response.headers().iter().filter(|(name, _)| **name != CONTENT_TYPE) {
+        unchanged.insert_header(header);
+    }
+    unchanged.finish()
+}
+
+async fn past(state: &AppState, order: StreamId, until: Until) -> Result<HttpResponse, Problem> {
+    let loaded = state.orders.as_it_was(order, until).await?;
+    let view = loaded.state.view(order, loaded.version).ok_or_else(no_such_order)?;
+    if let Until::Version(version) = until
+        && loaded.version != version
+    {
+        return Err(Problem::not_found(format!("the order has not come to version {version}; it is at {}", loaded.version)));
+    }
+    let mut response = HttpResponse::Ok();
+    etag(&mut response, loaded.version);
+    Ok(response.json(view))
+}
+
+/// The `{id}` of a path.
+pub struct OrderPath(pub StreamId);
+
+impl actix_web::FromRequest for OrderPath {
+    type Error = Problem;
+    type Future = std::future::Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut actix_web::dev::Payload) -> Self::Future {
+        let text = request.match_info().get("id").unwrap_or_default();
+        let id = Uuid::parse_str(text).map_err(|_| Problem::invalid("an order's id is a UUID"));
+        std::future::ready(id.map(|id| Self(StreamId(id))))
+    }
+}

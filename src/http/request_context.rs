@@ -1,0 +1,124 @@
+//! What every request gets: an id, a problem in the right shape when it fails, a line in the log, a count in the metrics.
+
+use std::time::Instant;
+
+use actix_web::{
+    Error, HttpMessage, HttpRequest, HttpResponse,
+    body::{EitherBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::{
+        StatusCode,
+        header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue},
+    },
+    middleware::Next,
+    web::Data,
+};
+use uuid::Uuid;
+
+use super::{
+    error::{Problem, ProblemKind},
+    state::AppState,
+};
+
+/// The header that carries the request id, both ways.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The id of a request: the client's own when it sent a fit one (1 to 64 visible ASCII characters), else a new UUID.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
+
+impl RequestId {
+    fn of(request: &ServiceRequest) -> Self {
+        let sent = request.headers().get(&X_REQUEST_ID).and_then(|value| value.to_str().ok());
+        match sent {
+            Some(id) if (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()) => Self(id.to_owned()),
+            _ => Self(Uuid::now_v7().to_string()),
+        }
+    }
+
+    /// The id that the middleware gave this request.
+    #[must_use]
+    pub fn from_request(request: &HttpRequest) -> String {
+        request.extensions().get::<Self>().map(|id| id.0.clone()).unwrap_or_default()
+    }
+}
+
+/// The middleware around every request.
+pub async fn wrap<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    let started = Instant::now();
+    let id = RequestId::of(&request);
+    request.extensions_mut().insert(id.clone());
+    let state = request.app_data::<Data<AppState>>().cloned();
+    // Routing needs the request to itself: whoever keeps a copy of it here makes it panic.
+    let mut response = shape(next.call(request).await?, &id);
+    if let Ok(value) = HeaderValue::from_str(&id.0) {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    note(&response, &id, started, state.as_ref().map(|state| &***state));
+    Ok(response)
+}
+
+/// Gives an error the shape of a problem; anything else passes.
+fn shape<B: MessageBody>(response: ServiceResponse<B>, id: &RequestId) -> ServiceResponse<EitherBody<B>> {
+    let status = response.status();
+    let problem = match response.response().error() {
+        Some(error) => problem_of(error),
+        None if status == StatusCode::NOT_FOUND && !has_body_type(&response) => Problem::not_found("there is nothing at this path"),
+        None if status == StatusCode::METHOD_NOT_ALLOWED => {
+            Problem::new(ProblemKind::MethodNotAllowed, "this path does not take this method")
+        }
+        None => return response.map_into_left_body(),
+    };
+    let allow = response.headers().get(ALLOW).cloned();
+    let (request, _) = response.into_parts();
+    let mut shaped = problem.respond(id);
+    if let Some(allow) = allow {
+        shaped.headers_mut().insert(ALLOW, allow);
+    }
+    ServiceResponse::new(request, shaped).map_into_right_body()
+}
+
+fn has_body_type<B>(response: &ServiceResponse<B>) -> bool {
+    response.headers().contains_key(CONTENT_TYPE)
+}
+
+/// Our own problems as they are; what the framework raises, by its status.
+fn problem_of(error: &Error) -> Problem {
+    if let Some(problem) = error.as_error::<Problem>() {
+        return problem.clone();
+    }
+    match error.as_response_error().status_code() {
+        StatusCode::NOT_FOUND => Problem::not_found("there is nothing at this path"),
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(ProblemKind::TooLarge, "the body is too large"),
+        status if status.is_client_error() => Problem::invalid(error.to_string()),
+        _ => Problem::new(ProblemKind::Internal, "the request could not be served"),
+    }
+}
+
+impl Problem {
+    fn respond(&self, id: &RequestId) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status());
+        if let Some(header) = self.headers() {
+            response.insert_header(header);
+        }
+        response.insert_header((CONTENT_TYPE, "application/problem+json")).body(self.body(&id.0))
+    }
+}
+
+fn note<B>(response: &ServiceResponse<B>, id: &RequestId, started: Instant, state: Option<&AppState>) {
+    let status = response.status();
+    let elapsed = started.elapsed();
+    if let Some(state) = state {
+        let route = response.request().match_pattern();
+        state.http_metrics.observe(response.request().method(), route.as_deref(), status, elapsed);
+    }
+    let level = if status.is_server_error() { log::Level::Warn } else { log::Level::Debug };
+    if log::log_enabled!(level) {
+        let request = response.request();
+        log::log!(level, request_id = id.0.as_str(), status = status.as_u16(), micros = elapsed.as_micros() as u64;
+            "{} {}", request.method(), request.path());
+    }
+}

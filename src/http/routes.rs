@@ -1,0 +1,34 @@
+//! The route table, on one screen.
+
+use actix_web::{
+    middleware::Compress,
+    web::{self, ServiceConfig, delete, get, patch, post, resource},
+};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use super::{docs, events, health, items, lifecycle, orders};
+
+/// Every path the server answers.
+#[rustfmt::skip]
+pub fn routes(app: &mut ServiceConfig) {
+    app.service(resource("/orders").route(post().to(orders::create)))
+        .service(resource("/orders/{id}").route(get().to(orders::get)))
+        .service(resource("/orders/{id}/items").route(post().to(items::add)))
+        .service(resource("/orders/{id}/items/{line_id}").route(patch().to(items::change)).route(delete().to(items::remove)))
+        .service(resource("/orders/{id}/submit").route(post().to(lifecycle::submit)))
+        .service(resource("/orders/{id}/reserve").route(post().to(lifecycle::reserve)))
+        .service(resource("/orders/{id}/process").route(post().to(lifecycle::process)))
+        .service(resource("/orders/{id}/complete").route(post().to(lifecycle::complete)))
+        .service(resource("/orders/{id}/cancel").route(post().to(lifecycle::cancel)))
+        .service(resource("/orders/{id}/returns").route(post().to(lifecycle::give_back)))
+        .service(resource("/orders/{id}/events").wrap(Compress::default()).route(get().to(events::of_order)))
+        .service(resource("/events").wrap(Compress::default()).route(get().to(events::of_log)))
+        .service(resource("/health").route(get().to(health::ready)))
+        .service(resource("/livez").route(get().to(health::live)))
+        .service(resource("/readyz").route(get().to(health::ready)))
+        .service(resource("/metrics").route(get().to(health::metrics)))
+        .service(resource("/openapi.json").route(get().to(docs::openapi)))
+        .service(resource("/problems/{name}").route(get().to(docs::problem)))
+        .service(web::redirect("/docs", "/docs/"))
+        .service(SwaggerUi::new("/docs/{_:.*}").config(Config::new(["/openapi.json"])));
+}

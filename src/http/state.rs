@@ -1,0 +1,104 @@
+//! What every handler can reach.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use ordo_actors::{
+    clock::Clock,
+    event::{Position, StreamId},
+    event_feed::EventFeed,
+    registry::Engine,
+    request::{Answer, Answered, Request},
+    store::EventStore,
+};
+
+use super::{
+    command_input::KeysInFlight,
+    error::{Problem, ProblemKind},
+    http_metrics::HttpMetrics,
+};
+use crate::order::Order;
+
+/// What bounds the HTTP side.
+#[derive(Debug, Clone, Copy)]
+pub struct HttpLimits {
+    /// The largest body, in bytes.
+    pub body_bytes: usize,
+    /// Requests to orders that may be under way at once; one more is told to come back.
+    pub in_flight: usize,
+    /// How long a read waits for `min_position`.
+    pub position_wait: Duration,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self { body_bytes: 4 << 20, in_flight: 8192, position_wait: Duration::from_secs(5) }
+    }
+}
+
+/// The parts of the application a handler needs.
+pub struct AppState {
+    /// The orders.
+    pub orders: Arc<Engine<Order>>,
+    /// The log.
+    pub store: Arc<dyn EventStore>,
+    /// News from the log.
+    pub feed: EventFeed,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The limits.
+    pub limits: HttpLimits,
+    /// Idempotency keys being worked on.
+    pub keys_in_flight: KeysInFlight,
+    /// Requests by route and status.
+    pub http_metrics: HttpMetrics,
+    /// Everything `/metrics` shows.
+    pub metrics: prometheus::Registry,
+    /// The name of the store, for people.
+    pub store_name: String,
+    /// The server is stopping: not ready any more.
+    pub draining: AtomicBool,
+    /// Requests to orders under way.
+    pub in_flight: AtomicUsize,
+}
+
+/// A place among the requests under way.
+struct Place<'a>(&'a AtomicUsize);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl AppState {
+    /// Asks an order, unless too many requests are under way.
+    pub async fn ask<R: Answer>(&self, order: StreamId, request: Request<Order, R>) -> Result<Answered<R>, Problem> {
+        let _place = self.take_place()?;
+        Ok(self.orders.ask(order, request).await?)
+    }
+
+    fn take_place(&self) -> Result<Place<'_>, Problem> {
+        let place = Place(&self.in_flight);
+        if self.in_flight.fetch_add(1, Ordering::Relaxed) >= self.limits.in_flight {
+            return Err(Problem::new(ProblemKind::Overloaded, "too many requests are under way; nothing was changed"));
+        }
+        Ok(place)
+    }
+
+    /// Waits until the log, as this process knows it, has come as far as a client has seen elsewhere.
+    pub async fn wait_for(&self, position: Option<Position>) -> Result<(), Problem> {
+        let Some(position) = position else { return Ok(()) };
+        if tokio::time::timeout(self.limits.position_wait, self.feed.reached(position)).await.is_ok() {
+            return Ok(());
+        }
+        let head = self.feed.head();
+        Err(Problem::new(ProblemKind::PositionNotReached, format!("the log is at position {head}, not yet at {position}"))
+            .with("position", head.0.into()))
+    }
+}

@@ -1,0 +1,157 @@
+//! The bodies clients send, read leniently and checked whole, so that every fault is named at once.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer, de::Visitor};
+
+/// A JSON number that should be a whole one. Fractions and numbers beyond 64 bits are kept as such, to be named as faults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WireInteger {
+    /// A whole number.
+    Whole(i64),
+    /// A number that is none, or too large to count with.
+    Unfit,
+}
+
+impl WireInteger {
+    /// The number; one that does not fit is below every allowed range.
+    #[must_use]
+    pub const fn get(self) -> Option<i64> {
+        match self {
+            Self::Whole(number) => Some(number),
+            Self::Unfit => None,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for WireInteger {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Number;
+        impl Visitor<'_> for Number {
+            type Value = WireInteger;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number")
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<WireInteger, E> {
+                Ok(WireInteger::Whole(number))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<WireInteger, E> {
+                Ok(i64::try_from(number).map_or(WireInteger::Unfit, WireInteger::Whole))
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<WireInteger, E> {
+                Ok(WireInteger::Unfit)
+            }
+        }
+        deserializer.deserialize_any(Number)
+    }
+}
+
+/// `POST /orders`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateOrderBody {
+    /// A UUID of the client's choice.
+    pub order_id: Option<String>,
+    /// The customer; a new one when absent.
+    pub customer_id: Option<String>,
+    /// ISO 4217.
+    pub currency: Option<String>,
+    /// When the customer placed it, if that was not now; RFC 3339.
+    pub placed_at: Option<String>,
+    /// Its lines.
+    #[serde(default)]
+    pub items: Vec<ItemBody>,
+}
+
+/// `POST /orders/{id}/items`, and each item of a new order.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ItemBody {
+    /// The product.
+    pub product_id: String,
+    /// Its name.
+    pub product_name: String,
+    /// How many.
+    pub quantity: WireInteger,
+    /// The price of one, in minor units.
+    pub unit_price_cents: WireInteger,
+}
+
+/// `PATCH /orders/{id}/items/{line_id}`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuantityBody {
+    /// How many there shall be; zero removes the line.
+    pub quantity: WireInteger,
+}
+
+/// A command that needs no word.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmptyBody {}
+
+/// `POST /orders/{id}/reserve`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReserveBody {
+    /// The reservation elsewhere.
+    pub reservation_id: Option<String>,
+}
+
+/// `POST /orders/{id}/process`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessBody {
+    /// The payment elsewhere.
+    pub payment_id: Option<String>,
+}
+
+/// `POST /orders/{id}/complete`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CompleteBody {
+    /// The shipment elsewhere.
+    pub tracking_number: Option<String>,
+}
+
+/// `POST /orders/{id}/cancel`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CancelBody {
+    /// Why.
+    pub reason: String,
+    /// Who.
+    pub cancelled_by: Option<String>,
+}
+
+/// `POST /orders/{id}/returns`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReturnBody {
+    /// What comes back.
+    pub items: Vec<ReturnedItemBody>,
+    /// Why.
+    pub reason: String,
+}
+
+/// One line of a return.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReturnedItemBody {
+    /// The line of the order.
+    pub line_id: WireInteger,
+    /// How many come back.
+    pub quantity: WireInteger,
+}
+
+/// Reads a time as RFC 3339; whole microseconds, UTC, years 1 to 9999.
+pub fn time(text: &str) -> Option<DateTime<Utc>> {
+    use chrono::Datelike;
+    let time = DateTime::parse_from_rfc3339(text).ok()?.with_timezone(&Utc);
+    (1..=9999).contains(&time.year()).then(|| ordo_actors::event::to_micros(time))
+}

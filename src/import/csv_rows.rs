@@ -1,0 +1,256 @@
+//! Orders as CSV: one row per order line, below a header.
+
+use std::{
+    io::{self, Read},
+    str::FromStr,
+};
+
+use csv::{ByteRecord, StringRecord};
+use iso_currency::Currency;
+
+use super::{
+    ColumnMap, ImportError, ImportedOrder, OrderNumbers, Outcome, Reject, RejectLog, RejectReason,
+    csv_columns::Columns,
+    csv_orders::{CsvOrders, Fault, Row},
+    minor_units::{PriceFault, minor_units},
+    order_numbers::RowKind,
+    record_limit::{RecordAllowance, RecordLimit},
+};
+
+/// Most characters of an order, customer or product id.
+pub const MAX_ID_CHARS: usize = 64;
+
+/// Most characters of a name.
+pub const MAX_NAME_CHARS: usize = 256;
+
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// How the rows of a file are to be understood.
+#[derive(Debug, Clone)]
+pub struct CsvRules {
+    /// Where everything stands.
+    pub columns: ColumnMap,
+    /// Which rows belong to orders.
+    pub numbers: OrderNumbers,
+    /// The currency of every price; it decides what a whole minor unit is.
+    pub currency: Currency,
+    /// How far every order shall be taken.
+    pub outcome: Outcome,
+}
+
+impl Default for CsvRules {
+    /// Completed orders in US dollars, numbered like invoices.
+    fn default() -> Self {
+        Self {
+            columns: ColumnMap::default(),
+            numbers: OrderNumbers::default(),
+            currency: Currency::USD,
+            outcome: Outcome::Completed,
+        }
+    }
+}
+
+/// What became of the rows of a file. Those that are in none of these were rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RowFates {
+    /// All of them, without the header.
+    pub rows: u64,
+    /// Passed over: the number says cancellation.
+    pub cancellations: u64,
+    /// Passed over: the number is no order's.
+    pub other_numbers: u64,
+    /// Passed over: nobody's order.
+    pub without_customer: u64,
+    /// Part of an order now.
+    pub accepted: u64,
+}
+
+/// What a CSV file held.
+#[derive(Debug)]
+pub struct CsvImport {
+    /// Its orders, in the order in which they first appear; each has at least one line.
+    pub orders: Vec<ImportedOrder>,
+    /// What became of its rows.
+    pub fates: RowFates,
+}
+
+/// What one row turned out to be.
+enum Fate {
+    Cancellation,
+    OtherNumber,
+    WithoutCustomer,
+    Accepted,
+    Rejected(Fault),
+}
+
+impl CsvRules {
+    /// Reads a whole file. Each row meets the first fate that fits: its number is a cancellation's, or no order's, or
+    /// its customer is blank (all three passed over); its quantity is not positive, its price is not positive, its
+    /// price is not in whole minor units (rejected); anything else that cannot be read or counted is rejected at the
+    /// place where it is met. Blanks around a field do not count.
+    ///
+    /// Rows of one order need not be adjacent, so all orders are held in memory: at most [`super::csv_orders::MAX_ORDERS`] of
+    /// [`super::csv_orders::MAX_LINES`] lines together.
+    pub fn read(&self, source: impl Read, rejects: &mut RejectLog) -> Result<CsvImport, ImportError> {
+        let (limited, allowance) = RecordLimit::new(source);
+        let mut rows = csv::ReaderBuilder::new().flexible(true).buffer_capacity(BUFFER_BYTES).from_reader(limited);
+        let columns = self.columns.locate(rows.headers().map_err(|error| broken(1, error))?)?;
+        let mut reading = Reading {
+            columns,
+            numbers: self.numbers,
+            decimals: self.currency.exponent().map_or(0, u32::from),
+            orders: CsvOrders::new(self.currency.code(), self.outcome),
+            fates: RowFates::default(),
+        };
+        reading.read_rows(&mut rows, &allowance, rejects)?;
+        Ok(CsvImport { orders: reading.orders.finish(), fates: reading.fates })
+    }
+}
+
+struct Reading {
+    columns: Columns,
+    numbers: OrderNumbers,
+    decimals: u32,
+    orders: CsvOrders,
+    fates: RowFates,
+}
+
+impl Reading {
+    fn read_rows(
+        &mut self,
+        rows: &mut csv::Reader<impl Read>,
+        allowance: &RecordAllowance,
+        rejects: &mut RejectLog,
+    ) -> Result<(), ImportError> {
+        let mut record = ByteRecord::new();
+        loop {
+            allowance.renew();
+            let next_line = rows.position().line();
+            if !rows.read_byte_record(&mut record).map_err(|error| broken(next_line, error))? {
+                return Ok(());
+            }
+            let line = record.position().map_or(next_line, csv::Position::line);
+            record = match StringRecord::from_byte_record(record) {
+                Ok(text) => {
+                    let fate = self.judge(line, &text)?;
+                    self.count(fate, line, text, rejects)?
+                }
+                Err(error) => {
+                    let fault = (RejectReason::NotUtf8, error.utf8_error().to_string());
+                    let text = StringRecord::from_byte_record_lossy(error.into_byte_record());
+                    self.count(Fate::Rejected(fault), line, text, rejects)?
+                }
+            };
+        }
+    }
+
+    /// Counts a row and gives its buffer back.
+    fn count(
+        &mut self,
+        fate: Fate,
+        line: u64,
+        row: StringRecord,
+        rejects: &mut RejectLog,
+    ) -> Result<ByteRecord, ImportError> {
+        self.fates.rows += 1;
+        match fate {
+            Fate::Cancellation => self.fates.cancellations += 1,
+            Fate::OtherNumber => self.fates.other_numbers += 1,
+            Fate::WithoutCustomer => self.fates.without_customer += 1,
+            Fate::Accepted => self.fates.accepted += 1,
+            Fate::Rejected((reason, detail)) => rejects.note(&Reject { line, reason, detail, raw: as_csv(&row) })?,
+        }
+        Ok(row.into_byte_record())
+    }
+
+    fn judge(&mut self, line_no: u64, row: &StringRecord) -> Result<Fate, ImportError> {
+        let columns = self.columns;
+        let field = |column: usize| row.get(column).map(str::trim);
+        let Some(number) = field(columns.order) else { return Ok(too_few(row)) };
+        match self.numbers.kind(number) {
+            RowKind::Cancellation => return Ok(Fate::Cancellation),
+            RowKind::Other => return Ok(Fate::OtherNumber),
+            RowKind::Order => {}
+        }
+        let (Some(customer), Some(product), Some(quantity), Some(price)) =
+            (field(columns.customer), field(columns.product), field(columns.quantity), field(columns.price))
+        else {
+            return Ok(too_few(row));
+        };
+        if customer.is_empty() {
+            return Ok(Fate::WithoutCustomer);
+        }
+        let amounts = read_quantity(quantity).and_then(|quantity| Ok((quantity, read_price(price, self.decimals)?)));
+        let name = columns.name.and_then(field).unwrap_or_default();
+        let (quantity, price) = match amounts.and_then(|amounts| {
+            [number, customer, product].into_iter().try_for_each(check_id)?;
+            check_name(name)?;
+            Ok(amounts)
+        }) {
+            Ok(amounts) => amounts,
+            Err(fault) => return Ok(Fate::Rejected(fault)),
+        };
+        let time = columns.time.and_then(field);
+        let row = Row { line_no, number, customer, product, name, quantity, price, time };
+        Ok(self.orders.add(&row)?.map_or_else(Fate::Rejected, |()| Fate::Accepted))
+    }
+}
+
+fn read_quantity(text: &str) -> Result<i64, Fault> {
+    use std::num::IntErrorKind::{NegOverflow, PosOverflow};
+    let reason = match i64::from_str(text) {
+        Ok(quantity) if quantity > 0 => return Ok(quantity),
+        Ok(_) => RejectReason::QuantityNotPositive,
+        Err(error) => match error.kind() {
+            PosOverflow => RejectReason::QuantityTooLarge,
+            NegOverflow => RejectReason::QuantityNotPositive,
+            _ => RejectReason::QuantityUnreadable,
+        },
+    };
+    Err((reason, text.to_owned()))
+}
+
+fn read_price(text: &str, decimals: u32) -> Result<i64, Fault> {
+    minor_units(text, decimals).map_err(|fault| {
+        let reason = match fault {
+            PriceFault::Unreadable => RejectReason::PriceUnreadable,
+            PriceFault::NotPositive => RejectReason::PriceNotPositive,
+            PriceFault::NotWhole => RejectReason::PriceNotWhole,
+            PriceFault::TooLarge => RejectReason::PriceTooLarge,
+        };
+        (reason, text.to_owned())
+    })
+}
+
+fn check_id(id: &str) -> Result<(), Fault> {
+    if id.is_empty() || id.chars().count() > MAX_ID_CHARS {
+        return Err((RejectReason::BadId, format!("{id:?} is not 1 to {MAX_ID_CHARS} characters")));
+    }
+    Ok(())
+}
+
+fn check_name(name: &str) -> Result<(), Fault> {
+    if name.len() > MAX_NAME_CHARS && name.chars().count() > MAX_NAME_CHARS {
+        return Err((RejectReason::NameTooLong, format!("over {MAX_NAME_CHARS} characters")));
+    }
+    Ok(())
+}
+
+fn too_few(row: &StringRecord) -> Fate {
+    Fate::Rejected((RejectReason::TooFewColumns, row.len().to_string()))
+}
+
+/// The row as it could stand in a file again.
+fn as_csv(row: &StringRecord) -> String {
+    let mut out = csv::WriterBuilder::new().from_writer(Vec::new());
+    let written = out.write_record(row).ok().and_then(|()| out.into_inner().ok()).unwrap_or_default();
+    String::from_utf8_lossy(written.trim_ascii_end()).into_owned()
+}
+
+fn broken(line: u64, error: csv::Error) -> ImportError {
+    ImportError::Read { line, source: io::Error::from(error) }
+}
+
+#[cfg(test)]
+#[path = "csv_rows_tests.rs"]
+mod tests;

@@ -1,0 +1,204 @@
+use super::*;
+use crate::import::{ImportedItem, record_limit::MAX_RECORD_BYTES};
+
+const HEADER: &str = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n";
+const MAP: &str = "order=InvoiceNo,customer=CustomerID,product=StockCode,name=Description,quantity=Quantity,\
+                   price=UnitPrice,time=InvoiceDate";
+
+fn rules() -> CsvRules {
+    CsvRules { columns: MAP.parse().unwrap(), currency: Currency::GBP, ..CsvRules::default() }
+}
+
+fn read(rows: &str) -> (CsvImport, RejectLog) {
+    let mut rejects = RejectLog::counting();
+    let import = rules().read(format!("{HEADER}{rows}").as_bytes(), &mut rejects).unwrap();
+    (import, rejects)
+}
+
+fn fate_of(row: &str) -> (RowFates, Vec<RejectReason>) {
+    let (import, rejects) = read(row);
+    assert_eq!(import.fates.rows, 1, "{row}");
+    (RowFates { rows: 0, ..import.fates }, rejects.counts().keys().copied().collect())
+}
+
+fn lines(order: &ImportedOrder) -> Vec<(&str, i64, i64)> {
+    let line = |item: &'_ ImportedItem| (item.quantity, item.unit_price_cents);
+    order.items.iter().map(|item| (&*item.product_id, line(item).0, line(item).1)).collect()
+}
+
+#[test]
+fn a_row_becomes_an_order_with_one_line() {
+    let (import, _) = read("536365,85123A,WHITE HANGING HEART,6,2010-12-01 08:26:00,2.55,17850,United Kingdom\n");
+    let expected = ImportedOrder {
+        line_no: 2,
+        external_id: Some("536365".into()),
+        order_id: None,
+        customer_id: Some("17850".into()),
+        currency: "GBP".into(),
+        placed_at: Some("2010-12-01T08:26:00Z".parse().unwrap()),
+        items: vec![ImportedItem {
+            product_id: "85123A".into(),
+            product_name: "WHITE HANGING HEART".into(),
+            quantity: 6,
+            unit_price_cents: 255,
+        }],
+        outcome: Outcome::Completed,
+    };
+    assert_eq!(import.orders, [expected]);
+}
+
+#[test]
+fn each_row_that_is_no_order_line_is_passed_over() {
+    let passed = |fates: RowFates| (fates, Vec::new());
+    assert_eq!(fate_of("C536365,P,,-1,,1.00,1,x"), passed(RowFates { cancellations: 1, ..RowFates::default() }));
+    assert_eq!(fate_of("A563185,P,,1,,1.00,1,x"), passed(RowFates { other_numbers: 1, ..RowFates::default() }));
+    assert_eq!(fate_of("536365,P,,1,,1.00,,x"), passed(RowFates { without_customer: 1, ..RowFates::default() }));
+    assert_eq!(fate_of("536365,P,,1,,1.00,1,x"), passed(RowFates { accepted: 1, ..RowFates::default() }));
+}
+
+#[test]
+fn a_row_meets_the_first_fate_that_fits() {
+    assert_eq!(fate_of("Cx,P,,0,,0,,x").0.cancellations, 1);
+    assert_eq!(fate_of("x,P,,0,,0,,x").0.other_numbers, 1);
+    assert_eq!(fate_of("536365,P,,0,,0.001,,x").0.without_customer, 1);
+    assert_eq!(fate_of("536365,P,,0,,0,1,x").1, [RejectReason::QuantityNotPositive]);
+    assert_eq!(fate_of("536365,P,,1,,-0.001,1,x").1, [RejectReason::PriceNotPositive]);
+    assert_eq!(fate_of("536365,P,,1,,0.001,1,x").1, [RejectReason::PriceNotWhole]);
+}
+
+#[test]
+fn what_cannot_be_read_or_counted_is_rejected() {
+    let long = "x".repeat(65);
+    let name = "é".repeat(257);
+    for (row, reason) in [
+        ("536365,P,,one,,1.00,1,x".to_owned(), RejectReason::QuantityUnreadable),
+        ("536365,P,,1.5,,1.00,1,x".to_owned(), RejectReason::QuantityUnreadable),
+        ("536365,P,,9223372036854775808,,1.00,1,x".to_owned(), RejectReason::QuantityTooLarge),
+        ("536365,P,,-9223372036854775809,,1.00,1,x".to_owned(), RejectReason::QuantityNotPositive),
+        ("536365,P,,1,,1e2,1,x".to_owned(), RejectReason::PriceUnreadable),
+        ("536365,P,,1,,92233720368547758.08,1,x".to_owned(), RejectReason::PriceTooLarge),
+        ("536365,,,1,,1.00,1,x".to_owned(), RejectReason::BadId),
+        (format!("536365,{long},,1,,1.00,1,x"), RejectReason::BadId),
+        (format!("536365,P,,1,,1.00,{long},x"), RejectReason::BadId),
+        (format!("536365,P,{name},1,,1.00,1,x"), RejectReason::NameTooLong),
+        ("536365,P,,1,yesterday,1.00,1,x".to_owned(), RejectReason::TimeUnreadable),
+        ("536365,P,,1".to_owned(), RejectReason::TooFewColumns),
+    ] {
+        assert_eq!(fate_of(&row).1, [reason], "{row}");
+    }
+}
+
+#[test]
+fn ids_and_names_of_full_length_are_accepted() {
+    let (id, name) = ("é".repeat(64), "é".repeat(256));
+    assert_eq!(fate_of(&format!("536365,{id},{name},1,,1.00,{id},x")).0.accepted, 1);
+}
+
+#[test]
+fn rows_of_one_order_may_be_apart_and_orders_keep_their_first_place() {
+    let (import, _) = read("536366,A,,1,,1.00,2,x\n536365,B,,1,,1.00,1,x\n536366,C,,1,,1.00,2,x\n");
+    let numbers: Vec<_> = import.orders.iter().map(|order| order.external_id.as_deref().unwrap()).collect();
+    assert_eq!(numbers, ["536366", "536365"]);
+    assert_eq!(lines(&import.orders[0]), [("A", 1, 100), ("C", 1, 100)]);
+}
+
+#[test]
+fn rows_of_one_product_at_one_price_add_up() {
+    let row = "536365,P,,3,,1.00,1,x\n";
+    let (import, _) = read(&format!("{row}536365,P,,4,,1.0,1,x\n{row}"));
+    assert_eq!(lines(&import.orders[0]), [("P", 10, 100)]);
+    assert_eq!(import.fates.accepted, 3);
+}
+
+#[test]
+fn one_product_at_two_prices_is_two_lines() {
+    let (import, _) = read("536365,P,,3,,1.00,1,x\n536365,P,,4,,1.01,1,x\n");
+    assert_eq!(lines(&import.orders[0]), [("P", 3, 100), ("P", 4, 101)]);
+}
+
+#[test]
+fn an_order_of_rejected_rows_only_is_none() {
+    let (import, rejects) = read("536365,P,,0,,1.00,1,x\n");
+    assert!(import.orders.is_empty());
+    assert_eq!(rejects.total(), 1);
+}
+
+#[test]
+fn a_row_for_another_customer_is_rejected() {
+    let (import, rejects) = read("536365,P,,1,,1.00,1,x\n536365,Q,,1,,1.00,2,x\n");
+    assert_eq!(lines(&import.orders[0]), [("P", 1, 100)]);
+    assert_eq!(rejects.counts()[&RejectReason::OtherCustomer], 1);
+}
+
+#[test]
+fn a_product_without_a_description_is_called_by_its_id() {
+    let (import, _) = read("536365,P,  ,1,,1.00,1,x\n536365,Q,\"Q, \"\"big\"\"\",1,,1.00,1,x\n");
+    let names: Vec<_> = import.orders[0].items.iter().map(|item| &*item.product_name).collect();
+    assert_eq!(names, ["P", "Q, \"big\""]);
+}
+
+#[test]
+fn blanks_around_a_field_do_not_count() {
+    let (import, _) = read(" 536365 , P , pen , 1 ,2010-12-01 08:26:00 , 1.00 , 1 , x\r\n536365,P,pen,1,,1.00,1,x\r\n");
+    assert_eq!(lines(&import.orders[0]), [("P", 2, 100)]);
+    assert_eq!(import.orders[0].customer_id.as_deref(), Some("1"));
+}
+
+#[test]
+fn a_currency_without_decimals_has_whole_prices_only() {
+    let yen = CsvRules { currency: Currency::JPY, ..rules() };
+    let mut rejects = RejectLog::counting();
+    let rows = format!("{HEADER}536365,P,,1,,100,1,x\n536365,P,,1,,100.50,1,x\n");
+    let import = yen.read(rows.as_bytes(), &mut rejects).unwrap();
+    assert_eq!(lines(&import.orders[0]), [("P", 1, 100)]);
+    assert_eq!(rejects.counts()[&RejectReason::PriceNotWhole], 1);
+}
+
+#[test]
+fn rejects_name_the_line_of_the_file_and_give_the_row_back() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut rejects = RejectLog::to_file(file.path()).unwrap();
+    let rows = format!("{HEADER}536365,P,\"two\nlines\",1,,1.00,1,x\n536365,P,\"a, b\",1,,0.001,1,x\n");
+    rules().read(rows.as_bytes(), &mut rejects).unwrap();
+    rejects.flush().unwrap();
+    let written = std::fs::read_to_string(file.path()).unwrap();
+    let expected = "line,reason,detail,raw\n4,price_not_whole,0.001,\"536365,P,\"\"a, b\"\",1,,0.001,1,x\"\n";
+    assert_eq!(written, expected);
+}
+
+#[test]
+fn bytes_that_are_not_utf8_reject_their_row_alone() {
+    let mut rejects = RejectLog::counting();
+    let rows = [HEADER.as_bytes(), b"536365,P,caf\xe9,1,,1.00,1,x\n536365,Q,,1,,1.00,1,x\n"].concat();
+    let import = rules().read(&rows[..], &mut rejects).unwrap();
+    assert_eq!(lines(&import.orders[0]), [("Q", 1, 100)]);
+    assert_eq!(rejects.counts()[&RejectReason::NotUtf8], 1);
+}
+
+#[test]
+fn a_byte_order_mark_before_the_header_is_passed_over() {
+    let rows = format!("\u{feff}{HEADER}536365,P,,1,,1.00,1,x\n");
+    let import = rules().read(rows.as_bytes(), &mut RejectLog::counting()).unwrap();
+    assert_eq!(import.fates.accepted, 1);
+}
+
+#[test]
+fn a_quote_left_open_ends_the_import_instead_of_filling_the_memory() {
+    let rest = "536365,P,,1,,1.00,1,x\n".repeat(MAX_RECORD_BYTES / 20);
+    let rows = format!("{HEADER}536365,P,\"oops,1,,1.00,1,x\n{rest}");
+    let error = rules().read(rows.as_bytes(), &mut RejectLog::counting()).unwrap_err();
+    assert!(matches!(error, ImportError::Read { line: 2, .. }), "{error:?}");
+}
+
+#[test]
+fn a_file_with_many_short_rows_is_no_long_record() {
+    let rows = format!("{HEADER}{}", "536365,P,,1,,1.00,1,x\n".repeat(MAX_RECORD_BYTES / 10));
+    let import = rules().read(rows.as_bytes(), &mut RejectLog::counting()).unwrap();
+    assert_eq!(import.fates.accepted, (MAX_RECORD_BYTES / 10) as u64);
+}
+
+#[test]
+fn a_file_without_the_mapped_columns_is_refused() {
+    let error = rules().read(&b"a,b\n1,2\n"[..], &mut RejectLog::counting()).unwrap_err();
+    assert!(matches!(error, ImportError::MissingColumn { .. }));
+}

@@ -1,0 +1,213 @@
+//! The rules: a table of contents, then one function per command that answers for every state.
+
+use chrono::{DateTime, Utc};
+use ordo_actors::aggregate::Aggregate;
+
+use super::{
+    command::{CreateOrder, NewItem, OrderCommand, RecordRefund, ReturnItems},
+    drafting,
+    event::{OrderCancelled, OrderCompleted, OrderEvent, OrderProcessing, OrderReserved},
+    ids::{LineId, Reference},
+    rejection::OrderRejection,
+    state::{Order, OrderState},
+    text::Reason,
+};
+
+/// What comes of a command: events, none when it changes nothing, or the rule that forbids it.
+pub(super) type Decision = Result<Vec<OrderEvent>, OrderRejection>;
+
+impl Aggregate for Order {
+    const TYPE: &'static str = "Order";
+    const SNAPSHOT_SCHEMA: u32 = 1;
+
+    type Command = OrderCommand;
+    type Event = OrderEvent;
+    type Rejection = OrderRejection;
+
+    fn decide(&self, command: &OrderCommand) -> Decision {
+        match command {
+            OrderCommand::CreateOrder(create) => self.create(create),
+            OrderCommand::AddItem(item) => self.add_item(item),
+            OrderCommand::RemoveItem { line_id } => self.remove_item(*line_id),
+            OrderCommand::UpdateItemQuantity { line_id, quantity } => self.update_item_quantity(*line_id, *quantity),
+            OrderCommand::SubmitOrder => self.submit(),
+            OrderCommand::MarkReserved { reservation_id } => self.mark_reserved(reservation_id.as_ref()),
+            OrderCommand::StartProcessing { payment_id } => self.start_processing(payment_id.as_ref()),
+            OrderCommand::CompleteOrder { tracking_number } => self.complete(tracking_number.as_ref()),
+            OrderCommand::CancelOrder { reason, cancelled_by } => self.cancel(reason, cancelled_by.as_ref()),
+            OrderCommand::ReturnItems(items) => self.return_items(items),
+            OrderCommand::RecordRefund(refund) => self.record_refund(refund),
+        }
+    }
+
+    fn evolve(&mut self, event: &OrderEvent, at: DateTime<Utc>) {
+        self.fold(event, at);
+    }
+}
+
+/// One event happens.
+#[expect(clippy::unnecessary_wraps, reason = "the rules read alike: produce, nothing or reject")]
+pub(super) fn produce(event: impl Into<OrderEvent>) -> Decision {
+    Ok(vec![event.into()])
+}
+
+/// The order is as wanted already.
+#[expect(clippy::unnecessary_wraps, reason = "the rules read alike: produce, nothing or reject")]
+pub(super) fn nothing() -> Decision {
+    Ok(Vec::new())
+}
+
+/// A rule forbids it.
+pub(super) fn reject(rejection: OrderRejection) -> Decision {
+    Err(rejection)
+}
+
+fn needs(needed: OrderState, state: OrderState) -> Decision {
+    reject(OrderRejection::WrongState { needed, state })
+}
+
+/// The step has been taken: asking again is fine unless it names something else than was recorded.
+fn again(state: OrderState, field: &'static str, recorded: Option<&Reference>, asked: Option<&Reference>) -> Decision {
+    if asked.is_none() || asked == recorded {
+        return nothing();
+    }
+    reject(OrderRejection::AlreadyRecorded { state, field, recorded: recorded.cloned() })
+}
+
+impl Order {
+    fn create(&self, create: &CreateOrder) -> Decision {
+        let exists = |state| reject(OrderRejection::AlreadyExists { state });
+        match self {
+            Self::Absent => drafting::open(create),
+            Self::Draft(_) => exists(OrderState::Draft),
+            Self::Submitted(_) => exists(OrderState::Submitted),
+            Self::Reserved(_) => exists(OrderState::Reserved),
+            Self::Processing(_) => exists(OrderState::Processing),
+            Self::Completed(_) => exists(OrderState::Completed),
+            Self::Cancelled(_) => exists(OrderState::Cancelled),
+        }
+    }
+
+    fn add_item(&self, item: &NewItem) -> Decision {
+        match self {
+            Self::Draft(sheet) => sheet.add(item),
+            Self::Submitted(_) => needs(OrderState::Draft, OrderState::Submitted),
+            Self::Reserved(_) => needs(OrderState::Draft, OrderState::Reserved),
+            Self::Processing(_) => needs(OrderState::Draft, OrderState::Processing),
+            Self::Completed(_) => needs(OrderState::Draft, OrderState::Completed),
+            Self::Cancelled(_) => needs(OrderState::Draft, OrderState::Cancelled),
+            Self::Absent => reject(OrderRejection::NotFound),
+        }
+    }
+
+    fn remove_item(&self, line_id: LineId) -> Decision {
+        match self {
+            Self::Draft(sheet) => sheet.remove(line_id),
+            Self::Submitted(_) => needs(OrderState::Draft, OrderState::Submitted),
+            Self::Reserved(_) => needs(OrderState::Draft, OrderState::Reserved),
+            Self::Processing(_) => needs(OrderState::Draft, OrderState::Processing),
+            Self::Completed(_) => needs(OrderState::Draft, OrderState::Completed),
+            Self::Cancelled(_) => needs(OrderState::Draft, OrderState::Cancelled),
+            Self::Absent => reject(OrderRejection::NotFound),
+        }
+    }
+
+    fn update_item_quantity(&self, line_id: LineId, quantity: i64) -> Decision {
+        match self {
+            Self::Draft(sheet) => sheet.update_quantity(line_id, quantity),
+            Self::Submitted(_) => needs(OrderState::Draft, OrderState::Submitted),
+            Self::Reserved(_) => needs(OrderState::Draft, OrderState::Reserved),
+            Self::Processing(_) => needs(OrderState::Draft, OrderState::Processing),
+            Self::Completed(_) => needs(OrderState::Draft, OrderState::Completed),
+            Self::Cancelled(_) => needs(OrderState::Draft, OrderState::Cancelled),
+            Self::Absent => reject(OrderRejection::NotFound),
+        }
+    }
+
+    fn submit(&self) -> Decision {
+        match self {
+            Self::Draft(sheet) => sheet.submit(),
+            Self::Submitted(_) | Self::Reserved(_) | Self::Processing(_) => nothing(),
+            Self::Completed(_) => needs(OrderState::Draft, OrderState::Completed),
+            Self::Cancelled(_) => needs(OrderState::Draft, OrderState::Cancelled),
+            Self::Absent => reject(OrderRejection::NotFound),
+        }
+    }
+
+    fn mark_reserved(&self, reservation_id: Option<&Reference>) -> Decision {
+        match self {
+            Self::Submitted(_) => produce(OrderReserved { reservation_id: reservation_id.cloned() }),
+            Self::Reserved(reserved) => {
+                again(OrderState::Reserved, "reservation_id", reserved.reservation_id.as_ref(), reservation_id)
+            }
+            Self::Draft(_) => needs(OrderState::Submitted, OrderState::Draft),
+            Self::Processing(_) => needs(OrderState::Submitted, OrderState::Processing),
+            Self::Completed(_) => needs(OrderState::Submitted, OrderState::Completed),
+            Self::Cancelled(_) => needs(OrderState::Submitted, OrderState::Cancelled),
+            Self::Absent => reject(OrderRejection::NotFound),
+        }
+    }
+
+    fn start_processing(&self, payment_id: Option<&Reference>) -> Decision {
+        match self {
+            Self::Reserved(_) => produce(OrderProcessing { payment_id: payment_id.cloned() }),
+            Self::Processing(processing) => {
+                again(OrderState::Processing, "payment_id", processing.payment_id.as_ref(), payment_id)
+            }
+            Self::Draft(_) => needs(OrderState::Reserved, OrderState::Draft),
+            Self::Submitted(_) => needs(OrderState::Reserved, OrderState::Submitted),
+            Self::Completed(_) => needs(OrderState::Reserved, OrderState::Completed),
+            Self::Cancelled(_) => needs(OrderState::Reserved, OrderState::Cancelled),
+            Self::Absent => reject(OrderRejection::NotFound),
+        }
+    }
+
+    fn complete(&self, tracking_number: Option<&Reference>) -> Decision {
+        match self {
+            Self::Processing(_) => produce(OrderCompleted { tracking_number: tracking_number.cloned() }),
+            Self::Completed(completed) => {
+                again(OrderState::Completed, "tracking_number", completed.tracking_number.as_ref(), tracking_number)
+            }
+            Self::Draft(_) => needs(OrderState::Processing, OrderState::Draft),
+            Self::Submitted(_) => needs(OrderState::Processing, OrderState::Submitted),
+            Self::Reserved(_) => needs(OrderState::Processing, OrderState::Reserved),
+            Self::Cancelled(_) => needs(OrderState::Processing, OrderState::Cancelled),
+            Self::Absent => reject(OrderRejection::NotFound),
+        }
+    }
+
+    fn cancel(&self, reason: &Reason, cancelled_by: Option<&Reference>) -> Decision {
+        match self {
+            Self::Draft(_) | Self::Submitted(_) | Self::Reserved(_) | Self::Processing(_) => {
+                produce(OrderCancelled { reason: reason.clone(), cancelled_by: cancelled_by.cloned() })
+            }
+            Self::Cancelled(_) => nothing(),
+            Self::Completed(_) => reject(OrderRejection::AlreadyCompleted),
+            Self::Absent => reject(OrderRejection::NotFound),
+        }
+    }
+
+    fn return_items(&self, items: &ReturnItems) -> Decision {
+        match self {
+            Self::Completed(completed) => completed.return_items(items),
+            Self::Draft(_) => needs(OrderState::Completed, OrderState::Draft),
+            Self::Submitted(_) => needs(OrderState::Completed, OrderState::Submitted),
+            Self::Reserved(_) => needs(OrderState::Completed, OrderState::Reserved),
+            Self::Processing(_) => needs(OrderState::Completed, OrderState::Processing),
+            Self::Cancelled(_) => needs(OrderState::Completed, OrderState::Cancelled),
+            Self::Absent => reject(OrderRejection::NotFound),
+        }
+    }
+
+    fn record_refund(&self, refund: &RecordRefund) -> Decision {
+        match self {
+            Self::Completed(completed) => completed.record_refund(refund),
+            Self::Draft(_) => needs(OrderState::Completed, OrderState::Draft),
+            Self::Submitted(_) => needs(OrderState::Completed, OrderState::Submitted),
+            Self::Reserved(_) => needs(OrderState::Completed, OrderState::Reserved),
+            Self::Processing(_) => needs(OrderState::Completed, OrderState::Processing),
+            Self::Cancelled(_) => needs(OrderState::Completed, OrderState::Cancelled),
+            Self::Absent => reject(OrderRejection::NotFound),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What can be wrong with a value that comes from outside.
+
+/// Why a value is not acceptable; reads after the name of a field: "quantity must be between 1 and 5, not 7".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidValue {
+    /// There is nothing in it.
+    #[error("must not be empty")]
+    Empty,
+    /// More characters than the limit.
+    #[error("must not be longer than {limit} characters")]
+    TooLong {
+        /// The most it may have.
+        limit: usize,
+    },
+    /// More entries than the limit.
+    #[error("must not have more than {limit} entries")]
+    TooMany {
+        /// The most it may have.
+        limit: usize,
+    },
+    /// White space at either end.
+    #[error("must not begin or end with a blank")]
+    OuterBlank,
+    /// A control character or a line break.
+    #[error("must hold printable characters only")]
+    Unprintable,
+    /// A number outside its limits.
+    #[error("must be between {min} and {max}, not {actual}")]
+    OutOfRange {
+        /// The least it may be.
+        min: i64,
+        /// The most it may be.
+        max: i64,
+        /// What it is.
+        actual: i64,
+    },
+    /// Not the code of a currency that has a minor unit.
+    #[error("must be an ISO 4217 code such as USD")]
+    UnknownCurrency,
+    /// The order has no line of that number.
+    #[error("must be a line of the order")]
+    UnknownLine,
+    /// The order would cost more than can be counted.
+    #[error("makes the total of the order larger than {}", i64::MAX)]
+    TotalTooLarge,
+}
+
+/// A field and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field} {problem}")]
+pub struct Fault {
+    /// The field's name in JSON.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub problem: InvalidValue,
+}
+
+/// Gathers the faults of several fields, so that all are told and not only the first.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// Passes a good value on and keeps what is wrong with a bad one.
+    pub(super) fn check<T>(&mut self, field: &'static str, value: Result<T, InvalidValue>) -> Option<T> {
+        value.map_err(|problem| self.0.push(Fault { field, problem })).ok()
+    }
+
+    /// All of them, in the order of the checks.
+    pub(super) fn into_vec(self) -> Vec<Fault> {
+        self.0
+    }
+}
+
+/// Accepts a number between two limits, both included.
+pub(super) fn within(min: i64, max: i64, actual: i64) -> Result<i64, InvalidValue> {
+    if (min..=max).contains(&actual) { Ok(actual) } else { Err(InvalidValue::OutOfRange { min, max, actual }) }
+}

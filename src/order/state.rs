@@ -1,0 +1,192 @@
+//! The states of an order, each with what is known in it: a rule cannot ask a draft for its payment.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    event::ReturnedItem,
+    ids::{CustomerId, LineId, Reference},
+    line::Line,
+    money::{Currency, Money},
+    text::Reason,
+};
+
+/// An order: the fold of its events.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Order {
+    /// Nobody has created it.
+    #[default]
+    Absent,
+    /// Its items change.
+    Draft(Sheet),
+    /// Its items are frozen.
+    Submitted(Sheet),
+    /// Its stock is held; it awaits payment.
+    Reserved(Reserved),
+    /// It is paid and being fulfilled.
+    Processing(Processing),
+    /// It has been shipped. Items may still come back.
+    Completed(Completed),
+    /// It ended without being shipped.
+    Cancelled(Cancelled),
+}
+
+/// Where an order is that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum OrderState {
+    /// Its items change.
+    Draft,
+    /// Its items are frozen.
+    Submitted,
+    /// Its stock is held.
+    Reserved,
+    /// It is paid and being fulfilled.
+    Processing,
+    /// It has been shipped.
+    Completed,
+    /// It ended without being shipped.
+    Cancelled,
+}
+
+/// What every order holds that exists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sheet {
+    pub(super) customer_id: CustomerId,
+    pub(super) currency: Currency,
+    /// When it was placed; when it was recorded if nobody said.
+    pub(super) created_at: DateTime<Utc>,
+    pub(super) updated_at: DateTime<Utc>,
+    /// In ascending order of their numbers.
+    pub(super) lines: Vec<Line>,
+    /// The number of the next new line; larger than any number used.
+    pub(super) next_line: LineId,
+}
+
+/// Stock is held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reserved {
+    pub(super) sheet: Sheet,
+    pub(super) reservation_id: Option<Reference>,
+}
+
+/// Paid and being fulfilled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Processing {
+    pub(super) sheet: Sheet,
+    pub(super) reservation_id: Option<Reference>,
+    pub(super) payment_id: Option<Reference>,
+}
+
+/// Shipped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Completed {
+    pub(super) sheet: Sheet,
+    pub(super) reservation_id: Option<Reference>,
+    pub(super) payment_id: Option<Reference>,
+    pub(super) tracking_number: Option<Reference>,
+    /// In the order in which they came back.
+    pub(super) returns: Vec<Return>,
+    /// What has been paid back, in minor units.
+    pub(super) refunded_cents: i64,
+}
+
+/// Ended without being shipped; keeps what it had reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancelled {
+    pub(super) sheet: Sheet,
+    pub(super) reservation_id: Option<Reference>,
+    pub(super) payment_id: Option<Reference>,
+    pub(super) reason: Reason,
+}
+
+/// Items that came back together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Return {
+    pub(super) id: Reference,
+    /// One entry per line, in the order of the lines.
+    pub(super) items: Box<[ReturnedItem]>,
+    /// What they are worth, in minor units.
+    pub(super) refund_cents: i64,
+    /// The refund, once it has been paid.
+    pub(super) refund_id: Option<Reference>,
+}
+
+impl Order {
+    /// Where it is; nothing while nobody has created it.
+    #[must_use]
+    pub fn state(&self) -> Option<OrderState> {
+        match self {
+            Self::Absent => None,
+            Self::Draft(_) => Some(OrderState::Draft),
+            Self::Submitted(_) => Some(OrderState::Submitted),
+            Self::Reserved(_) => Some(OrderState::Reserved),
+            Self::Processing(_) => Some(OrderState::Processing),
+            Self::Completed(_) => Some(OrderState::Completed),
+            Self::Cancelled(_) => Some(OrderState::Cancelled),
+        }
+    }
+
+    /// Who ordered.
+    #[must_use]
+    pub fn customer_id(&self) -> Option<&CustomerId> {
+        self.sheet().map(|sheet| &sheet.customer_id)
+    }
+
+    /// Its lines, in ascending order of their numbers.
+    #[must_use]
+    pub fn lines(&self) -> &[Line] {
+        self.sheet().map_or(&[], |sheet| &sheet.lines)
+    }
+
+    /// What all its lines cost. Returned items count: they have been ordered.
+    #[must_use]
+    pub fn total(&self) -> Option<Money> {
+        self.sheet().map(|sheet| Money { minor: sheet.total_cents(), currency: sheet.currency })
+    }
+
+    pub(super) fn sheet(&self) -> Option<&Sheet> {
+        match self {
+            Self::Absent => None,
+            Self::Draft(sheet) | Self::Submitted(sheet) => Some(sheet),
+            Self::Reserved(reserved) => Some(&reserved.sheet),
+            Self::Processing(processing) => Some(&processing.sheet),
+            Self::Completed(completed) => Some(&completed.sheet),
+            Self::Cancelled(cancelled) => Some(&cancelled.sheet),
+        }
+    }
+
+    pub(super) fn sheet_mut(&mut self) -> Option<&mut Sheet> {
+        match self {
+            Self::Absent => None,
+            Self::Draft(sheet) | Self::Submitted(sheet) => Some(sheet),
+            Self::Reserved(reserved) => Some(&mut reserved.sheet),
+            Self::Processing(processing) => Some(&mut processing.sheet),
+            Self::Completed(completed) => Some(&mut completed.sheet),
+            Self::Cancelled(cancelled) => Some(&mut cancelled.sheet),
+        }
+    }
+}
+
+impl Sheet {
+    /// What all lines cost, in minor units. Every order that was decided fits.
+    pub(super) fn total_cents(&self) -> i64 {
+        self.lines.iter().fold(0_i64, |total, line| total.saturating_add(line.amount_cents()))
+    }
+
+    pub(super) fn line(&self, line_id: LineId) -> Option<&Line> {
+        self.place_of(line_id).map(|place| &self.lines[place])
+    }
+
+    /// Where a line is among the others.
+    pub(super) fn place_of(&self, line_id: LineId) -> Option<usize> {
+        self.lines.binary_search_by_key(&line_id, |line| line.id).ok()
+    }
+}
+
+impl fmt::Display for OrderState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}

@@ -1,0 +1,126 @@
+//! Short texts that are checked once and then shared: cloning one costs a counter.
+
+use std::{fmt, sync::Arc};
+
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error, Visitor},
+};
+
+use super::invalid::InvalidValue;
+
+/// Text behind a counter. Reads from JSON in one allocation, unchecked: what is stored has been checked when it came in.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Text(Arc<str>);
+
+impl Text {
+    /// Takes printable text of at most `limit` characters.
+    pub(super) fn printable(text: &str, limit: usize) -> Result<Self, InvalidValue> {
+        if text.len() > limit && text.chars().count() > limit {
+            return Err(InvalidValue::TooLong { limit });
+        }
+        if text.chars().any(is_unprintable) {
+            return Err(InvalidValue::Unprintable);
+        }
+        Ok(Self(Arc::from(text)))
+    }
+
+    /// Takes printable text that is neither empty nor has blanks at its ends: something to compare by.
+    pub(super) fn identifying(text: &str, limit: usize) -> Result<Self, InvalidValue> {
+        if text.is_empty() {
+            return Err(InvalidValue::Empty);
+        }
+        if text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace) {
+            return Err(InvalidValue::OuterBlank);
+        }
+        Self::printable(text, limit)
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The text of a UUID: printable, without blanks, 36 characters.
+impl From<uuid::Uuid> for Text {
+    fn from(id: uuid::Uuid) -> Self {
+        Self(Arc::from(&*id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer())))
+    }
+}
+
+/// Control characters, and the two separators Unicode counts apart from them.
+fn is_unprintable(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
+}
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Shared;
+        impl Visitor<'_> for Shared {
+            type Value = Text;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Text, E> {
+                Ok(Text(Arc::from(text)))
+            }
+        }
+        deserializer.deserialize_str(Shared)
+    }
+}
+
+/// Declares a checked text: `new` checks, `Deserialize` trusts (it is for stored events and snapshots).
+macro_rules! checked_text {
+    ($(#[$doc:meta])* $name:ident, $check:ident, $limit:expr) => {
+        $(#[$doc])*
+        ///
+        /// `Deserialize` reads what was checked before it was stored; what comes from outside goes through `new`.
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[serde(transparent)]
+        pub struct $name($crate::order::text::Text);
+
+        impl $name {
+            /// The most characters it may have.
+            pub const MAX_CHARS: usize = $limit;
+
+            /// Checks a text from outside.
+            ///
+            /// # Errors
+            /// What is wrong with it.
+            pub fn new(text: &str) -> Result<Self, $crate::order::InvalidValue> {
+                $crate::order::text::Text::$check(text, Self::MAX_CHARS).map(Self)
+            }
+
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                self.0.as_str()
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+pub(super) use checked_text;
+
+checked_text! {
+    /// What a product was called when it was ordered: at most 500 printable characters, possibly none, blanks anywhere.
+    ProductName, printable, 500
+}
+
+checked_text! {
+    /// Why somebody cancelled or returned something: 1 to 500 printable characters, no blank at either end.
+    Reason, identifying, 500
+}

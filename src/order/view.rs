@@ -1,0 +1,109 @@
+//! An order as clients see it.
+
+use chrono::{DateTime, Utc};
+use ordo_actors::event::Version;
+use serde::Serialize;
+
+use super::{
+    ids::{CustomerId, OrderId, Reference},
+    line::Line,
+    money::Currency,
+    state::{Order, OrderState},
+    text::Reason,
+    timestamp,
+};
+
+/// The JSON of an order: borrowed, so that writing it copies nothing. What is absent is `null`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OrderView<'a> {
+    /// Which order.
+    pub id: OrderId,
+    /// Who ordered.
+    pub customer_id: &'a CustomerId,
+    /// Where it is.
+    pub state: OrderState,
+    /// What all amounts are in.
+    pub currency: Currency,
+    /// Its lines as they are now, in ascending order of their numbers.
+    pub items: &'a [Line],
+    /// What its lines cost, in minor units; items that came back still count.
+    pub total_cents: i64,
+    /// What has been paid back for items that came back, in minor units.
+    pub refunded_cents: i64,
+    /// The number of its last event.
+    pub version: Version,
+    /// When it was placed; when it was recorded if nobody said.
+    #[serde(serialize_with = "timestamp::serialize")]
+    pub created_at: DateTime<Utc>,
+    /// When its last event was recorded.
+    #[serde(serialize_with = "timestamp::serialize")]
+    pub updated_at: DateTime<Utc>,
+    /// What the inventory calls the stock held for it.
+    pub reservation_id: Option<&'a Reference>,
+    /// What the payment provider calls its payment.
+    pub payment_id: Option<&'a Reference>,
+    /// What the carrier calls its parcel.
+    pub tracking_number: Option<&'a Reference>,
+    /// Why it was cancelled.
+    pub cancel_reason: Option<&'a Reason>,
+}
+
+/// What only some states hold.
+#[derive(Default)]
+struct Progress<'a> {
+    reservation_id: Option<&'a Reference>,
+    payment_id: Option<&'a Reference>,
+    tracking_number: Option<&'a Reference>,
+    cancel_reason: Option<&'a Reason>,
+    refunded_cents: i64,
+}
+
+impl Order {
+    /// The order as clients see it, at the version of its last event; nothing while nobody has created it.
+    #[must_use]
+    pub fn view(&self, id: OrderId, version: Version) -> Option<OrderView<'_>> {
+        let (sheet, state) = (self.sheet()?, self.state()?);
+        let progress = self.progress();
+        Some(OrderView {
+            id,
+            customer_id: &sheet.customer_id,
+            state,
+            currency: sheet.currency,
+            items: &sheet.lines,
+            total_cents: sheet.total_cents(),
+            refunded_cents: progress.refunded_cents,
+            version,
+            created_at: sheet.created_at,
+            updated_at: sheet.updated_at,
+            reservation_id: progress.reservation_id,
+            payment_id: progress.payment_id,
+            tracking_number: progress.tracking_number,
+            cancel_reason: progress.cancel_reason,
+        })
+    }
+
+    fn progress(&self) -> Progress<'_> {
+        match self {
+            Self::Absent | Self::Draft(_) | Self::Submitted(_) => Progress::default(),
+            Self::Reserved(order) => Progress { reservation_id: order.reservation_id.as_ref(), ..Progress::default() },
+            Self::Processing(order) => Progress {
+                reservation_id: order.reservation_id.as_ref(),
+                payment_id: order.payment_id.as_ref(),
+                ..Progress::default()
+            },
+            Self::Completed(order) => Progress {
+                reservation_id: order.reservation_id.as_ref(),
+                payment_id: order.payment_id.as_ref(),
+                tracking_number: order.tracking_number.as_ref(),
+                refunded_cents: order.refunded_cents,
+                cancel_reason: None,
+            },
+            Self::Cancelled(order) => Progress {
+                reservation_id: order.reservation_id.as_ref(),
+                payment_id: order.payment_id.as_ref(),
+                cancel_reason: Some(&order.reason),
+                ..Progress::default()
+            },
+        }
+    }
+}
