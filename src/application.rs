@@ -97,7 +97,10 @@ pub struct Core {
 ///
 /// # Errors
 /// A sentence that says why not.
-pub async fn open_store(url: &StoreUrl, allow_unsafe_durability: bool) -> Result<Arc<dyn EventStore>, ApplicationError> {
+pub async fn open_store(
+    url: &StoreUrl,
+    allow_unsafe_durability: bool,
+) -> Result<Arc<dyn EventStore>, ApplicationError> {
     let failed = |reason: String| ApplicationError::Store { store: url.to_string(), reason };
     Ok(match url {
         StoreUrl::Memory => Arc::new(MemoryStore::new()),
@@ -261,7 +264,8 @@ fn forget_old_keys(core: &Core, kept: Duration) {
 /// Shows what the process uses and which build it is.
 fn expose_process(metrics: &prometheus::Registry) -> prometheus::Result<()> {
     metrics.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
-    let build = prometheus::IntGaugeVec::new(prometheus::Opts::new("ordo_build_info", "Which build this is."), &["version"])?;
+    let build =
+        prometheus::IntGaugeVec::new(prometheus::Opts::new("ordo_build_info", "Which build this is."), &["version"])?;
     build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
     metrics.register(Box::new(build))
 }

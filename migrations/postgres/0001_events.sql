@@ -71,7 +71,7 @@ CREATE TABLE snapshots (
 CREATE TABLE idempotency (
     scope       text        NOT NULL,
     key         text        NOT NULL,
-    fingerprint bytea       NOT NULL,
+    fingerprint bytea       NOT NULL CHECK (octet_length(fingerprint) = 32),
     answer      bytea       NOT NULL,
     position    bigint      NOT NULL,
     recorded_at timestamptz NOT NULL,

@@ -46,7 +46,11 @@ pub enum Success {
 }
 
 /// Makes the renderer for one request.
-pub fn render(order: StreamId, success: Success, request_id: String) -> impl Fn(&Outcome<'_, Order>) -> OrderAnswer + Send {
+pub fn render(
+    order: StreamId,
+    success: Success,
+    request_id: String,
+) -> impl Fn(&Outcome<'_, Order>) -> OrderAnswer + Send {
     move |outcome| match outcome {
         Outcome::Accepted { state: Order::Absent, .. } => OrderAnswer::problem(&no_such_order(), &request_id),
         Outcome::Accepted { state, version, events } => OrderAnswer::success(success, order, state, *version, events),
@@ -104,7 +108,12 @@ impl OrderAnswer {
     }
 
     fn problem(problem: &Problem, request_id: &str) -> Self {
-        Self { status: problem.status().as_u16(), version: Version::NONE, created: None, body: problem.body(request_id) }
+        Self {
+            status: problem.status().as_u16(),
+            version: Version::NONE,
+            created: None,
+            body: problem.body(request_id),
+        }
     }
 }
 

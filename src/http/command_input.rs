@@ -125,7 +125,8 @@ fn query_flag(request: &HttpRequest, name: &str) -> Result<bool, Problem> {
     if query.is_empty() {
         return Ok(false);
     }
-    let pairs = web::Query::<Vec<(String, String)>>::from_query(query).map_err(|error| Problem::invalid(error.to_string()))?;
+    let pairs =
+        web::Query::<Vec<(String, String)>>::from_query(query).map_err(|error| Problem::invalid(error.to_string()))?;
     let mut flag = false;
     for (key, value) in pairs.into_inner() {
         if key != name {
@@ -142,7 +143,10 @@ fn query_flag(request: &HttpRequest, name: &str) -> Result<bool, Problem> {
 
 fn idempotency(request: &HttpRequest, body: &[u8]) -> Result<Option<IdempotencyUse>, Problem> {
     let Some(value) = request.headers().get(&IDEMPOTENCY_KEY) else { return Ok(None) };
-    let key = value.to_str().ok().filter(|key| (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()));
+    let key = value
+        .to_str()
+        .ok()
+        .filter(|key| (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()));
     let Some(key) = key else {
         return Err(Problem::invalid("Idempotency-Key is 1 to 255 visible ASCII characters"));
     };
@@ -180,7 +184,8 @@ fn bad_if_match() -> Problem {
 /// Takes the whole body, bounded in size and time.
 async fn read_body(headers: &HeaderMap, payload: web::Payload, most: usize) -> Result<Bytes, Problem> {
     let too_large = || Problem::new(ProblemKind::TooLarge, format!("a body is at most {most} bytes"));
-    let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|value| value.parse::<usize>().ok());
+    let declared =
+        headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|value| value.parse::<usize>().ok());
     if declared.is_some_and(|declared| declared > most) {
         return Err(too_large());
     }

@@ -177,7 +177,8 @@ impl Problem {
     /// The order is elsewhere than the client demanded.
     #[must_use]
     pub fn version(actual: Version) -> Self {
-        Self::new(ProblemKind::VersionConflict, format!("the order is at version {actual}")).with("version", actual.0.into())
+        Self::new(ProblemKind::VersionConflict, format!("the order is at version {actual}"))
+            .with("version", actual.0.into())
     }
 
     /// Adds a member.
@@ -241,14 +242,17 @@ impl ResponseError for Problem {
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Overloaded => Self::new(ProblemKind::Overloaded, "too many requests are waiting; nothing was changed"),
+            Failure::Overloaded => {
+                Self::new(ProblemKind::Overloaded, "too many requests are waiting; nothing was changed")
+            }
             Failure::Contended(times) => Self::new(
                 ProblemKind::Overloaded,
                 format!("the order was changed by others {times} times in a row; nothing was changed"),
             ),
-            Failure::ConflictAlongside { .. } => {
-                Self::new(ProblemKind::Overloaded, "a stream written together with the order was changed; nothing was changed")
-            }
+            Failure::ConflictAlongside { .. } => Self::new(
+                ProblemKind::Overloaded,
+                "a stream written together with the order was changed; nothing was changed",
+            ),
             Failure::Unavailable(_) => {
                 Self::new(ProblemKind::StoreUnavailable, "the store does not answer; nothing was changed, try again")
             }

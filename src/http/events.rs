@@ -1,10 +1,6 @@
 //! `/orders/{id}/events` and `/events`: what has happened, as it stands in the log.
 
-use actix_web::{
-    HttpResponse,
-    http::header::LINK,
-    web::Data,
-};
+use actix_web::{HttpResponse, http::header::LINK, web::Data};
 use ordo_actors::{
     event::{EventEnvelope, Position, Version},
     store::LogQuery,
@@ -34,7 +30,11 @@ pub struct StreamParams {
 }
 
 /// `GET /orders/{id}/events`
-pub async fn of_order(state: Data<AppState>, order: OrderPath, params: Params<StreamParams>) -> Result<HttpResponse, Problem> {
+pub async fn of_order(
+    state: Data<AppState>,
+    order: OrderPath,
+    params: Params<StreamParams>,
+) -> Result<HttpResponse, Problem> {
     let Params(params) = params;
     state.wait_for(params.min_position.map(Position)).await?;
     let limit = limit(params.limit)?;
@@ -69,7 +69,9 @@ pub async fn of_log(state: Data<AppState>, params: Params<LogParams>) -> Result<
     let limit = limit(params.limit)?;
     let time = |name: &str, text: Option<&str>| match text {
         None => Ok(None),
-        Some(text) => wire::time(text).map(Some).ok_or_else(|| Problem::invalid(format!("{name} is a time as RFC 3339"))),
+        Some(text) => {
+            wire::time(text).map(Some).ok_or_else(|| Problem::invalid(format!("{name} is a time as RFC 3339")))
+        }
     };
     let types = params.event_type.as_deref().unwrap_or_default();
     let query = LogQuery {
@@ -109,7 +111,10 @@ fn link_after(after: Position, limit: usize, params: &LogParams) -> String {
 fn limit(asked: Option<usize>) -> Result<usize, Problem> {
     match asked.unwrap_or(DEFAULT_LIMIT) {
         fit @ 1..=MAX_LIMIT => Ok(fit),
-        _ => Err(Problem::validation(&[Fault { pointer: "?limit".into(), detail: format!("must be between 1 and {MAX_LIMIT}") }])),
+        _ => Err(Problem::validation(&[Fault {
+            pointer: "?limit".into(),
+            detail: format!("must be between 1 and {MAX_LIMIT}"),
+        }])),
     }
 }
 

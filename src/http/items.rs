@@ -16,7 +16,11 @@ use super::{
 use crate::order::{LineId, OrderCommand};
 
 /// `POST /orders/{id}/items`
-pub async fn add(state: Data<AppState>, order: OrderPath, input: CommandInput<ItemBody>) -> Result<HttpResponse, Problem> {
+pub async fn add(
+    state: Data<AppState>,
+    order: OrderPath,
+    input: CommandInput<ItemBody>,
+) -> Result<HttpResponse, Problem> {
     let item = check_item(&input.body, "").map_err(|faults| Problem::validation(&faults))?;
     run(&state, order.0, OrderCommand::AddItem(item), input.terms, Success::Order).await
 }

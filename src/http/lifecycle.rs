@@ -14,30 +14,50 @@ use super::{
 use crate::order::{InvalidValue, LineId, OrderCommand, Reason, Reference, ReturnItems, ReturnRequest};
 
 /// `POST /orders/{id}/submit`
-pub async fn submit(state: Data<AppState>, order: OrderPath, input: CommandInput<EmptyBody>) -> Result<HttpResponse, Problem> {
+pub async fn submit(
+    state: Data<AppState>,
+    order: OrderPath,
+    input: CommandInput<EmptyBody>,
+) -> Result<HttpResponse, Problem> {
     run(&state, order.0, OrderCommand::SubmitOrder, input.terms, Success::Order).await
 }
 
 /// `POST /orders/{id}/reserve`
-pub async fn reserve(state: Data<AppState>, order: OrderPath, input: CommandInput<ReserveBody>) -> Result<HttpResponse, Problem> {
+pub async fn reserve(
+    state: Data<AppState>,
+    order: OrderPath,
+    input: CommandInput<ReserveBody>,
+) -> Result<HttpResponse, Problem> {
     let reservation_id = reference("/reservation_id", input.body.reservation_id.as_deref())?;
     run(&state, order.0, OrderCommand::MarkReserved { reservation_id }, input.terms, Success::Order).await
 }
 
 /// `POST /orders/{id}/process`
-pub async fn process(state: Data<AppState>, order: OrderPath, input: CommandInput<ProcessBody>) -> Result<HttpResponse, Problem> {
+pub async fn process(
+    state: Data<AppState>,
+    order: OrderPath,
+    input: CommandInput<ProcessBody>,
+) -> Result<HttpResponse, Problem> {
     let payment_id = reference("/payment_id", input.body.payment_id.as_deref())?;
     run(&state, order.0, OrderCommand::StartProcessing { payment_id }, input.terms, Success::Order).await
 }
 
 /// `POST /orders/{id}/complete`
-pub async fn complete(state: Data<AppState>, order: OrderPath, input: CommandInput<CompleteBody>) -> Result<HttpResponse, Problem> {
+pub async fn complete(
+    state: Data<AppState>,
+    order: OrderPath,
+    input: CommandInput<CompleteBody>,
+) -> Result<HttpResponse, Problem> {
     let tracking_number = reference("/tracking_number", input.body.tracking_number.as_deref())?;
     run(&state, order.0, OrderCommand::CompleteOrder { tracking_number }, input.terms, Success::Order).await
 }
 
 /// `POST /orders/{id}/cancel`
-pub async fn cancel(state: Data<AppState>, order: OrderPath, input: CommandInput<CancelBody>) -> Result<HttpResponse, Problem> {
+pub async fn cancel(
+    state: Data<AppState>,
+    order: OrderPath,
+    input: CommandInput<CancelBody>,
+) -> Result<HttpResponse, Problem> {
     let mut faults = Vec::new();
     let reason = keep("/reason", Reason::new(&input.body.reason), &mut faults);
     let cancelled_by = input.body.cancelled_by.as_deref().map(Reference::new).transpose();
@@ -47,7 +67,11 @@ pub async fn cancel(state: Data<AppState>, order: OrderPath, input: CommandInput
 }
 
 /// `POST /orders/{id}/returns`
-pub async fn give_back(state: Data<AppState>, order: OrderPath, input: CommandInput<ReturnBody>) -> Result<HttpResponse, Problem> {
+pub async fn give_back(
+    state: Data<AppState>,
+    order: OrderPath,
+    input: CommandInput<ReturnBody>,
+) -> Result<HttpResponse, Problem> {
     let mut faults = Vec::new();
     let reason = keep("/reason", Reason::new(&input.body.reason), &mut faults);
     let items = returned_items(&input.body.items, &mut faults);

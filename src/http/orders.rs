@@ -87,7 +87,10 @@ fn check(body: CreateOrderBody) -> Result<(Option<StreamId>, CreateOrder), Probl
         return Err(Problem::validation(&faults));
     }
     let customer_id = customer_id.unwrap_or_else(|| CustomerId::from(Uuid::now_v7()));
-    Ok((order, CreateOrder { customer_id, currency: currency.unwrap_or_default(), placed_at: placed_at.flatten(), items }))
+    Ok((
+        order,
+        CreateOrder { customer_id, currency: currency.unwrap_or_default(), placed_at: placed_at.flatten(), items },
+    ))
 }
 
 /// Checks one item and names every fault under a pointer.
@@ -97,7 +100,12 @@ pub fn check_item(item: &ItemBody, pointer: &str) -> Result<NewItem, Vec<Fault>>
         let unfit = numbers.into_iter().filter(|(_, number)| *number == WireInteger::Unfit);
         let mut faults: Vec<_> = unfit.map(|(field, _)| not_whole(&format!("{pointer}/{field}"))).collect();
         // The numbers that fit no integer are named above; stand-ins find what else is wrong.
-        let rest = NewItem::new(&item.product_id, &item.product_name, item.quantity.get().unwrap_or(1), item.unit_price_cents.get().unwrap_or(1));
+        let rest = NewItem::new(
+            &item.product_id,
+            &item.product_name,
+            item.quantity.get().unwrap_or(1),
+            item.unit_price_cents.get().unwrap_or(1),
+        );
         faults.extend(rest.err().unwrap_or_default().iter().map(|fault| placed(fault, pointer)));
         return Err(faults);
     };
@@ -124,7 +132,12 @@ pub struct Look {
 }
 
 /// `GET /orders/{id}`
-pub async fn get(state: Data<AppState>, request: HttpRequest, order: OrderPath, look: Params<Look>) -> Result<HttpResponse, Problem> {
+pub async fn get(
+    state: Data<AppState>,
+    request: HttpRequest,
+    order: OrderPath,
+    look: Params<Look>,
+) -> Result<HttpResponse, Problem> {
     let Params(look) = look;
     let at_least = look.min_position.map(Position);
     state.wait_for(at_least).await?;
@@ -139,7 +152,12 @@ pub async fn get(state: Data<AppState>, request: HttpRequest, order: OrderPath, 
     }
 }
 
-async fn now(state: &AppState, request: &HttpRequest, order: StreamId, at_least: Option<Position>) -> Result<HttpResponse, Problem> {
+async fn now(
+    state: &AppState,
+    request: &HttpRequest,
+    order: StreamId,
+    at_least: Option<Position>,
+) -> Result<HttpResponse, Problem> {
     let looking = Request {
         at_least: at_least.unwrap_or_default(),
         ..Request::new(Intent::Read, render(order, Success::Order, RequestId::from_request(request)))
@@ -172,7 +190,10 @@ async fn past(state: &AppState, order: StreamId, until: Until) -> Result<HttpRes
     if let Until::Version(version) = until
         && loaded.version != version
     {
-        return Err(Problem::not_found(format!("the order has not come to version {version}; it is at {}", loaded.version)));
+        return Err(Problem::not_found(format!(
+            "the order has not come to version {version}; it is at {}",
+            loaded.version
+        )));
     }
     let mut response = HttpResponse::Ok();
     etag(&mut response, loaded.version);

@@ -31,7 +31,9 @@ impl RequestId {
     fn of(request: &ServiceRequest) -> Self {
         let sent = request.headers().get(&X_REQUEST_ID).and_then(|value| value.to_str().ok());
         match sent {
-            Some(id) if (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()) => Self(id.to_owned()),
+            Some(id) if (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                Self(id.to_owned())
+            }
             _ => Self(Uuid::now_v7().to_string()),
         }
     }
@@ -66,7 +68,9 @@ fn shape<B: MessageBody>(response: ServiceResponse<B>, id: &RequestId) -> Servic
     let status = response.status();
     let problem = match response.response().error() {
         Some(error) => problem_of(error),
-        None if status == StatusCode::NOT_FOUND && !has_body_type(&response) => Problem::not_found("there is nothing at this path"),
+        None if status == StatusCode::NOT_FOUND && !has_body_type(&response) => {
+            Problem::not_found("there is nothing at this path")
+        }
         None if status == StatusCode::METHOD_NOT_ALLOWED => {
             Problem::new(ProblemKind::MethodNotAllowed, "this path does not take this method")
         }
