@@ -11,5 +11,6 @@ pub mod metrics;
 pub mod registry;
 pub mod rehydrate;
 pub mod request;
+pub mod retry;
 pub mod store;
 mod work;

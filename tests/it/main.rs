@@ -1,0 +1,5 @@
+//! What is shown from outside: each module is one subject.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod layering;
+mod real_orders;
