@@ -13,4 +13,6 @@ pub mod rehydrate;
 pub mod request;
 pub mod retry;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod work;

@@ -1,0 +1,3 @@
+//! What tests of the engine, of stores and of aggregates are made of.
+
+pub mod contract;
