@@ -29,7 +29,7 @@ const STREAM: &str = concat!(
 
 /// A part of the log: along the zones that may hold some of it, and within each along the positions.
 const ZONES: &str = concat!(
-    "SELECT e.* FROM (SELECT zone FROM log_zones WHERE zone >= $1 / 1024 \
+    "SELECT e.* FROM (SELECT zone FROM log_zones WHERE zone >= $1::bigint / 1024 \
        AND ($3::text[] IS NULL OR event_types && $3) AND ($4::text IS NULL OR aggregate_types @> ARRAY[$4]) \
        AND ($5::timestamptz IS NULL OR latest >= $5) AND ($6::timestamptz IS NULL OR earliest < $6) ORDER BY zone) z \
      CROSS JOIN LATERAL (SELECT ",

@@ -12,7 +12,7 @@ use tokio_postgres::{Client, Row, Statement, types::ToSql};
 use super::{
     options::PostgresOptions,
     server::{Server, Tls},
-    server_error::describe,
+    server_error::{Fate, describe},
 };
 
 /// Every statement has one right plan, along an index, whatever the tables held when it was made.
@@ -146,7 +146,8 @@ async fn rows(
 }
 
 fn is_broken(client: &Client, error: &tokio_postgres::Error) -> bool {
-    client.is_closed() || error.is_closed() || error.as_db_error().is_none()
+    let is_fatal = error.as_db_error().is_some_and(|_| matches!(Fate::of(error), Fate::Unknown));
+    client.is_closed() || error.is_closed() || is_fatal
 }
 
 impl Reader {

@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
+use ordo_actors::retry::Backoff;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::{
     Client, Config, NoTls,
@@ -20,6 +21,9 @@ pub(super) type Tls = NoTls;
 /// The first pause between two attempts to connect, and the longest; each is twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// Most attempts; time runs out before.
+const MOST_TRIES: u32 = 1000;
 
 /// Which server, and how it is spoken to. Shows itself without the password.
 #[derive(Clone)]
@@ -129,15 +133,16 @@ impl fmt::Display for ConnectError {
     }
 }
 
-/// How long to go on trying, and the growing pauses between.
+/// How long to go on trying, with growing pauses between.
 pub(super) struct Patience {
     deadline: Instant,
-    pause: Duration,
+    backoff: Backoff,
 }
 
 impl Patience {
     pub(super) fn of(patience: Duration) -> Self {
-        Self { deadline: Instant::now() + patience, pause: FIRST_PAUSE }
+        let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE, MOST_TRIES);
+        Self { deadline: Instant::now() + patience, backoff }
     }
 
     /// Gives an attempt the time that is left.
@@ -151,17 +156,10 @@ impl Patience {
     /// Pauses after an attempt that failed; hands the error back when it is final or there is no time for another.
     pub(super) async fn after(&mut self, error: ConnectError) -> Result<(), ConnectError> {
         let is_final = matches!(error, ConnectError::Unsafe(_) | ConnectError::OtherLog);
-        if is_final || Instant::now() + self.pause >= self.deadline {
-            return Err(error);
+        if !is_final && matches!(timeout_at(self.deadline, self.backoff.pause()).await, Ok(true)) {
+            Ok(())
+        } else {
+            Err(error)
         }
-        pause_for(self.pause).await;
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        Ok(())
     }
-}
-
-/// The pause between two attempts.
-#[expect(clippy::disallowed_methods, reason = "the one place of this store that waits for time to pass")]
-pub(super) async fn pause_for(pause: Duration) {
-    tokio::time::sleep(pause).await;
 }

@@ -16,6 +16,7 @@ use std::{
 
 use ordo_actors::{
     event::Epoch,
+    retry::Backoff,
     store::{Commit, IdempotencyKey, IdempotencyRecord, StoreError, StoredKind, Verdict},
 };
 use tokio::{runtime::Handle, sync::Mutex, time::timeout};
@@ -26,15 +27,16 @@ use super::{
     batch::{APPEND, Batch, Kind},
     options::PostgresOptions,
     outcome::{Outcome, record_from_row},
-    server::{ConnectError, Patience, Server, pause_for},
+    server::{ConnectError, Patience, Server},
     server_error::{Fate, describe},
 };
 
 /// How often one batch is sent.
 const MOST_ATTEMPTS: u32 = 3;
 
-/// The pause before a batch that met a deadlock is sent again.
+/// The first pause before a batch that met a deadlock is sent again, and the longest.
 const RETRY_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// How much longer than the server's own limit an answer is waited for.
 const ANSWER_GRACE: Duration = Duration::from_secs(5);
@@ -157,6 +159,7 @@ impl Writer {
     /// Sends the batch until it is certain what became of it.
     async fn commit(&self, line: &mut Line, batch: &Batch<'_>) -> Result<Outcome, StoreError> {
         let mut attempt = 1;
+        let mut retries = Backoff::new(RETRY_PAUSE, LONGEST_RETRY_PAUSE, MOST_ATTEMPTS);
         loop {
             let session = match line.session.take().filter(|session| !session.client.is_closed()) {
                 Some(session) => session,
@@ -176,7 +179,7 @@ impl Writer {
             match error.as_ref().map_or(Fate::Unknown, Fate::of) {
                 Fate::TryAgain if attempt < MOST_ATTEMPTS => {
                     line.session = Some(session);
-                    pause_for(RETRY_PAUSE * attempt).await;
+                    retries.pause().await;
                 }
                 // Once more: whoever put the row there may have gone through by now, and is a conflict like any other.
                 Fate::Occupied(_) if attempt == 1 => line.session = Some(session),
