@@ -13,7 +13,6 @@ use std::{
 use actix::{Arbiter, ArbiterHandle};
 use actix_web::{App, HttpServer, dev::Server, middleware::from_fn, web::Data};
 use ordo_actors::{
-    aggregate::{Aggregate, DomainEvent},
     appender::{Appender, AppenderLimits},
     clock::{Clock, SystemClock},
     event_feed::EventFeed,
@@ -27,7 +26,8 @@ use tokio::sync::watch;
 use crate::{
     config::{Settings, StoreUrl},
     http::{command_input::KeysInFlight, http_metrics::HttpMetrics, request_context, routes::routes, state::AppState},
-    order::{Order, OrderEvent},
+    order::Order,
+    stores::sqlite::{SqliteOptions, SqliteStore},
 };
 
 /// Batches that a slow subscriber may be behind before it is told to read the store.
@@ -104,8 +104,20 @@ pub async fn open_store(
     let failed = |reason: String| ApplicationError::Store { store: url.to_string(), reason };
     Ok(match url {
         StoreUrl::Memory => Arc::new(MemoryStore::new()),
-        _ => return Err(failed(String::new())),
+        StoreUrl::Sqlite(path) => {
+            Arc::new(SqliteStore::open(path, SqliteOptions::default()).map_err(|error| failed(with_causes(&error)))?)
+        }
+        StoreUrl::Postgres(_) => {
+            let _ = allow_unsafe_durability;
+            return Err(failed("not yet".into()));
+        }
     })
+}
+
+/// An error and what caused it, in one sentence.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |sentence, cause| format!("{sentence}: {cause}"))
 }
 
 impl Core {

@@ -5,3 +5,4 @@ mod layering;
 mod postgres_contract;
 mod postgres_server;
 mod real_orders;
+mod sqlite_store;
