@@ -2,4 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod layering;
+mod postgres_contract;
+mod postgres_server;
 mod real_orders;
+mod sqlite_store;
