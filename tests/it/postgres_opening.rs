@@ -57,17 +57,6 @@ async fn a_server_without_full_page_writes_is_refused() {
 }
 
 #[tokio::test]
-async fn a_repeatable_read_database_is_appended_to_like_any_other() {
-    let database = TestDatabase::fresh();
-    database.set("default_transaction_isolation = 'repeatable read'");
-    let (a, b) = (open(&database).await.expect("a store"), open(&database).await.expect("a store"));
-    let stream = StreamId::generate();
-    append(&a, counted(stream, exact(0), 1)).await;
-    append(&b, counted(stream, exact(1), 1)).await;
-    assert_eq!(positions(&append(&a, counted(stream, exact(2), 1)).await), [3]);
-}
-
-#[tokio::test]
 async fn an_empty_database_is_opened_by_many_at_once() {
     let database = TestDatabase::fresh();
     let (a, b, c, d) = tokio::join!(open(&database), open(&database), open(&database), open(&database));

@@ -131,7 +131,7 @@ async fn a_statement_that_outlived_its_connection_is_ended_before_its_batch_is_s
     assert_eq!(positions(&log_of(&*store).await), [1, 2]);
 }
 
-/// The process id of the only backend that waits in an append, once there is one that is not `other`.
+/// The process id of a backend that waits in an append, once there is one that is not `other`; `other` is then gone.
 async fn waiting_for_the_head(database: &TestDatabase, other: i32) -> i32 {
     let operator = session(database).await;
     loop {
@@ -143,10 +143,12 @@ async fn waiting_for_the_head(database: &TestDatabase, other: i32) -> i32 {
             )
             .await
             .expect("the activity");
-        match rows.as_slice() {
-            [row] if row.get::<_, i32>(0) != other => return row.get(0),
-            _ => tokio::task::yield_now().await,
+        let waiting: Vec<i32> = rows.iter().map(|row| row.get(0)).collect();
+        if let Some(new) = waiting.iter().find(|pid| **pid != other) {
+            assert!(!waiting.contains(&other), "the old statement still waits beside the new one");
+            return *new;
         }
+        tokio::task::yield_now().await;
     }
 }
 
