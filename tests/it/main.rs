@@ -3,6 +3,10 @@
 
 mod layering;
 mod postgres_contract;
+mod postgres_nodes;
+mod postgres_opening;
+mod postgres_outcomes;
 mod postgres_server;
 mod real_orders;
 mod sqlite_store;
+mod wire;
