@@ -17,7 +17,13 @@ pub async fn live() -> HttpResponse {
 pub async fn ready(state: Data<AppState>) -> HttpResponse {
     let store = state.store.ping().await;
     let draining = state.draining.load(Ordering::Relaxed);
-    let status = if draining { "draining" } else if store.is_ok() { "ok" } else { "unavailable" };
+    let status = if draining {
+        "draining"
+    } else if store.is_ok() {
+        "ok"
+    } else {
+        "unavailable"
+    };
     let body = json!({
         "status": status,
         "store": state.store_name,

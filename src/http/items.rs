@@ -16,7 +16,11 @@ use super::{
 use crate::order::{LineId, OrderCommand};
 
 /// `POST /orders/{id}/items`
-pub async fn add(state: Data<AppState>, order: OrderPath, input: CommandInput<ItemBody>) -> Result<HttpResponse, Problem> {
+pub async fn add(
+    state: Data<AppState>,
+    order: OrderPath,
+    input: CommandInput<ItemBody>,
+) -> Result<HttpResponse, Problem> {
     let item = check_item(&input.body, "").map_err(|faults| Problem::validation(&faults))?;
     run(&state, order.0, OrderCommand::AddItem(item), input.terms, Success::Order).await
 }
@@ -45,5 +49,6 @@ pub async fn remove(
 }
 
 fn line(text: &str) -> Result<LineId, Problem> {
-    text.parse().map(LineId).map_err(|_| Problem::invalid("a line's id is a whole number, 1 or more"))
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+    digits.map(LineId).ok_or_else(|| Problem::invalid("a line's id is a whole number, 1 or more"))
 }

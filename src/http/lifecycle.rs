@@ -9,35 +9,58 @@ use super::{
     error::{Fault, Problem},
     orders::{OrderPath, not_whole, run},
     state::AppState,
-    wire::{CancelBody, CompleteBody, EmptyBody, ProcessBody, ReserveBody, ReturnBody, ReturnedItemBody},
+    wire::{
+        CancelBody, CompleteBody, EmptyBody, Object, ProcessBody, ReserveBody, ReturnBody, ReturnedItemBody,
+        WireInteger,
+    },
 };
-use crate::order::{InvalidValue, LineId, OrderCommand, Reason, Reference, ReturnItems, ReturnRequest};
+use crate::order::{InvalidValue, LineId, MAX_QUANTITY, OrderCommand, Reason, Reference, ReturnItems, ReturnRequest};
 
 /// `POST /orders/{id}/submit`
-pub async fn submit(state: Data<AppState>, order: OrderPath, input: CommandInput<EmptyBody>) -> Result<HttpResponse, Problem> {
+pub async fn submit(
+    state: Data<AppState>,
+    order: OrderPath,
+    input: CommandInput<EmptyBody>,
+) -> Result<HttpResponse, Problem> {
     run(&state, order.0, OrderCommand::SubmitOrder, input.terms, Success::Order).await
 }
 
 /// `POST /orders/{id}/reserve`
-pub async fn reserve(state: Data<AppState>, order: OrderPath, input: CommandInput<ReserveBody>) -> Result<HttpResponse, Problem> {
+pub async fn reserve(
+    state: Data<AppState>,
+    order: OrderPath,
+    input: CommandInput<ReserveBody>,
+) -> Result<HttpResponse, Problem> {
     let reservation_id = reference("/reservation_id", input.body.reservation_id.as_deref())?;
     run(&state, order.0, OrderCommand::MarkReserved { reservation_id }, input.terms, Success::Order).await
 }
 
 /// `POST /orders/{id}/process`
-pub async fn process(state: Data<AppState>, order: OrderPath, input: CommandInput<ProcessBody>) -> Result<HttpResponse, Problem> {
+pub async fn process(
+    state: Data<AppState>,
+    order: OrderPath,
+    input: CommandInput<ProcessBody>,
+) -> Result<HttpResponse, Problem> {
     let payment_id = reference("/payment_id", input.body.payment_id.as_deref())?;
     run(&state, order.0, OrderCommand::StartProcessing { payment_id }, input.terms, Success::Order).await
 }
 
 /// `POST /orders/{id}/complete`
-pub async fn complete(state: Data<AppState>, order: OrderPath, input: CommandInput<CompleteBody>) -> Result<HttpResponse, Problem> {
+pub async fn complete(
+    state: Data<AppState>,
+    order: OrderPath,
+    input: CommandInput<CompleteBody>,
+) -> Result<HttpResponse, Problem> {
     let tracking_number = reference("/tracking_number", input.body.tracking_number.as_deref())?;
     run(&state, order.0, OrderCommand::CompleteOrder { tracking_number }, input.terms, Success::Order).await
 }
 
 /// `POST /orders/{id}/cancel`
-pub async fn cancel(state: Data<AppState>, order: OrderPath, input: CommandInput<CancelBody>) -> Result<HttpResponse, Problem> {
+pub async fn cancel(
+    state: Data<AppState>,
+    order: OrderPath,
+    input: CommandInput<CancelBody>,
+) -> Result<HttpResponse, Problem> {
     let mut faults = Vec::new();
     let reason = keep("/reason", Reason::new(&input.body.reason), &mut faults);
     let cancelled_by = input.body.cancelled_by.as_deref().map(Reference::new).transpose();
@@ -47,7 +70,11 @@ pub async fn cancel(state: Data<AppState>, order: OrderPath, input: CommandInput
 }
 
 /// `POST /orders/{id}/returns`
-pub async fn give_back(state: Data<AppState>, order: OrderPath, input: CommandInput<ReturnBody>) -> Result<HttpResponse, Problem> {
+pub async fn give_back(
+    state: Data<AppState>,
+    order: OrderPath,
+    input: CommandInput<ReturnBody>,
+) -> Result<HttpResponse, Problem> {
     let mut faults = Vec::new();
     let reason = keep("/reason", Reason::new(&input.body.reason), &mut faults);
     let items = returned_items(&input.body.items, &mut faults);
@@ -56,19 +83,30 @@ pub async fn give_back(state: Data<AppState>, order: OrderPath, input: CommandIn
     run(&state, order.0, command, input.terms, Success::Returned).await
 }
 
-fn returned_items(items: &[ReturnedItemBody], faults: &mut Vec<Fault>) -> Vec<ReturnRequest> {
+fn returned_items(items: &[Object<ReturnedItemBody>], faults: &mut Vec<Fault>) -> Vec<ReturnRequest> {
+    if items.is_empty() {
+        faults.push(Fault { pointer: "/items".into(), detail: InvalidValue::Empty.to_string() });
+    }
     let mut requests = Vec::with_capacity(items.len());
-    for (index, item) in items.iter().enumerate() {
-        let line_id = item.line_id.get().and_then(|line| u32::try_from(line).ok());
-        match (line_id, item.quantity.get()) {
-            (Some(line), Some(quantity)) => requests.push(ReturnRequest { line_id: LineId(line), quantity }),
-            (line, quantity) => {
-                faults.extend(line.is_none().then(|| not_whole(&format!("/items/{index}/line_id"))));
-                faults.extend(quantity.is_none().then(|| not_whole(&format!("/items/{index}/quantity"))));
-            }
+    for (index, Object(item)) in items.iter().enumerate() {
+        let line = ranged(&format!("/items/{index}/line_id"), item.line_id, u32::MAX, faults);
+        let quantity = ranged(&format!("/items/{index}/quantity"), item.quantity, MAX_QUANTITY, faults);
+        if let (Some(line), Some(quantity)) = (line, quantity) {
+            requests.push(ReturnRequest { line_id: LineId(line), quantity: i64::from(quantity) });
         }
     }
     requests
+}
+
+/// A number from 1 to `max`.
+fn ranged(pointer: &str, number: WireInteger, max: u32, faults: &mut Vec<Fault>) -> Option<u32> {
+    let Some(actual) = number.get() else {
+        faults.push(not_whole(pointer));
+        return None;
+    };
+    let out_of_range = InvalidValue::OutOfRange { min: 1, max: i64::from(max), actual };
+    let fit = u32::try_from(actual).ok().filter(|fit| (1..=max).contains(fit));
+    keep(pointer, fit.ok_or(out_of_range), faults)
 }
 
 fn reference(pointer: &str, text: Option<&str>) -> Result<Option<Reference>, Problem> {

@@ -98,7 +98,10 @@ impl AppState {
             return Ok(());
         }
         let head = self.feed.head();
-        Err(Problem::new(ProblemKind::PositionNotReached, format!("the log is at position {head}, not yet at {position}"))
-            .with("position", head.0.into()))
+        Err(Problem::new(
+            ProblemKind::PositionNotReached,
+            format!("the log is at position {head}, not yet at {position}"),
+        )
+        .with("position", head.0.into()))
     }
 }
