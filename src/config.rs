@@ -154,7 +154,9 @@ impl Settings {
             return Err(format!("idempotency_hours is 24 to 8760, not {hours}"));
         }
         let defaults = (HttpLimits::default(), Lifespan::default());
-        let number = |flag: Option<NonZeroUsize>, file: Option<NonZeroUsize>, default: usize| flag.or(file).map_or(default, NonZeroUsize::get);
+        let number = |flag: Option<NonZeroUsize>, file: Option<NonZeroUsize>, default: usize| {
+            flag.or(file).map_or(default, NonZeroUsize::get)
+        };
         Ok(Self {
             store: store.store.clone().or(file.store).unwrap_or_else(|| store.url()),
             allow_unsafe_durability: store.allow_unsafe_durability,

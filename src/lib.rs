@@ -1,7 +1,18 @@
-//! x
+//! The order application on the engine: an event-sourced order management server.
+//!
+//! ```text
+//! main > cli > application > config > http > { import, audit, migration } > telemetry > order > ordo_actors
+//! ```
+//! An arrow only points down.
+
 pub mod application;
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod http;
+pub mod import;
+pub mod migration;
 pub mod order;
+pub mod read_models;
+pub mod stores;
 pub mod telemetry;

@@ -1,44 +1,421 @@
-//! stub
-#![allow(missing_docs, clippy::all, clippy::pedantic)]
-use std::{collections::HashMap, sync::Arc};
+//! A store that lives and dies with the process: for tests, demos and benchmarks.
+//!
+//! Nothing in it is copied as it grows: the log is a list of chunks, and streams and keys are spread over many small maps,
+//! because one vector or one map that doubles at millions of entries stops every writer for as long as the copy takes.
+
+use std::{
+    borrow::Borrow,
+    collections::{BTreeMap, HashMap, HashSet},
+    hash::{BuildHasher, Hash, RandomState},
+    sync::Arc,
+};
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use parking_lot::RwLock;
-use crate::{event::*, store::*};
-#[derive(Default)]
-struct Inner { log: Vec<Arc<EventEnvelope>>, streams: HashMap<StreamId, Vec<u64>>, snaps: HashMap<StreamId, Snapshot>, keys: HashMap<IdempotencyKey, IdempotencyRecord> }
-pub struct MemoryStore { inner: RwLock<Inner>, epoch: Epoch }
-impl MemoryStore { pub fn new() -> Self { Self { inner: Default::default(), epoch: Epoch(uuid::Uuid::now_v7()) } } }
+use uuid::Uuid;
+
+use crate::{
+    event::{Epoch, EventEnvelope, Head, Position, StreamId, Version},
+    store::{
+        Commit, EventStore, IdempotencyKey, IdempotencyRecord, LogQuery, MAX_READ, Snapshot, StoreError, StoredKind,
+        StreamWrite, Verdict,
+    },
+};
+
+/// Events per chunk of the log, and most events looked at before a reader lets writers pass.
+const CHUNK: usize = 4096;
+
+/// Chunks a reader goes through before it lets other tasks of its thread run.
+const CHUNKS_PER_TURN: usize = 16;
+
+/// Keys forgotten before readers and writers may pass.
+const KEYS_PER_TURN: usize = 256;
+
+/// Maps that streams and keys are spread over; a power of two.
+const SHARDS: usize = 1024;
+
+/// An [`EventStore`] in memory. Nothing survives the process; everything else is promised as by the durable stores.
+///
+/// An append costs the same however long the log is. Readers see a commit whole or not at all, and hold the lock for at most
+/// a few thousand events at a time.
+#[derive(Debug)]
+pub struct MemoryStore {
+    epoch: Epoch,
+    state: RwLock<State>,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryStore {
+    /// Makes an empty log with an epoch of its own.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { epoch: Epoch(Uuid::new_v4()), state: RwLock::new(State::new()) }
+    }
+
+    async fn filter_stream(&self, stream: StreamId, query: &LogQuery) -> Vec<Arc<EventEnvelope>> {
+        let limit = query.limit.min(MAX_READ);
+        let mut found = Vec::new();
+        let mut from = self.state.read().first_version_after(stream, query.after);
+        while found.len() < limit {
+            let Some(seen) = self.state.read().filter_stream(stream, from, limit, query, &mut found) else { break };
+            from = seen.plus(1);
+            tokio::task::yield_now().await;
+        }
+        found
+    }
+}
+
 #[async_trait]
 impl EventStore for MemoryStore {
     async fn append(&self, batch: Vec<Commit>) -> Result<Vec<Verdict>, StoreError> {
-        let mut inner = self.inner.write();
-        let inner = &mut *inner;
-        Ok(batch.into_iter().map(|mut commit| {
-            if let Some(r) = commit.idempotency.as_ref().and_then(|r| inner.keys.get(&r.key)) { return Verdict::Duplicate(r.clone()); }
-            let base: Vec<_> = commit.writes.iter().map(|w| Version(inner.streams.get(&w.stream).map_or(0, |s| s.len() as u64))).collect();
-            for (w, b) in commit.writes.iter().zip(&base) { if !w.expected.accepts(*b) { return Verdict::Conflict { stream: w.stream, actual: *b }; } }
-            let head = Position(inner.log.len() as u64);
-            let events: Vec<_> = commit.take_envelopes(&base, head).into_iter().map(Arc::new).collect();
-            for e in &events { inner.streams.entry(e.aggregate_id).or_default().push(e.position.0); inner.log.push(e.clone()); }
-            let position = Position(inner.log.len() as u64);
-            for w in commit.writes { if let Some(mut s) = w.snapshot { s.position = position; inner.snaps.insert(w.stream, s); } }
-            if let Some(mut r) = commit.idempotency { r.position = position; inner.keys.insert(r.key.clone(), r); }
-            Verdict::Appended { events, position }
-        }).collect())
+        // The lock is taken per commit, so a reader waits for one commit and not for the batch.
+        Ok(batch.into_iter().map(|commit| self.state.write().commit(commit)).collect())
     }
-    async fn read_stream(&self, stream: StreamId, from: Version, limit: usize) -> Result<Vec<Arc<EventEnvelope>>, StoreError> {
-        let inner = self.inner.read();
-        Ok(inner.streams.get(&stream).map_or(vec![], |s| s.iter().skip(from.0.max(1) as usize - 1).take(limit).map(|p| inner.log[*p as usize - 1].clone()).collect()))
+
+    async fn read_stream(
+        &self,
+        stream: StreamId,
+        from: Version,
+        limit: usize,
+    ) -> Result<Vec<Arc<EventEnvelope>>, StoreError> {
+        let limit = limit.min(MAX_READ);
+        let mut read = Vec::new();
+        let mut from = from;
+        while read.len() < limit {
+            let wanted = (limit - read.len()).min(CHUNK);
+            let before = read.len();
+            read.extend(self.state.read().events_of(stream, from).take(wanted).map(Arc::clone));
+            if read.len() < before + wanted {
+                break;
+            }
+            from = read.last().map_or(from, |event| event.version.plus(1));
+        }
+        Ok(read)
     }
-    async fn read_all(&self, q: &LogQuery) -> Result<Vec<Arc<EventEnvelope>>, StoreError> {
-        let inner = self.inner.read();
-        Ok(inner.log.iter().skip(q.after.0 as usize).filter(|e| q.matches(e)).take(q.limit).cloned().collect())
+
+    async fn read_all(&self, query: &LogQuery) -> Result<Vec<Arc<EventEnvelope>>, StoreError> {
+        if let Some(stream) = query.stream {
+            return Ok(self.filter_stream(stream, query).await);
+        }
+        let limit = query.limit.min(MAX_READ);
+        let mut found = Vec::new();
+        let mut after = query.after;
+        for turn in 1_usize.. {
+            let wanted = limit - found.len();
+            let Some(seen) = self.state.read().log.filter_chunk(after, wanted, query, &mut found) else { break };
+            after = seen;
+            if turn % CHUNKS_PER_TURN == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(found)
     }
-    async fn head(&self) -> Result<Head, StoreError> { Ok(Head { epoch: self.epoch, position: Position(self.inner.read().log.len() as u64) }) }
-    async fn snapshot(&self, stream: StreamId) -> Result<Option<Snapshot>, StoreError> { Ok(self.inner.read().snaps.get(&stream).cloned()) }
-    async fn idempotency(&self, key: &IdempotencyKey) -> Result<Option<IdempotencyRecord>, StoreError> { Ok(self.inner.read().keys.get(key).cloned()) }
-    async fn forget_idempotency(&self, _: DateTime<Utc>, _: usize) -> Result<usize, StoreError> { Ok(0) }
-    async fn kinds(&self) -> Result<Vec<StoredKind>, StoreError> { Ok(vec![]) }
-    async fn ping(&self) -> Result<(), StoreError> { Ok(()) }
+
+    async fn head(&self) -> Result<Head, StoreError> {
+        Ok(Head { epoch: self.epoch, position: self.state.read().log.head() })
+    }
+
+    async fn snapshot(&self, stream: StreamId) -> Result<Option<Snapshot>, StoreError> {
+        Ok(self.state.read().streams.get(&stream).and_then(|stream| stream.snapshot.as_deref().cloned()))
+    }
+
+    async fn idempotency(&self, key: &IdempotencyKey) -> Result<Option<IdempotencyRecord>, StoreError> {
+        Ok(self.state.read().records.get(key).cloned())
+    }
+
+    async fn forget_idempotency(&self, before: DateTime<Utc>, limit: usize) -> Result<usize, StoreError> {
+        let mut forgotten = 0;
+        while forgotten < limit {
+            let wanted = (limit - forgotten).min(KEYS_PER_TURN);
+            let now = self.state.write().forget_keys(before, wanted);
+            forgotten += now;
+            if now < wanted {
+                break;
+            }
+        }
+        Ok(forgotten)
+    }
+
+    async fn kinds(&self) -> Result<Vec<StoredKind>, StoreError> {
+        Ok(self.state.read().kinds.iter().cloned().collect())
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    log: Log,
+    streams: Sharded<StreamId, Stream>,
+    records: Sharded<Arc<IdempotencyKey>, IdempotencyRecord>,
+    /// The keys in the order in which they may be forgotten; the number tells apart those of one microsecond.
+    keys_by_time: BTreeMap<(DateTime<Utc>, u64), Arc<IdempotencyKey>>,
+    keys_ever: u64,
+    kinds: HashSet<StoredKind>,
+}
+
+impl State {
+    fn new() -> Self {
+        Self {
+            log: Log::default(),
+            streams: Sharded::new(),
+            records: Sharded::new(),
+            keys_by_time: BTreeMap::new(),
+            keys_ever: 0,
+            kinds: HashSet::new(),
+        }
+    }
+
+    fn commit(&mut self, mut commit: Commit) -> Verdict {
+        if let Some(first) = commit.idempotency.as_ref().and_then(|record| self.records.get(&record.key)) {
+            return Verdict::Duplicate(first.clone());
+        }
+        let mut base = Vec::with_capacity(commit.writes.len());
+        for write in &commit.writes {
+            let actual = self.streams.get(&write.stream).map_or(Version::NONE, |stream| stream.end);
+            if !write.expected.accepts(actual) {
+                return Verdict::Conflict { stream: write.stream, actual };
+            }
+            base.push(actual);
+        }
+        let events: Vec<_> = commit.take_envelopes(&base, self.log.head()).into_iter().map(Arc::new).collect();
+        for event in &events {
+            self.push(event);
+        }
+        for write in commit.writes {
+            self.keep_snapshot(write);
+        }
+        let position = self.log.head();
+        if let Some(record) = commit.idempotency {
+            self.keep_record(IdempotencyRecord { position, ..record });
+        }
+        Verdict::Appended { events, position }
+    }
+
+    fn push(&mut self, event: &Arc<EventEnvelope>) {
+        let kind = StoredKind {
+            aggregate_type: event.aggregate_type.clone(),
+            event_type: event.event_type.clone(),
+            schema_version: event.schema_version,
+        };
+        if !self.kinds.contains(&kind) {
+            self.kinds.insert(kind);
+        }
+        self.streams
+            .entry_or_insert_with(event.aggregate_id, || Stream::starting_at(event.position))
+            .push(event.version, event.position);
+        self.log.push(Arc::clone(event));
+    }
+
+    fn keep_snapshot(&mut self, write: StreamWrite) {
+        let Some(snapshot) = write.snapshot else { return };
+        let Some(stream) = self.streams.get_mut(&write.stream) else { return };
+        if let Some(position) = stream.position_of(snapshot.version) {
+            stream.snapshot = Some(Box::new(Snapshot { position, ..snapshot }));
+        }
+    }
+
+    fn keep_record(&mut self, record: IdempotencyRecord) {
+        let key = Arc::new(record.key.clone());
+        self.keys_ever += 1;
+        self.keys_by_time.insert((record.recorded_at, self.keys_ever), Arc::clone(&key));
+        self.records.insert(key, record);
+    }
+
+    fn forget_keys(&mut self, before: DateTime<Utc>, limit: usize) -> usize {
+        let mut forgotten = 0;
+        while forgotten < limit {
+            let Some(oldest) = self.keys_by_time.first_entry() else { break };
+            if oldest.key().0 >= before {
+                break;
+            }
+            let key = oldest.remove();
+            self.records.remove(&key);
+            forgotten += 1;
+        }
+        forgotten
+    }
+
+    fn events_of(&self, stream: StreamId, from: Version) -> impl Iterator<Item = &Arc<EventEnvelope>> {
+        let stream = self.streams.get(&stream);
+        stream.into_iter().flat_map(move |stream| stream.positions_from(from)).filter_map(|at| self.log.get(at))
+    }
+
+    /// Adds matching events from a version on to `found` until it holds `limit`, looking at no more than a chunk of them.
+    /// Tells how far it has looked, or `None` at the end of the stream.
+    fn filter_stream(
+        &self,
+        stream: StreamId,
+        from: Version,
+        limit: usize,
+        query: &LogQuery,
+        found: &mut Vec<Arc<EventEnvelope>>,
+    ) -> Option<Version> {
+        let mut seen = None;
+        for event in self.events_of(stream, from).take(CHUNK) {
+            if found.len() == limit {
+                break;
+            }
+            seen = Some(event.version);
+            if query.matches(event) {
+                found.push(Arc::clone(event));
+            }
+        }
+        seen
+    }
+
+    fn first_version_after(&self, stream: StreamId, after: Position) -> Version {
+        self.streams.get(&stream).map_or(Version::NONE, |stream| stream.first_version_after(after))
+    }
+}
+
+/// The events in position order, in chunks that are never moved.
+#[derive(Debug, Default)]
+struct Log {
+    chunks: Vec<Vec<Arc<EventEnvelope>>>,
+}
+
+impl Log {
+    fn head(&self) -> Position {
+        let Some(last) = self.chunks.last() else { return Position::START };
+        Position(((self.chunks.len() - 1) * CHUNK + last.len()) as u64)
+    }
+
+    fn push(&mut self, event: Arc<EventEnvelope>) {
+        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+            self.chunks.push(Vec::with_capacity(CHUNK));
+        }
+        if let Some(chunk) = self.chunks.last_mut() {
+            chunk.push(event);
+        }
+    }
+
+    fn get(&self, position: Position) -> Option<&Arc<EventEnvelope>> {
+        let index = index_after(Position(position.0.checked_sub(1)?))?;
+        self.chunks.get(index / CHUNK)?.get(index % CHUNK)
+    }
+
+    /// Adds up to `wanted` matching events after a position to `found`, looking no further than the end of their chunk.
+    /// Tells how far it has looked, or `None` when there is nothing more to find.
+    fn filter_chunk(
+        &self,
+        after: Position,
+        wanted: usize,
+        query: &LogQuery,
+        found: &mut Vec<Arc<EventEnvelope>>,
+    ) -> Option<Position> {
+        let index = index_after(after)?;
+        let rest = self.chunks.get(index / CHUNK)?.get(index % CHUNK..)?;
+        if wanted == 0 || rest.is_empty() {
+            return None;
+        }
+        found.extend(rest.iter().filter(|event| query.matches(event)).take(wanted).map(Arc::clone));
+        Some(after.plus(rest.len() as u64))
+    }
+}
+
+/// Where the event after a position lies in the log.
+fn index_after(position: Position) -> Option<usize> {
+    usize::try_from(position.0).ok()
+}
+
+/// Where the events of one stream lie in the log: as runs, because the events of a commit lie side by side.
+#[derive(Debug)]
+struct Stream {
+    end: Version,
+    /// The position of version 1.
+    first: Position,
+    /// Where a run starts that does not go on from the one before.
+    jumps: Vec<(Version, Position)>,
+    snapshot: Option<Box<Snapshot>>,
+}
+
+impl Stream {
+    fn starting_at(first: Position) -> Self {
+        Self { end: Version::NONE, first, jumps: Vec::new(), snapshot: None }
+    }
+
+    fn push(&mut self, version: Version, position: Position) {
+        if self.run_at(version).is_none_or(|(start, at)| at.plus(version.0 - start.0) != position) {
+            self.jumps.push((version, position));
+        }
+        self.end = version;
+    }
+
+    /// The run a version lies in, or would.
+    fn run_at(&self, version: Version) -> Option<(Version, Position)> {
+        let jumps = self.jumps.partition_point(|(start, _)| *start <= version);
+        match jumps.checked_sub(1) {
+            Some(last) => self.jumps.get(last).copied(),
+            None => (version > Version::NONE).then_some((Version(1), self.first)),
+        }
+    }
+
+    fn position_of(&self, version: Version) -> Option<Position> {
+        let (start, at) = self.run_at(version).filter(|_| version <= self.end)?;
+        Some(at.plus(version.0 - start.0))
+    }
+
+    fn positions_from(&self, from: Version) -> impl Iterator<Item = Position> {
+        (from.0.max(1)..=self.end.0).filter_map(|version| self.position_of(Version(version)))
+    }
+
+    fn first_version_after(&self, after: Position) -> Version {
+        let jumps = self.jumps.partition_point(|(_, at)| *at <= after);
+        let (start, at) = jumps.checked_sub(1).map_or((Version(1), self.first), |last| self.jumps[last]);
+        let next = if at > after { start } else { start.plus(after.0 - at.0).plus(1) };
+        let following = self.jumps.get(jumps).map_or(self.end.plus(1), |(start, _)| *start);
+        next.min(following)
+    }
+}
+
+/// A map in many parts, so that the growth of one part is short.
+#[derive(Debug)]
+struct Sharded<K, V> {
+    hasher: RandomState,
+    shards: Box<[HashMap<K, V, RandomState>]>,
+}
+
+impl<K: Eq + Hash, V> Sharded<K, V> {
+    fn new() -> Self {
+        let hasher = RandomState::new();
+        let shards = (0..SHARDS).map(|_| HashMap::with_hasher(hasher.clone())).collect();
+        Self { hasher, shards }
+    }
+
+    /// Picks by bits of the hash that a map of this size uses for nothing else.
+    fn shard_of<Q: Hash + ?Sized>(&self, key: &Q) -> usize {
+        (self.hasher.hash_one(key) >> 32) as usize & (SHARDS - 1)
+    }
+
+    fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
+        self.shards[self.shard_of(key)].get(key)
+    }
+
+    fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.shards[self.shard_of(key)].get_mut(key)
+    }
+
+    fn insert(&mut self, key: K, value: V) {
+        self.shards[self.shard_of(&key)].insert(key, value);
+    }
+
+    fn entry_or_insert_with(&mut self, key: K, value: impl FnOnce() -> V) -> &mut V {
+        self.shards[self.shard_of(&key)].entry(key).or_insert_with(value)
+    }
+
+    fn remove(&mut self, key: &K) {
+        self.shards[self.shard_of(key)].remove(key);
+    }
 }

@@ -1,8 +1,13 @@
 //! The command line: what an operator can ask of the binary. Exit codes: 0 it is done, 1 it failed, 2 it was asked wrongly.
 
 mod arguments;
+mod export;
 mod health;
+mod import;
+mod migrate;
+mod progress;
 mod serve;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -22,6 +27,10 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         None => serve::run(&cli.store, cli.serve, cli.config.as_ref()),
         Some(Command::Serve(args)) => serve::run(&args.store, args.serve, args.config.as_ref()),
+        Some(Command::Import(args)) => import::run(&args),
+        Some(Command::Export(args)) => export::run(&args),
+        Some(Command::Verify(args)) => verify::run(&args),
+        Some(Command::Migrate(args)) => migrate::run(&args),
         Some(Command::Health(args)) => health::run(&args),
     };
     match result {
@@ -31,6 +40,12 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says a line to whoever ran the command.
+#[expect(clippy::print_stdout, reason = "this is what the command was run for")]
+fn print(line: &str) {
+    println!("{line}");
 }
 
 #[expect(clippy::print_stderr, reason = "the last word of a command is for whoever ran it")]

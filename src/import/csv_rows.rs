@@ -6,22 +6,16 @@ use std::{
 };
 
 use csv::{ByteRecord, StringRecord};
-use iso_currency::Currency;
 
 use super::{
     ColumnMap, ImportError, ImportedOrder, OrderNumbers, Outcome, Reject, RejectLog, RejectReason,
     csv_columns::Columns,
-    csv_orders::{CsvOrders, Fault, Row},
+    csv_orders::{CsvOrders, Row, RowError},
     minor_units::{PriceFault, minor_units},
     order_numbers::RowKind,
     record_limit::{RecordAllowance, RecordLimit},
 };
-
-/// Most characters of an order, customer or product id.
-pub const MAX_ID_CHARS: usize = 64;
-
-/// Most characters of a name.
-pub const MAX_NAME_CHARS: usize = 256;
+use crate::order::{Currency, MAX_QUANTITY};
 
 const BUFFER_BYTES: usize = 64 << 10;
 
@@ -74,13 +68,12 @@ pub struct CsvImport {
     pub fates: RowFates,
 }
 
-/// What one row turned out to be.
+/// What became of a row that was not refused.
 enum Fate {
     Cancellation,
     OtherNumber,
     WithoutCustomer,
     Accepted,
-    Rejected(Fault),
 }
 
 impl CsvRules {
@@ -98,8 +91,8 @@ impl CsvRules {
         let mut reading = Reading {
             columns,
             numbers: self.numbers,
-            decimals: self.currency.exponent().map_or(0, u32::from),
-            orders: CsvOrders::new(self.currency.code(), self.outcome),
+            decimals: self.currency.minor_digits(),
+            orders: CsvOrders::new(self.currency, self.outcome),
             fates: RowFates::default(),
         };
         reading.read_rows(&mut rows, &allowance, rejects)?;
@@ -130,75 +123,67 @@ impl Reading {
                 return Ok(());
             }
             let line = record.position().map_or(next_line, csv::Position::line);
-            record = match StringRecord::from_byte_record(record) {
-                Ok(text) => {
-                    let fate = self.judge(line, &text)?;
-                    self.count(fate, line, text, rejects)?
-                }
-                Err(error) => {
-                    let fault = (RejectReason::NotUtf8, error.utf8_error().to_string());
-                    let text = StringRecord::from_byte_record_lossy(error.into_byte_record());
-                    self.count(Fate::Rejected(fault), line, text, rejects)?
-                }
-            };
+            record = self.read_row(line, record, rejects)?;
         }
     }
 
-    /// Counts a row and gives its buffer back.
-    fn count(
-        &mut self,
-        fate: Fate,
-        line: u64,
-        row: StringRecord,
-        rejects: &mut RejectLog,
-    ) -> Result<ByteRecord, ImportError> {
+    /// Takes one row and gives its buffer back.
+    fn read_row(&mut self, line: u64, record: ByteRecord, rejects: &mut RejectLog) -> Result<ByteRecord, ImportError> {
+        let (row, fate) = match StringRecord::from_byte_record(record) {
+            Ok(row) => {
+                let fate = self.judge(line, &row);
+                (row, fate)
+            }
+            Err(error) => {
+                let detail = error.utf8_error().to_string();
+                let row = StringRecord::from_byte_record_lossy(error.into_byte_record());
+                (row, Err(RowError::Refused(RejectReason::NotUtf8, detail)))
+            }
+        };
         self.fates.rows += 1;
         match fate {
-            Fate::Cancellation => self.fates.cancellations += 1,
-            Fate::OtherNumber => self.fates.other_numbers += 1,
-            Fate::WithoutCustomer => self.fates.without_customer += 1,
-            Fate::Accepted => self.fates.accepted += 1,
-            Fate::Rejected((reason, detail)) => rejects.note(&Reject { line, reason, detail, raw: as_csv(&row) })?,
+            Ok(Fate::Cancellation) => self.fates.cancellations += 1,
+            Ok(Fate::OtherNumber) => self.fates.other_numbers += 1,
+            Ok(Fate::WithoutCustomer) => self.fates.without_customer += 1,
+            Ok(Fate::Accepted) => self.fates.accepted += 1,
+            Err(RowError::Refused(reason, detail)) => {
+                rejects.note(&Reject { line, reason, detail, raw: as_csv(&row) })?;
+            }
+            Err(RowError::Broken(error)) => return Err(error),
         }
         Ok(row.into_byte_record())
     }
 
-    fn judge(&mut self, line_no: u64, row: &StringRecord) -> Result<Fate, ImportError> {
+    fn judge(&mut self, line_no: u64, row: &StringRecord) -> Result<Fate, RowError> {
         let columns = self.columns;
-        let field = |column: usize| row.get(column).map(str::trim);
-        let Some(number) = field(columns.order) else { return Ok(too_few(row)) };
+        let field = |column: usize| {
+            let too_few = || RowError::Refused(RejectReason::TooFewColumns, row.len().to_string());
+            row.get(column).map(str::trim).ok_or_else(too_few)
+        };
+        let number = field(columns.order)?;
         match self.numbers.kind(number) {
             RowKind::Cancellation => return Ok(Fate::Cancellation),
             RowKind::Other => return Ok(Fate::OtherNumber),
             RowKind::Order => {}
         }
-        let (Some(customer), Some(product), Some(quantity), Some(price)) =
-            (field(columns.customer), field(columns.product), field(columns.quantity), field(columns.price))
-        else {
-            return Ok(too_few(row));
-        };
+        let customer = field(columns.customer)?;
         if customer.is_empty() {
             return Ok(Fate::WithoutCustomer);
         }
-        let amounts = read_quantity(quantity).and_then(|quantity| Ok((quantity, read_price(price, self.decimals)?)));
-        let name = columns.name.and_then(field).unwrap_or_default();
-        let (quantity, price) = match amounts.and_then(|amounts| {
-            [number, customer, product].into_iter().try_for_each(check_id)?;
-            check_name(name)?;
-            Ok(amounts)
-        }) {
-            Ok(amounts) => amounts,
-            Err(fault) => return Ok(Fate::Rejected(fault)),
-        };
-        let time = columns.time.and_then(field);
-        let row = Row { line_no, number, customer, product, name, quantity, price, time };
-        Ok(self.orders.add(&row)?.map_or_else(Fate::Rejected, |()| Fate::Accepted))
+        let product = field(columns.product)?;
+        let quantity = read_quantity(field(columns.quantity)?)?;
+        let price = read_price(field(columns.price)?, self.decimals)?;
+        let name = columns.name.map_or(Ok(""), field)?;
+        let time = columns.time.map(field).transpose()?;
+        self.orders.add(&Row { line_no, number, customer, product, name, quantity, price, time })?;
+        Ok(Fate::Accepted)
     }
 }
 
-fn read_quantity(text: &str) -> Result<i64, Fault> {
+fn read_quantity(text: &str) -> Result<i64, RowError> {
     use std::num::IntErrorKind::{NegOverflow, PosOverflow};
     let reason = match i64::from_str(text) {
+        Ok(quantity) if quantity > i64::from(MAX_QUANTITY) => RejectReason::QuantityTooLarge,
         Ok(quantity) if quantity > 0 => return Ok(quantity),
         Ok(_) => RejectReason::QuantityNotPositive,
         Err(error) => match error.kind() {
@@ -207,10 +192,10 @@ fn read_quantity(text: &str) -> Result<i64, Fault> {
             _ => RejectReason::QuantityUnreadable,
         },
     };
-    Err((reason, text.to_owned()))
+    Err(RowError::Refused(reason, text.to_owned()))
 }
 
-fn read_price(text: &str, decimals: u32) -> Result<i64, Fault> {
+fn read_price(text: &str, decimals: u32) -> Result<i64, RowError> {
     minor_units(text, decimals).map_err(|fault| {
         let reason = match fault {
             PriceFault::Unreadable => RejectReason::PriceUnreadable,
@@ -218,26 +203,8 @@ fn read_price(text: &str, decimals: u32) -> Result<i64, Fault> {
             PriceFault::NotWhole => RejectReason::PriceNotWhole,
             PriceFault::TooLarge => RejectReason::PriceTooLarge,
         };
-        (reason, text.to_owned())
+        RowError::Refused(reason, text.to_owned())
     })
-}
-
-fn check_id(id: &str) -> Result<(), Fault> {
-    if id.is_empty() || id.chars().count() > MAX_ID_CHARS {
-        return Err((RejectReason::BadId, format!("{id:?} is not 1 to {MAX_ID_CHARS} characters")));
-    }
-    Ok(())
-}
-
-fn check_name(name: &str) -> Result<(), Fault> {
-    if name.len() > MAX_NAME_CHARS && name.chars().count() > MAX_NAME_CHARS {
-        return Err((RejectReason::NameTooLong, format!("over {MAX_NAME_CHARS} characters")));
-    }
-    Ok(())
-}
-
-fn too_few(row: &StringRecord) -> Fate {
-    Fate::Rejected((RejectReason::TooFewColumns, row.len().to_string()))
 }
 
 /// The row as it could stand in a file again.

@@ -6,7 +6,7 @@ const MAP: &str = "order=InvoiceNo,customer=CustomerID,product=StockCode,name=De
                    price=UnitPrice,time=InvoiceDate";
 
 fn rules() -> CsvRules {
-    CsvRules { columns: MAP.parse().unwrap(), currency: Currency::GBP, ..CsvRules::default() }
+    CsvRules { columns: MAP.parse().unwrap(), currency: Currency::new("GBP").unwrap(), ..CsvRules::default() }
 }
 
 fn read(rows: &str) -> (CsvImport, RejectLog) {
@@ -69,18 +69,20 @@ fn a_row_meets_the_first_fate_that_fits() {
 #[test]
 fn what_cannot_be_read_or_counted_is_rejected() {
     let long = "x".repeat(65);
-    let name = "é".repeat(257);
+    let name = "é".repeat(501);
     for (row, reason) in [
         ("536365,P,,one,,1.00,1,x".to_owned(), RejectReason::QuantityUnreadable),
         ("536365,P,,1.5,,1.00,1,x".to_owned(), RejectReason::QuantityUnreadable),
         ("536365,P,,9223372036854775808,,1.00,1,x".to_owned(), RejectReason::QuantityTooLarge),
+        ("536365,P,,1000000001,,1.00,1,x".to_owned(), RejectReason::QuantityTooLarge),
+        ("536365,P,a\u{7}b,1,,1.00,1,x".to_owned(), RejectReason::BadName),
         ("536365,P,,-9223372036854775809,,1.00,1,x".to_owned(), RejectReason::QuantityNotPositive),
         ("536365,P,,1,,1e2,1,x".to_owned(), RejectReason::PriceUnreadable),
         ("536365,P,,1,,92233720368547758.08,1,x".to_owned(), RejectReason::PriceTooLarge),
         ("536365,,,1,,1.00,1,x".to_owned(), RejectReason::BadId),
         (format!("536365,{long},,1,,1.00,1,x"), RejectReason::BadId),
         (format!("536365,P,,1,,1.00,{long},x"), RejectReason::BadId),
-        (format!("536365,P,{name},1,,1.00,1,x"), RejectReason::NameTooLong),
+        (format!("536365,P,{name},1,,1.00,1,x"), RejectReason::BadName),
         ("536365,P,,1,yesterday,1.00,1,x".to_owned(), RejectReason::TimeUnreadable),
         ("536365,P,,1".to_owned(), RejectReason::TooFewColumns),
     ] {
@@ -90,7 +92,7 @@ fn what_cannot_be_read_or_counted_is_rejected() {
 
 #[test]
 fn ids_and_names_of_full_length_are_accepted() {
-    let (id, name) = ("é".repeat(64), "é".repeat(256));
+    let (id, name) = ("é".repeat(64), "é".repeat(500));
     assert_eq!(fate_of(&format!("536365,{id},{name},1,,1.00,{id},x")).0.accepted, 1);
 }
 
@@ -146,7 +148,7 @@ fn blanks_around_a_field_do_not_count() {
 
 #[test]
 fn a_currency_without_decimals_has_whole_prices_only() {
-    let yen = CsvRules { currency: Currency::JPY, ..rules() };
+    let yen = CsvRules { currency: Currency::new("JPY").unwrap(), ..rules() };
     let mut rejects = RejectLog::counting();
     let rows = format!("{HEADER}536365,P,,1,,100,1,x\n536365,P,,1,,100.50,1,x\n");
     let import = yen.read(rows.as_bytes(), &mut rejects).unwrap();
@@ -158,7 +160,7 @@ fn a_currency_without_decimals_has_whole_prices_only() {
 fn rejects_name_the_line_of_the_file_and_give_the_row_back() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let mut rejects = RejectLog::to_file(file.path()).unwrap();
-    let rows = format!("{HEADER}536365,P,\"two\nlines\",1,,1.00,1,x\n536365,P,\"a, b\",1,,0.001,1,x\n");
+    let rows = format!("{HEADER}536365,P,pen,1,,1.00,1,\"two\nlines\"\n536365,P,\"a, b\",1,,0.001,1,x\n");
     rules().read(rows.as_bytes(), &mut rejects).unwrap();
     rejects.flush().unwrap();
     let written = std::fs::read_to_string(file.path()).unwrap();
@@ -184,17 +186,24 @@ fn a_byte_order_mark_before_the_header_is_passed_over() {
 
 #[test]
 fn a_quote_left_open_ends_the_import_instead_of_filling_the_memory() {
-    let rest = "536365,P,,1,,1.00,1,x\n".repeat(MAX_RECORD_BYTES / 20);
+    let rest = many_rows();
     let rows = format!("{HEADER}536365,P,\"oops,1,,1.00,1,x\n{rest}");
     let error = rules().read(rows.as_bytes(), &mut RejectLog::counting()).unwrap_err();
     assert!(matches!(error, ImportError::Read { line: 2, .. }), "{error:?}");
 }
 
 #[test]
-fn a_file_with_many_short_rows_is_no_long_record() {
-    let rows = format!("{HEADER}{}", "536365,P,,1,,1.00,1,x\n".repeat(MAX_RECORD_BYTES / 10));
+fn a_long_file_of_short_rows_is_no_long_record() {
+    let rows = format!("{HEADER}{}", many_rows());
+    assert!(rows.len() > MAX_RECORD_BYTES);
     let import = rules().read(rows.as_bytes(), &mut RejectLog::counting()).unwrap();
-    assert_eq!(import.fates.accepted, (MAX_RECORD_BYTES / 10) as u64);
+    assert_eq!(import.fates.accepted, import.fates.rows);
+}
+
+/// More bytes than a record may have.
+fn many_rows() -> String {
+    let row = format!("536365,P,{},1,,1.00,1,x\n", "x".repeat(480));
+    row.repeat(MAX_RECORD_BYTES / 480)
 }
 
 #[test]

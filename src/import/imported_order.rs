@@ -2,11 +2,13 @@
 
 use std::{str::FromStr, sync::Arc};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use serde::Deserialize;
 use uuid::Uuid;
 
-/// An order read from a file: well-formed, not yet judged by the rules of the domain.
+use crate::order::{CreateOrder, Currency, CustomerId, InvalidValue, NewItem, Reference};
+
+/// An order read from a file. Each value in it is acceptable; whether the order is, is decided by [`crate::order`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportedOrder {
     /// Where it starts in the file, from 1; the header counts.
@@ -54,6 +56,48 @@ pub enum Outcome {
     Completed,
     /// Cancelled.
     Cancelled,
+}
+
+impl ImportedOrder {
+    /// The command that creates it. `stranger` is the customer of an order that names none.
+    ///
+    /// # Errors
+    /// Every value that is not acceptable, by its place: `items[3].quantity must be between ...`. What a reader of this module
+    /// returned has none.
+    pub fn create_order(&self, stranger: &CustomerId) -> Result<CreateOrder, Vec<String>> {
+        let mut faults = Vec::new();
+        if let Some(id) = &self.external_id {
+            check(&mut faults, "external_id", Reference::new(id));
+        }
+        let customer_id = match &self.customer_id {
+            Some(id) => check(&mut faults, "customer_id", CustomerId::new(id)),
+            None => Some(stranger.clone()),
+        };
+        let currency = check(&mut faults, "currency", Currency::new(&self.currency));
+        let items = self.new_items(&mut faults);
+        let placed_at = self.placed_at.map(|time| time.trunc_subsecs(6));
+        match (customer_id, currency) {
+            (Some(customer_id), Some(currency)) if faults.is_empty() => {
+                Ok(CreateOrder { customer_id, currency, placed_at, items })
+            }
+            _ => Err(faults),
+        }
+    }
+
+    fn new_items(&self, faults: &mut Vec<String>) -> Vec<NewItem> {
+        let mut items = Vec::with_capacity(self.items.len());
+        for (at, item) in self.items.iter().enumerate() {
+            match NewItem::new(&item.product_id, &item.product_name, item.quantity, item.unit_price_cents) {
+                Ok(item) => items.push(item),
+                Err(found) => faults.extend(found.iter().map(|fault| format!("items[{at}].{fault}"))),
+            }
+        }
+        items
+    }
+}
+
+fn check<T>(faults: &mut Vec<String>, field: &str, value: Result<T, InvalidValue>) -> Option<T> {
+    value.map_err(|problem| faults.push(format!("{field} {problem}"))).ok()
 }
 
 impl FromStr for Outcome {

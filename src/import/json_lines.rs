@@ -7,6 +7,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{ImportError, ImportedItem, ImportedOrder, Outcome, Reject, RejectReason};
+use crate::order::CustomerId;
 
 /// Most bytes in one line; enough for an order of some thousand items.
 pub const MAX_LINE_BYTES: u64 = 1 << 20;
@@ -98,8 +99,15 @@ impl<R: BufRead> JsonLines<R> {
             Err(fault) => self.reject(RejectReason::NotAnOrder, fault.to_string()),
             Ok(order) => match json.end() {
                 Err(fault) => self.reject(RejectReason::NotAnOrder, fault.to_string()),
-                Ok(()) => Line::Order(self.fill_in(order)),
+                Ok(()) => self.check(self.fill_in(order)),
             },
+        }
+    }
+
+    fn check(&self, order: ImportedOrder) -> Line {
+        match order.create_order(&CustomerId::from(Uuid::nil())) {
+            Ok(_) => Line::Order(order),
+            Err(faults) => self.reject(RejectReason::BadValue, faults.join("; ")),
         }
     }
 
@@ -207,6 +215,17 @@ mod tests {
     fn amounts_are_whole_numbers() {
         let half = PEN.replace("150", "150.5");
         assert_eq!(rejected(format!(r#"{{"items":[{half}]}}"#)).1, RejectReason::NotAnOrder);
+    }
+
+    #[test]
+    fn every_value_out_of_range_is_named_with_its_place() {
+        let (line, reason, detail) = rejected(format!(
+            r#"{{"customer_id":" ","currency":"XYZ","items":[{PEN},{}]}}"#,
+            PEN.replace(":2", ":0").replace("150", "-1")
+        ));
+        assert_eq!((line, reason), (1, RejectReason::BadValue));
+        let places: Vec<_> = detail.split("; ").filter_map(|fault| fault.split(' ').next()).collect();
+        assert_eq!(places, ["customer_id", "currency", "items[1].quantity", "items[1].unit_price_cents"], "{detail}");
     }
 
     #[test]

@@ -32,19 +32,21 @@ pub enum RejectReason {
     TooLong,
     /// Not the JSON of an order: broken, or a field is unknown, missing or of the wrong type.
     NotAnOrder,
+    /// A value of the JSON is out of its range.
+    BadValue,
     /// Fewer columns than the map needs.
     TooFewColumns,
     /// Another customer than in the first row of the same order.
     OtherCustomer,
-    /// An order, customer or product id that is blank or longer than an id may be.
+    /// An order number, customer or product that no id can be made of: empty, too long, unprintable.
     BadId,
-    /// A name longer than a name may be.
-    NameTooLong,
+    /// A name that is too long or unprintable.
+    BadName,
     /// Not a whole number of pieces.
     QuantityUnreadable,
     /// No piece, or fewer.
     QuantityNotPositive,
-    /// More pieces than can be counted, alone or with earlier rows of the same line.
+    /// More pieces than a line may have, alone or with earlier rows of the same line.
     QuantityTooLarge,
     /// Not a decimal number.
     PriceUnreadable,
@@ -56,6 +58,10 @@ pub enum RejectReason {
     PriceTooLarge,
     /// Neither `YYYY-MM-DD HH:MM:SS` nor RFC 3339.
     TimeUnreadable,
+    /// A line more than an order may have.
+    TooManyLines,
+    /// The rules of the order forbid it: noted by whoever asked them, not by a reader.
+    Refused,
 }
 
 impl RejectReason {
@@ -66,10 +72,11 @@ impl RejectReason {
             Self::NotUtf8 => "not_utf8",
             Self::TooLong => "too_long",
             Self::NotAnOrder => "not_an_order",
+            Self::BadValue => "bad_value",
             Self::TooFewColumns => "too_few_columns",
             Self::OtherCustomer => "other_customer",
             Self::BadId => "bad_id",
-            Self::NameTooLong => "name_too_long",
+            Self::BadName => "bad_name",
             Self::QuantityUnreadable => "quantity_unreadable",
             Self::QuantityNotPositive => "quantity_not_positive",
             Self::QuantityTooLarge => "quantity_too_large",
@@ -78,6 +85,8 @@ impl RejectReason {
             Self::PriceNotWhole => "price_not_whole",
             Self::PriceTooLarge => "price_too_large",
             Self::TimeUnreadable => "time_unreadable",
+            Self::TooManyLines => "too_many_lines",
+            Self::Refused => "refused",
         }
     }
 }

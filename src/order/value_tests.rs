@@ -1,1 +1,119 @@
-//! x
+//! What is accepted from outside.
+
+use super::{Currency, CustomerId, Fault, InvalidValue, MAX_QUANTITY, Money, NewItem, ProductName, Reason, Reference};
+
+fn usd(minor: i64) -> String {
+    Money { minor, currency: Currency::USD }.to_string()
+}
+
+fn money(minor: i64, code: &str) -> String {
+    Money { minor, currency: Currency::new(code).unwrap() }.to_string()
+}
+
+#[test]
+fn an_id_is_printable_text_with_blanks_inside_only() {
+    for good in ["a", "17850", "Müller & Söhne", "a b", "客戶", &"é".repeat(64)] {
+        assert_eq!(CustomerId::new(good).unwrap().as_str(), good);
+    }
+    for (bad, problem) in [
+        ("", InvalidValue::Empty),
+        (" a", InvalidValue::OuterBlank),
+        ("a ", InvalidValue::OuterBlank),
+        ("a\n", InvalidValue::OuterBlank),
+        ("\u{a0}a", InvalidValue::OuterBlank),
+        ("a\tb", InvalidValue::Unprintable),
+        ("a\u{0}b", InvalidValue::Unprintable),
+        ("a\u{2028}b", InvalidValue::Unprintable),
+        (&"é".repeat(65), InvalidValue::TooLong { limit: 64 }),
+    ] {
+        assert_eq!(CustomerId::new(bad), Err(problem), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_product_name_may_be_empty_or_have_blanks_at_its_ends() {
+    for good in ["", " WHITE CHERRY LIGHTS ", &"x".repeat(500)] {
+        assert_eq!(ProductName::new(good).unwrap().as_str(), good);
+    }
+    assert_eq!(ProductName::new(&"x".repeat(501)), Err(InvalidValue::TooLong { limit: 500 }));
+    assert_eq!(ProductName::new("a\u{1}"), Err(InvalidValue::Unprintable));
+}
+
+#[test]
+fn a_reason_says_something() {
+    assert_eq!(Reason::new(""), Err(InvalidValue::Empty));
+    assert_eq!(Reason::new(&"x".repeat(501)), Err(InvalidValue::TooLong { limit: 500 }));
+    assert_eq!(Reason::new("changed my mind").unwrap().to_string(), "changed my mind");
+}
+
+#[test]
+fn a_uuid_is_a_name() {
+    let id = uuid::Uuid::from_u128(7);
+    assert_eq!(CustomerId::from(id), CustomerId::new("00000000-0000-0000-0000-000000000007").unwrap());
+    assert_eq!(Reference::from(id), Reference::new("00000000-0000-0000-0000-000000000007").unwrap());
+}
+
+#[test]
+fn an_item_tells_all_its_faults_at_once() {
+    let faults = NewItem::new("", "a\n", 0, 0).unwrap_err();
+    let told: Vec<String> = faults.iter().map(Fault::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "product_id must not be empty",
+            "product_name must hold printable characters only",
+            "quantity must be between 1 and 1000000000, not 0",
+            "unit_price_cents must be between 1 and 9223372036854775807, not 0",
+        ]
+    );
+}
+
+#[test]
+fn an_item_has_a_quantity_and_a_price_within_limits() {
+    let most = i64::from(MAX_QUANTITY);
+    for (quantity, price) in [(1, 1), (most, 1), (1, i64::MAX), (most, i64::MAX)] {
+        assert!(NewItem::new("widget", "", quantity, price).is_ok(), "{quantity} {price}");
+    }
+    for (quantity, price, field) in [
+        (0, 1, "quantity"),
+        (-1, 1, "quantity"),
+        (most + 1, 1, "quantity"),
+        (i64::MIN, 1, "quantity"),
+        (i64::MAX, 1, "quantity"),
+        (1, 0, "unit_price_cents"),
+        (1, i64::MIN, "unit_price_cents"),
+    ] {
+        let faults = NewItem::new("widget", "", quantity, price).unwrap_err();
+        assert_eq!(faults.iter().map(|fault| fault.field).collect::<Vec<_>>(), [field], "{quantity} {price}");
+    }
+}
+
+#[test]
+fn a_currency_is_one_that_people_pay_with() {
+    for good in ["USD", "EUR", "JPY", "KWD"] {
+        assert_eq!(Currency::new(good).unwrap().code(), good);
+    }
+    for bad in ["", "usd", "US", "USDX", "ZZZ", "XAU", "XTS", "XXX", "€€€"] {
+        assert_eq!(Currency::new(bad), Err(InvalidValue::UnknownCurrency), "{bad:?}");
+    }
+    assert_eq!(Currency::default(), Currency::USD);
+}
+
+#[test]
+fn money_reads_as_people_write_it() {
+    assert_eq!(usd(2_000), "$20.00");
+    assert_eq!(usd(5), "$0.05");
+    assert_eq!(usd(0), "$0.00");
+    assert_eq!(usd(-5), "-$0.05");
+    assert_eq!(usd(i64::MIN), "-$92233720368547758.08");
+    assert_eq!(money(2_000, "EUR"), "€20.00");
+    assert_eq!(money(20, "JPY"), "¥20");
+    assert_eq!(money(20_000, "KWD"), "د.ك20.000");
+    assert_eq!(money(2_000, "CHE"), "CHE 20.00");
+}
+
+#[test]
+fn money_of_a_currency_that_is_no_longer_listed_still_reads() {
+    let currency: Currency = serde_json::from_str("\"ZZZ\"").unwrap();
+    assert_eq!(Money { minor: 2_000, currency }.to_string(), "ZZZ 20.00");
+}

@@ -1,8 +1,6 @@
 //! What is shown from outside: each module is one subject.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod test_app;
-
 mod http_bad_input;
 mod http_concurrency;
 mod http_conditional;
@@ -19,3 +17,9 @@ mod http_positions;
 mod http_returns;
 mod http_shutdown;
 mod http_steps;
+mod layering;
+mod postgres_contract;
+mod postgres_server;
+mod real_orders;
+mod sqlite_store;
+mod test_app;

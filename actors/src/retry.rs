@@ -1,0 +1,36 @@
+//! Pauses between tries: the one place that lets time pass.
+
+use std::time::Duration;
+
+/// Pauses that double from a first one up to a longest one, a bounded number of times.
+#[derive(Debug, Clone)]
+pub struct Backoff {
+    next: Duration,
+    longest: Duration,
+    left: u32,
+}
+
+impl Backoff {
+    /// `tries` pauses, the first one `first` long.
+    #[must_use]
+    pub const fn new(first: Duration, longest: Duration, tries: u32) -> Self {
+        Self { next: first, longest, left: tries }
+    }
+
+    /// Lets the next pause pass; false when there is none left.
+    pub async fn pause(&mut self) -> bool {
+        if self.left == 0 {
+            return false;
+        }
+        self.left -= 1;
+        let pause = self.next;
+        self.next = (pause * 2).min(self.longest);
+        pass(pause).await;
+        true
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that lets time pass")]
+async fn pass(pause: Duration) {
+    tokio::time::sleep(pause).await;
+}

@@ -1,0 +1,314 @@
+//! `ordo import`: orders from a file, through the same actors as those that come over HTTP.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use actix::Arbiter;
+use futures_util::{StreamExt, stream};
+use ordo_actors::{
+    event::{Metadata, StreamId},
+    registry::{Engine, Lifespan},
+    request::{Failure, Outcome as Decided, Request},
+    retry::Backoff,
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::Builder;
+
+use super::{CommandResult, arguments::ImportCommand, print, progress::Progress};
+use crate::{
+    application::{Core, open_store},
+    import::{
+        CsvRules, Format, ImportedOrder, JsonDefaults, JsonLines, Line, Outcome, Reject, RejectLog, RejectReason,
+        Source,
+    },
+    order::{CustomerId, Order, OrderCommand, Reason},
+};
+
+/// Orders under way at once: enough for a commit to carry many, few enough to hold in memory.
+const AT_ONCE: usize = 512;
+
+/// Marks the correlation id of an imported order; the number in the system it came from follows.
+const IMPORTED: &str = "import:";
+
+/// How long a commit under way may take when the import is done.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What an import did.
+#[derive(Debug, Default, Serialize)]
+struct Tally {
+    imported: u64,
+    already_there: u64,
+    refused: u64,
+}
+
+/// Imports a file. Running it again changes nothing: an order's id follows from its number in the system it comes from.
+pub fn run(args: &ImportCommand) -> CommandResult {
+    let mut rejects = match &args.rejects {
+        Some(path) => RejectLog::to_file(path)?,
+        None => RejectLog::counting(),
+    };
+    actix_web::rt::System::new().block_on(async {
+        let store = open_store(&args.store.url(), args.store.allow_unsafe_durability).await?;
+        let core = Core::start(store, Lifespan::default(), vec![Arbiter::current()]).await?;
+        let imported = import(args, &core.orders, &mut rejects).await;
+        core.stop(PATIENCE).await;
+        rejects.flush()?;
+        report(args, &imported?, &rejects)
+    })
+}
+
+async fn import(
+    args: &ImportCommand,
+    orders: &Arc<Engine<Order>>,
+    rejects: &mut RejectLog,
+) -> Result<Tally, Box<dyn std::error::Error>> {
+    let source = Source::open(&args.file)?;
+    let mut tally = Tally::default();
+    match format(&args.file, args.format)? {
+        Format::Csv => {
+            let rules = CsvRules {
+                columns: args.map.clone(),
+                numbers: args.numbers,
+                currency: args.currency,
+                outcome: args.outcome.unwrap_or(Outcome::Completed),
+            };
+            let read = rules.read(source, rejects)?;
+            let progress = Progress::start("importing orders", read.orders.len() as u64);
+            let mut under_way =
+                stream::iter(read.orders).map(|order| import_one(orders, order)).buffer_unordered(AT_ONCE);
+            let mut done = 0;
+            while let Some(result) = under_way.next().await {
+                done += 1;
+                count(result?, &mut tally, rejects)?;
+                progress.at(done);
+            }
+            progress.finish();
+        }
+        Format::JsonLines => {
+            let read = source.progress();
+            let progress = Progress::start("importing bytes", read.total().unwrap_or(0));
+            let defaults =
+                JsonDefaults { currency: args.currency.code().to_owned(), outcome: args.outcome.unwrap_or_default() };
+            let mut under_way = stream::iter(JsonLines::new(source, defaults))
+                .map(|line| async move {
+                    match line? {
+                        Line::Order(order) => import_one(orders, order).await,
+                        Line::Reject(reject) => Ok(Imported::Rejected(reject)),
+                    }
+                })
+                .buffer_unordered(AT_ONCE);
+            while let Some(result) = under_way.next().await {
+                count(result?, &mut tally, rejects)?;
+                progress.at(read.read());
+            }
+            progress.finish();
+        }
+    }
+    Ok(tally)
+}
+
+fn format(path: &Path, named: Option<Format>) -> Result<Format, String> {
+    named.or_else(|| Format::of_name(path)).ok_or_else(|| {
+        format!("{} does not tell by its name what it is: say --format csv or --format jsonl", path.display())
+    })
+}
+
+/// What became of one order.
+enum Imported {
+    New,
+    AlreadyThere,
+    Refused(Reject),
+    Rejected(Reject),
+}
+
+fn count(imported: Imported, tally: &mut Tally, rejects: &mut RejectLog) -> Result<(), crate::import::ImportError> {
+    match imported {
+        Imported::New => tally.imported += 1,
+        Imported::AlreadyThere => tally.already_there += 1,
+        Imported::Refused(reject) => {
+            tally.refused += 1;
+            rejects.note(&reject)?;
+        }
+        Imported::Rejected(reject) => rejects.note(&reject)?,
+    }
+    Ok(())
+}
+
+/// What a step did.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum Step {
+    Changed,
+    Unchanged,
+    Refused(String),
+}
+
+/// Takes one order as far as it shall go. Each step may be taken again: an import that was cut off goes on where it was.
+async fn import_one(orders: &Arc<Engine<Order>>, order: ImportedOrder) -> Result<Imported, Box<dyn std::error::Error>> {
+    let id = order_id(&order);
+    let refused = |detail: String| {
+        let raw = order.external_id.clone().unwrap_or_default();
+        Imported::Refused(Reject { line: order.line_no, reason: RejectReason::Refused, detail, raw })
+    };
+    let create = match order.create_order(&CustomerId::from(id.0)) {
+        Ok(create) => create,
+        Err(faults) => return Ok(refused(faults.join("; "))),
+    };
+    let metadata = Metadata {
+        correlation_id: order.external_id.as_ref().map(|external| format!("{IMPORTED}{external}")),
+        ..Metadata::default()
+    };
+    let mut changed = match step(orders, id, || OrderCommand::CreateOrder(create.clone()), &metadata, true).await? {
+        Step::Changed => true,
+        Step::Unchanged => false,
+        Step::Refused(_) if exists(orders, id).await? => false,
+        Step::Refused(detail) => return Ok(refused(detail)),
+    };
+    for command in steps_to(order.outcome)? {
+        match step(orders, id, || command.clone(), &metadata, false).await? {
+            Step::Changed => changed = true,
+            Step::Unchanged => {}
+            // It has gone another way since it was imported.
+            Step::Refused(_) if !changed => break,
+            Step::Refused(detail) => return Ok(refused(detail)),
+        }
+    }
+    Ok(if changed { Imported::New } else { Imported::AlreadyThere })
+}
+
+fn steps_to(outcome: Outcome) -> Result<Vec<OrderCommand>, Box<dyn std::error::Error>> {
+    let complete = || {
+        vec![
+            OrderCommand::SubmitOrder,
+            OrderCommand::MarkReserved { reservation_id: None },
+            OrderCommand::StartProcessing { payment_id: None },
+            OrderCommand::CompleteOrder { tracking_number: None },
+        ]
+    };
+    Ok(match outcome {
+        Outcome::Draft => Vec::new(),
+        Outcome::Submitted => vec![OrderCommand::SubmitOrder],
+        Outcome::Completed => complete(),
+        Outcome::Cancelled => {
+            vec![OrderCommand::CancelOrder { reason: Reason::new("imported as cancelled")?, cancelled_by: None }]
+        }
+    })
+}
+
+async fn exists(orders: &Arc<Engine<Order>>, id: StreamId) -> Result<bool, Failure> {
+    let look = Request::read(|seen: &Decided<'_, Order>| match seen {
+        Decided::Accepted { state, .. } | Decided::Rejected { state, .. } | Decided::VersionMismatch { state, .. } => {
+            state.state().is_some()
+        }
+    });
+    orders.ask(id, look).await.map(|answered| answered.answer)
+}
+
+/// Takes one step, again and again while the store does not answer: asking twice is harmless.
+async fn step(
+    orders: &Arc<Engine<Order>>,
+    id: StreamId,
+    command: impl Fn() -> OrderCommand,
+    metadata: &Metadata,
+    fresh: bool,
+) -> Result<Step, Failure> {
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2), 8);
+    loop {
+        let request = Request { metadata: metadata.clone(), fresh, ..Request::execute(command(), show) };
+        match orders.ask(id, request).await {
+            Ok(answered) => return Ok(answered.answer),
+            Err(Failure::Overloaded | Failure::Unavailable(_) | Failure::Unknown(_) | Failure::Contended(_))
+                if backoff.pause().await => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+fn show(decided: &Decided<'_, Order>) -> Step {
+    match decided {
+        Decided::Accepted { events: [], .. } => Step::Unchanged,
+        Decided::Accepted { .. } => Step::Changed,
+        Decided::Rejected { rejection, .. } => Step::Refused(rejection.to_string()),
+        Decided::VersionMismatch { .. } => Step::Refused("the order has moved on".into()),
+    }
+}
+
+/// The id of an imported order: its own, or one that follows from what identifies it, ordered by the time it was placed.
+fn order_id(order: &ImportedOrder) -> StreamId {
+    if let Some(id) = order.order_id {
+        return StreamId(id);
+    }
+    let mut digest = Sha256::new();
+    match &order.external_id {
+        Some(external) => digest.update(external),
+        None => {
+            digest.update(order.line_no.to_be_bytes());
+            digest.update(order.customer_id.as_deref().unwrap_or_default());
+            for item in &order.items {
+                digest.update(&*item.product_id);
+                digest.update(item.quantity.to_be_bytes());
+                digest.update(item.unit_price_cents.to_be_bytes());
+            }
+        }
+    }
+    let digest = digest.finalize();
+    let mut tail = [0; 10];
+    tail.copy_from_slice(&digest[..10]);
+    let placed = order.placed_at.map_or(0, |time| u64::try_from(time.timestamp_millis()).unwrap_or(0));
+    StreamId(Builder::from_unix_timestamp_millis(placed, &tail).into_uuid())
+}
+
+/// The number an imported order has in the system it came from.
+pub fn external_id(metadata: &Metadata) -> Option<&str> {
+    metadata.correlation_id.as_deref().and_then(|id| id.strip_prefix(IMPORTED))
+}
+
+fn report(args: &ImportCommand, tally: &Tally, rejects: &RejectLog) -> CommandResult {
+    let reasons: Vec<_> = rejects.counts().iter().map(|(reason, count)| (reason.code(), *count)).collect();
+    if args.json {
+        let rejected: serde_json::Map<_, _> =
+            reasons.iter().map(|(code, count)| ((*code).to_owned(), (*count).into())).collect();
+        let mut report = serde_json::to_value(tally)?;
+        report["rejected"] = rejected.into();
+        print(&report.to_string());
+        return Ok(());
+    }
+    let Tally { imported, already_there, refused } = tally;
+    print(&format!("{imported} orders imported, {already_there} were there already, {refused} refused"));
+    for (code, count) in reasons {
+        print(&format!("{count} rejected: {code}"));
+    }
+    Ok(())
+}
+
+/// Two imports of the same number at different times are different orders; the same line twice is one.
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn order(external_id: Option<&str>) -> ImportedOrder {
+        ImportedOrder {
+            line_no: 7,
+            external_id: external_id.map(str::to_owned),
+            order_id: None,
+            customer_id: Some("ada".into()),
+            currency: "GBP".into(),
+            placed_at: None,
+            items: Vec::new(),
+            outcome: Outcome::Draft,
+        }
+    }
+
+    #[test]
+    fn the_same_number_gives_the_same_id() {
+        assert_eq!(order_id(&order(Some("536365"))), order_id(&order(Some("536365"))));
+        assert_ne!(order_id(&order(Some("536365"))), order_id(&order(Some("536366"))));
+    }
+
+    #[test]
+    fn an_id_of_its_own_is_kept() {
+        let id = Uuid::from_u128(5);
+        assert_eq!(order_id(&ImportedOrder { order_id: Some(id), ..order(None) }), StreamId(id));
+    }
+}

@@ -1,0 +1,3 @@
+//! Orders as lists, customers and demand: folds of the log into rows.
+
+pub mod tables;

@@ -1,0 +1,15 @@
+//! The schema, brought up to date at every open.
+
+use refinery::{Migration, Runner};
+use rusqlite::Connection;
+
+const MIGRATIONS: &[(&str, &str)] = &[("V1__events", include_str!("../../../migrations/sqlite/0001_events.sql"))];
+
+/// Applies what is missing, each migration in a transaction of its own. A file that has seen other migrations than these,
+/// or more of them, is refused.
+pub fn apply(connection: &mut Connection) -> Result<(), refinery::Error> {
+    let migrations =
+        MIGRATIONS.iter().map(|(name, sql)| Migration::unapplied(name, sql)).collect::<Result<Vec<_>, _>>()?;
+    Runner::new(&migrations).set_abort_divergent(true).set_abort_missing(true).run(connection)?;
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! The store: the engine's contract on one SQLite file.
+
+use std::{
+    fs::File,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use ordo_actors::{
+    event::{Epoch, EventEnvelope, Head, Position, StreamId, Version},
+    store::{
+        Commit, EventStore, IdempotencyKey, IdempotencyRecord, LogQuery, MAX_READ, Snapshot, StoreError, StoredKind,
+        Verdict,
+    },
+};
+use parking_lot::Mutex;
+use rusqlite::Connection;
+
+use super::{
+    batch::find_record,
+    failure::{self, Health},
+    open::{self, OpenError, Opened, SqliteOptions},
+    queries,
+    readers::Readers,
+    tail::Kinds,
+    writer::Writer,
+};
+
+/// A log in a file: what `append` calls appended has been fsynced and survives a crash of the machine.
+///
+/// When a COMMIT fails with an I/O error, nobody in this process can tell whether it happened, and what SQLite shows until
+/// the file is opened anew may differ from what it shows then. From there on every call fails with [`StoreError::Broken`]:
+/// the process must stop. A full disk is not that: nothing is written, and appending works again when there is room.
+///
+/// Dropping the store waits for the reads under way and folds the write-ahead log into the file.
+pub struct SqliteStore {
+    // Fields are dropped in this order: readers, then the writer, which folds the log once it is alone, then the lock.
+    readers: Readers,
+    writer: Arc<Mutex<Writer>>,
+    health: Arc<Health>,
+    epoch: Epoch,
+    head: Arc<AtomicU64>,
+    _lock: File,
+}
+
+impl SqliteStore {
+    /// Opens the log at `path`, or creates it (mode 0600, its directory 0700), and brings its schema up to date.
+    ///
+    /// # Errors
+    /// The file is in use, is not a log, or cannot be read and written.
+    pub fn open(path: &Path, options: SqliteOptions) -> Result<Self, OpenError> {
+        let Opened { lock, writer, readers, epoch } = open::open(path, options)?;
+        let health = Arc::new(Health::default());
+        let head = Arc::new(AtomicU64::new(0));
+        let writer = Writer::new(writer, Arc::clone(&health), Arc::clone(&head))
+            .map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })?;
+        let readers = Readers::start(readers).map_err(|source| OpenError::File { path: path.to_owned(), source })?;
+        Ok(Self { readers, writer: Arc::new(Mutex::new(writer)), health, epoch, head, _lock: lock })
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.health.check()?;
+        self.readers.run(work).await
+    }
+
+    /// Uses the writer on a reading thread: waiting for its turn must not block the caller's.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Writer) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let writer = Arc::clone(&self.writer);
+        self.read(move |_| work(&mut writer.lock())).await
+    }
+}
+
+#[async_trait]
+impl EventStore for SqliteStore {
+    async fn append(&self, batch: Vec<Commit>) -> Result<Vec<Verdict>, StoreError> {
+        self.writer.lock().append(batch)
+    }
+
+    async fn read_stream(
+        &self,
+        stream: StreamId,
+        from: Version,
+        limit: usize,
+    ) -> Result<Vec<Arc<EventEnvelope>>, StoreError> {
+        self.read(move |connection| queries::stream(connection, stream, from, limit)).await
+    }
+
+    async fn read_all(&self, query: &LogQuery) -> Result<Vec<Arc<EventEnvelope>>, StoreError> {
+        let query = query.clone();
+        self.read(move |connection| queries::log(connection, &query)).await
+    }
+
+    async fn head(&self) -> Result<Head, StoreError> {
+        self.health.check()?;
+        Ok(Head { epoch: self.epoch, position: Position(self.head.load(Ordering::Acquire)) })
+    }
+
+    async fn snapshot(&self, stream: StreamId) -> Result<Option<Snapshot>, StoreError> {
+        self.read(move |connection| queries::snapshot(connection, stream).map_err(|error| failure::reading(&error)))
+            .await
+    }
+
+    async fn idempotency(&self, key: &IdempotencyKey) -> Result<Option<IdempotencyRecord>, StoreError> {
+        let key = key.clone();
+        self.read(move |connection| find_record(connection, &key).map_err(|error| failure::reading(&error))).await
+    }
+
+    async fn forget_idempotency(&self, before: DateTime<Utc>, limit: usize) -> Result<usize, StoreError> {
+        self.write(move |writer| writer.forget_idempotency(before, limit.min(MAX_READ))).await
+    }
+
+    async fn kinds(&self) -> Result<Vec<StoredKind>, StoreError> {
+        self.read(|connection| Kinds::load(connection).map(Kinds::into_vec).map_err(|error| failure::reading(&error)))
+            .await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.write(Writer::ping).await
+    }
+}

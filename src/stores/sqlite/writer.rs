@@ -1,0 +1,251 @@
+//! The one writing connection: transactions that either reach the disk or never happened.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use chrono::{DateTime, Utc};
+use ordo_actors::store::{Commit, StoreError, Verdict};
+use rusqlite::{Connection, Error, Result, config::DbConfig, params};
+
+use super::{
+    batch::Batch,
+    columns::{micros_from, number},
+    failure::{self, Health},
+    tail::{Kinds, Tail},
+};
+
+/// Writes the log. Owned by one caller at a time.
+pub struct Writer {
+    connection: Connection,
+    tail: Tail,
+    kinds: Kinds,
+    health: Arc<Health>,
+    head: Arc<AtomicU64>,
+}
+
+impl Writer {
+    /// Takes the connection over and reads where the log ends. `head` follows it: what it says, readers see.
+    pub fn new(connection: Connection, health: Arc<Health>, head: Arc<AtomicU64>) -> Result<Self> {
+        let writer =
+            Self { tail: Tail::load(&connection)?, kinds: Kinds::load(&connection)?, connection, health, head };
+        writer.head.store(writer.tail.head.0, Ordering::Release);
+        Ok(writer)
+    }
+
+    /// Appends a batch: one transaction, one fsync, and neither when there is nothing to write.
+    pub fn append(&mut self, batch: Vec<Commit>) -> Result<Vec<Verdict>, StoreError> {
+        let known = self.kinds.len();
+        let written = self.transact(|connection, tail, kinds| {
+            let mut writing = Batch::new(connection, tail, kinds)?;
+            let verdicts = batch.into_iter().map(|commit| writing.take(commit)).collect::<Result<Vec<_>>>()?;
+            Ok((verdicts, writing.finish()?))
+        });
+        if written.is_err() {
+            self.kinds.truncate(known);
+        }
+        written
+    }
+
+    /// Forgets idempotency records written before a time, the oldest first.
+    pub fn forget_idempotency(&mut self, before: DateTime<Utc>, limit: usize) -> Result<usize, StoreError> {
+        self.transact(|connection, tail, _| {
+            let forgotten = connection
+                .prepare_cached(
+                    "DELETE FROM idempotency WHERE id IN \
+                     (SELECT id FROM idempotency WHERE recorded_at < ? ORDER BY recorded_at LIMIT ?)",
+                )?
+                .execute(params![micros_from(before), number(limit as u64)])?;
+            Ok((forgotten, (forgotten > 0).then_some(tail)))
+        })
+    }
+
+    /// Whether a transaction that writes could be started now.
+    pub fn ping(&mut self) -> Result<(), StoreError> {
+        self.transact(|_, _, _| Ok(((), None)))
+    }
+
+    /// Runs `work` in a transaction, and commits when it hands back where the log ends then.
+    fn transact<T>(
+        &mut self,
+        work: impl FnOnce(&Connection, Tail, &mut Kinds) -> Result<(T, Option<Tail>)>,
+    ) -> Result<T, StoreError> {
+        self.health.check()?;
+        if !self.connection.is_autocommit() {
+            self.roll_back()?; // a panic left it open
+        }
+        if let Err(error) = self.run("BEGIN IMMEDIATE") {
+            return Err(self.health.note(failure::writing(&error)));
+        }
+        match work(&self.connection, self.tail, &mut self.kinds) {
+            Ok((done, Some(tail))) => {
+                self.commit()?;
+                self.tail = tail;
+                self.head.store(tail.head.0, Ordering::Release);
+                Ok(done)
+            }
+            Ok((done, None)) => self.roll_back().map(|()| done),
+            Err(error) => {
+                self.roll_back()?;
+                Err(self.health.note(failure::writing(&error)))
+            }
+        }
+    }
+
+    fn commit(&self) -> Result<(), StoreError> {
+        self.run("COMMIT").map_err(|error| {
+            let rolled_back = self.roll_back().is_ok();
+            self.health.note(failure::committing(&error, rolled_back))
+        })
+    }
+
+    /// Undoes the transaction, unless SQLite has done so by itself. If that fails, nobody knows what the file holds.
+    fn roll_back(&self) -> Result<(), StoreError> {
+        if self.connection.is_autocommit() {
+            return Ok(());
+        }
+        self.run("ROLLBACK").map_err(|error| self.health.note(failure::committing(&error, false)))
+    }
+
+    fn run(&self, statement: &str) -> Result<(), Error> {
+        self.connection.prepare_cached(statement)?.raw_execute().map(|_| ())
+    }
+}
+
+impl Drop for Writer {
+    /// Leaves a tidy file behind; after a failed commit it leaves the file to the next process as it is.
+    fn drop(&mut self) {
+        if self.health.is_broken()
+            && let Err(error) = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        {
+            log::warn!("the write-ahead log may be checkpointed at close: {error}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ordo_actors::{
+        event::StreamId,
+        store::{ExpectedVersion, NewEvent, StreamWrite},
+    };
+    use serde_json::value::to_raw_value;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::stores::sqlite::{SqliteOptions, open};
+
+    fn writer(directory: &tempfile::TempDir) -> Writer {
+        let opened = open::open(&directory.path().join("log.db"), SqliteOptions::default()).expect("a new log");
+        Writer::new(opened.writer, Arc::default(), Arc::default()).expect("an empty log")
+    }
+
+    fn commit(stream: StreamId, expected: ExpectedVersion, events: usize) -> Commit {
+        let event = || NewEvent {
+            event_id: Uuid::now_v7(),
+            event_type: "Counted".into(),
+            schema_version: 1,
+            payload: to_raw_value(&1).expect("a number"),
+        };
+        Commit {
+            timestamp: DateTime::from_timestamp_micros(1).expect("a time"),
+            metadata: Arc::default(),
+            writes: vec![StreamWrite {
+                stream,
+                aggregate_type: "Counter".into(),
+                expected,
+                events: (0..events).map(|_| event()).collect(),
+                snapshot: None,
+            }],
+            idempotency: None,
+        }
+    }
+
+    fn rows(writer: &Writer, table: &str) -> i64 {
+        let count = format!("SELECT count(*) FROM {table}");
+        writer.connection.query_row(&count, [], |row| row.get(0)).expect("a count")
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_takes_nothing_and_resumes_when_it_can() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut writer = writer(&directory);
+        let one = || vec![commit(StreamId::generate(), ExpectedVersion::NoStream, 1)];
+        writer.connection.pragma_update(None, "query_only", true).expect("a pragma");
+        assert!(matches!(writer.append(one()), Err(StoreError::Unavailable(_))));
+        assert!(matches!(writer.ping(), Err(StoreError::Unavailable(_))));
+        assert_eq!(rows(&writer, "events"), 0);
+        writer.connection.pragma_update(None, "query_only", false).expect("a pragma");
+        assert!(matches!(writer.append(one()).as_deref(), Ok([Verdict::Appended { .. }])));
+        assert_eq!(writer.head.load(Ordering::Acquire), 1);
+    }
+
+    #[test]
+    fn a_kind_first_seen_in_a_batch_that_failed_is_written_with_the_next() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut writer = writer(&directory);
+        let stream = StreamId::generate();
+        // The same event twice at one position, as only a bug could do it.
+        let failed: Result<(), _> = writer.transact(|connection, tail, kinds| {
+            let known = kinds.len();
+            Batch::new(connection, tail, kinds)?.take(commit(stream, ExpectedVersion::Any, 1))?;
+            let twice =
+                Batch::new(connection, tail, kinds)?.take(commit(StreamId::generate(), ExpectedVersion::Any, 1));
+            kinds.truncate(known);
+            twice.map(|_| ((), None))
+        });
+        assert!(matches!(failed, Err(StoreError::Corrupt(_))), "{failed:?}");
+        assert_eq!(rows(&writer, "event_kinds"), 0);
+        writer.append(vec![commit(stream, ExpectedVersion::NoStream, 1)]).expect("a healthy store");
+        assert_eq!(rows(&writer, "event_kinds"), 1);
+    }
+
+    #[test]
+    fn a_batch_that_writes_nothing_commits_nothing() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut writer = writer(&directory);
+        let stream = StreamId::generate();
+        writer.append(vec![commit(stream, ExpectedVersion::NoStream, 1)]).expect("a verdict");
+        let file_state = |writer: &Writer| -> i64 {
+            let path = writer.connection.path().expect("a file").to_owned() + "-wal";
+            std::fs::metadata(path).expect("a write-ahead log").len().cast_signed()
+        };
+        let before = file_state(&writer);
+        let lost = commit(stream, ExpectedVersion::NoStream, 1);
+        let demand = commit(stream, ExpectedVersion::Exact(ordo_actors::event::Version(1)), 0);
+        let verdicts = writer.append(vec![lost, demand]).expect("verdicts");
+        assert!(matches!(&verdicts[..], [Verdict::Conflict { .. }, Verdict::Appended { .. }]), "{verdicts:?}");
+        assert_eq!(file_state(&writer), before);
+    }
+
+    #[test]
+    fn a_transaction_left_open_by_a_panic_is_rolled_back_by_the_next() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut writer = writer(&directory);
+        writer.run("BEGIN IMMEDIATE").expect("a transaction");
+        writer.connection.execute("DELETE FROM log", []).expect("a change");
+        writer.append(vec![commit(StreamId::generate(), ExpectedVersion::NoStream, 1)]).expect("a healthy store");
+        assert_eq!(rows(&writer, "log"), 1);
+    }
+
+    #[test]
+    fn a_broken_store_refuses_to_write() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut writer = writer(&directory);
+        writer.health.note(StoreError::Broken("fsync".to_owned()));
+        assert!(matches!(writer.append(Vec::new()), Err(StoreError::Broken(_))));
+    }
+
+    #[test]
+    fn the_open_block_is_found_again_as_it_was() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut writer = writer(&directory);
+        for _ in 0..11 {
+            writer.append(vec![commit(StreamId::generate(), ExpectedVersion::NoStream, 230)]).expect("a verdict");
+        }
+        let found = Tail::load(&writer.connection).expect("a tail");
+        assert_eq!(format!("{found:?}"), format!("{:?}", writer.tail));
+        assert_eq!(rows(&writer, "event_blocks"), 3);
+    }
+}
