@@ -9,7 +9,7 @@ use std::{
 use reqwest::{Method, blocking::Body};
 use serde_json::{Value, json};
 
-use crate::test_app::{Reply, TestApp, item, widget};
+use crate::test_app::{Reply, Store, TestApp, item, widget};
 
 /// An order of one item, with one field of it replaced by text as it is.
 fn with_field(field: &str, value: &str) -> String {
@@ -243,7 +243,7 @@ fn what_a_client_sent_is_not_sent_back_at_length() {
 fn an_order_of_a_hundred_thousand_lines_is_refused() {
     let items: Vec<_> = (0..100_000).map(|number| item(&format!("p{number}"), 1, 1)).collect();
     let order = json!({"items": items}).to_string();
-    let app = TestApp::start_on(crate::test_app::Store::Memory, &["--max-body-bytes", "33554432"]);
+    let app = TestApp::start_on(Store::Memory, &["--max-body-bytes", "33554432"]);
     assert_eq!(app.post_text("/orders", order.clone()).faults(), ["/items"]);
     drop(app);
     let app = TestApp::start();
@@ -257,7 +257,7 @@ fn an_order_of_a_hundred_thousand_lines_is_refused() {
 
 #[test]
 fn a_body_larger_than_the_limit_is_413_before_it_is_sent() {
-    let app = TestApp::start_on(crate::test_app::Store::Memory, &["--max-body-bytes", "1000"]);
+    let app = TestApp::start_on(Store::Memory, &["--max-body-bytes", "1000"]);
     let head = "POST /orders HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\nConnection: close\r\n\r\n{";
     let answer = raw(&app, head.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");

@@ -4,14 +4,18 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::test_app::{TestApp, item, widget};
+use crate::test_app::{Store, TestApp, item, widget};
 
 const CLIENTS: usize = 64;
 const ADDS: usize = 5;
 
 #[test]
 fn every_acknowledged_item_of_many_clients_is_in_the_order_and_its_versions_have_no_hole() {
-    let app = TestApp::start();
+    many_clients_add_to_one_order(Store::Memory);
+}
+
+pub fn many_clients_add_to_one_order(store: Store) {
+    let app = TestApp::start_on(store, &[]);
     let path = app.place(&json!({}));
     let items = format!("{path}/items");
     let added: Vec<(String, u64)> = std::thread::scope(|scope| {
@@ -87,7 +91,7 @@ fn orders_placed_by_many_clients_fill_the_log_without_a_hole() {
 
 #[test]
 fn more_than_may_be_under_way_is_503_with_the_time_to_wait_and_nothing_is_lost() {
-    let app = TestApp::start_on(crate::test_app::Store::Memory, &["--max-in-flight", "1"]);
+    let app = TestApp::start_on(Store::Memory, &["--max-in-flight", "1"]);
     let placed: usize = std::thread::scope(|scope| {
         let place = || {
             let reply = app.post("/orders", &json!({"items": [widget(1)]}));

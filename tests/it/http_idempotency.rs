@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::test_app::{Reply, TestApp, item, widget};
+use crate::test_app::{Reply, Store, TestApp, item, widget};
 
 fn send(app: &TestApp, method: Method, path: &str, key: &str, body: &Value) -> Reply {
     Reply::to(app.request(method, path).header("Idempotency-Key", key).json(body))
@@ -15,7 +15,7 @@ fn post(app: &TestApp, path: &str, key: &str, body: &Value) -> Reply {
 
 /// The second answer is the first one, byte for byte, and says so.
 #[track_caller]
-fn assert_replayed(first: &Reply, second: &Reply) {
+pub fn assert_replayed(first: &Reply, second: &Reply) {
     assert_eq!((first.status, &first.body), (second.status, &second.body));
     assert_eq!((first.header("idempotency-replayed"), second.header("idempotency-replayed")), (None, Some("true")));
     for name in ["location", "etag", "x-position", "content-type"] {
@@ -148,7 +148,11 @@ fn without_a_key_the_same_request_has_an_effect_each_time() {
 
 #[test]
 fn many_at_once_with_one_key_have_one_effect_and_one_answer() {
-    let app = TestApp::start();
+    many_place_one_order_with_one_key(Store::Memory);
+}
+
+pub fn many_place_one_order_with_one_key(store: Store) {
+    let app = TestApp::start_on(store, &[]);
     let order = json!({"customer_id": "ada", "items": [widget(2)]});
     let until_answered = || loop {
         let reply = post(&app, "/orders", "k", &order);

@@ -1,51 +1,17 @@
 //! Stopping: with grace, and under load.
 
-use std::{sync::mpsc, time::Instant};
+use std::time::Instant;
 
-use reqwest::Method;
-use serde_json::json;
-
-use crate::test_app::{Reply, Store, TestApp, widget};
-
-/// Places orders until the server is gone; gives the paths of those that were acknowledged.
-fn load(app: &TestApp, acknowledged: &mpsc::Sender<()>) -> Vec<String> {
-    let mut paths = Vec::new();
-    loop {
-        let request = app.request(Method::POST, "/orders").json(&json!({"items": [widget(1)]}));
-        let Ok(response) = request.send() else { return paths };
-        let reply = Reply::read(response);
-        if reply.status != 201 {
-            reply.problem(503, "overloaded");
-            return paths;
-        }
-        paths.push(reply.header("location").unwrap().to_owned());
-        let _ = acknowledged.send(());
-    }
-}
-
-/// Stops a server while eight clients place orders; gives it, stopped, with the orders it acknowledged.
-fn stopped_under_load(store: Store) -> (TestApp, Vec<String>) {
-    let mut app = TestApp::start_on(store, &[]);
-    let (tell, told) = mpsc::channel();
-    let paths = std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..8)
-            .map(|_| {
-                let (app, tell) = (&app, tell.clone());
-                scope.spawn(move || load(app, &tell))
-            })
-            .collect();
-        told.iter().take(200).for_each(drop);
-        app.begin_to_terminate();
-        clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
-    });
-    let status = app.wait_for_exit();
-    assert_eq!(status.code(), Some(0));
-    (app, paths)
-}
+use crate::{
+    http_durability::under_load,
+    test_app::{Store, TestApp},
+};
 
 #[test]
 fn a_server_told_to_stop_under_load_exits_with_0_within_ten_seconds() {
-    let (_, acknowledged) = stopped_under_load(Store::Memory);
+    let mut app = TestApp::start_on(Store::Memory, &[]);
+    let acknowledged = under_load(&app, TestApp::begin_to_terminate);
+    assert_eq!(app.wait_for_exit().code(), Some(0));
     assert!(acknowledged.len() >= 200);
 }
 

@@ -5,6 +5,7 @@ mod http_bad_input;
 mod http_concurrency;
 mod http_conditional;
 mod http_dry_run;
+mod http_durability;
 mod http_events;
 mod http_every_response;
 mod http_idempotency;
