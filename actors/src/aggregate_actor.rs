@@ -351,10 +351,6 @@ impl<A: Aggregate> AggregateActor<A> {
 
 impl<A: Aggregate> Actor for AggregateActor<A> {
     type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Context<Self>) {
-        ctx.set_mailbox_capacity(self.engine.lifespan.mailbox);
-    }
 }
 
 impl<A: Aggregate> Handler<Handle<A>> for AggregateActor<A> {

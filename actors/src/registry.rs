@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::{Actor, Addr, Arbiter, ArbiterHandle, dev::SendError};
+use actix::{
+    Addr, Arbiter, ArbiterHandle, Context,
+    dev::{SendError, channel::channel},
+};
 use lru::LruCache;
 use parking_lot::Mutex;
 
@@ -174,48 +177,49 @@ impl<A: Aggregate> Engine<A> {
         }
     }
 
+    /// Puts a request into its actor's mailbox. Only the registry holds addresses, one each: actix lets every copy of an
+    /// address exceed the mailbox's limit by a message.
     fn send(self: &Arc<Self>, stream: StreamId, work: Box<dyn Work<A>>) -> Result<(), Failure> {
-        match self.address(stream).try_send(Handle(work)) {
+        let mut shard = self.shard(stream).lock();
+        let sent = match shard.get_mut(&stream) {
+            Some(slot) => {
+                slot.last_used = Instant::now();
+                slot.actor.try_send(Handle(work))
+            }
+            None => self.open(&mut shard, stream, false).try_send(Handle(work)),
+        };
+        match sent {
             Ok(()) => Ok(()),
             Err(SendError::Full(_)) => Err(Failure::Overloaded),
             Err(SendError::Closed(Handle(work))) => {
-                self.reopen(stream).try_send(Handle(work)).map_err(|_| Failure::Overloaded)
+                self.open(&mut shard, stream, true).try_send(Handle(work)).map_err(|_| Failure::Overloaded)
             }
         }
     }
 
-    fn address(self: &Arc<Self>, stream: StreamId) -> Addr<AggregateActor<A>> {
-        let mut shard = self.shard(stream).lock();
-        if let Some(slot) = shard.get_mut(&stream) {
-            slot.last_used = Instant::now();
-            return slot.actor.clone();
-        }
-        let actor = self.open(stream, false);
-        shard.put(stream, Slot { actor: actor.clone(), last_used: Instant::now() });
-        self.make_room(&shard);
-        actor
+    /// Opens an actor, or the next incarnation of one that died.
+    fn open<'s>(
+        self: &Arc<Self>,
+        shard: &'s mut LruCache<StreamId, Slot<A>>,
+        stream: StreamId,
+        after_crash: bool,
+    ) -> &'s Addr<AggregateActor<A>> {
+        let actor = self.start_actor(AggregateActor::new(stream, Arc::clone(self), after_crash));
+        self.make_room(shard);
+        shard.pop(&stream);
+        &shard.get_or_insert(stream, || Slot { actor, last_used: Instant::now() }).actor
     }
 
-    /// Opens the next incarnation of an actor that died, unless someone else has done so.
-    fn reopen(self: &Arc<Self>, stream: StreamId) -> Addr<AggregateActor<A>> {
-        let mut shard = self.shard(stream).lock();
-        if let Some(slot) = shard.get(&stream)
-            && slot.actor.connected()
-        {
-            return slot.actor.clone();
-        }
-        let actor = self.open(stream, true);
-        shard.put(stream, Slot { actor: actor.clone(), last_used: Instant::now() });
-        actor
-    }
-
-    fn open(self: &Arc<Self>, stream: StreamId, after_crash: bool) -> Addr<AggregateActor<A>> {
-        let actor = AggregateActor::new(stream, Arc::clone(self), after_crash);
+    fn start_actor(&self, actor: AggregateActor<A>) -> Addr<AggregateActor<A>> {
+        let (sender, mailbox) = channel(self.lifespan.mailbox);
+        let run = move || drop(actix::spawn(Context::with_receiver(mailbox).into_future(actor)));
         if Arbiter::try_current().is_some() || self.arbiters.is_empty() {
-            return actor.start();
+            run();
+        } else {
+            let next = self.next_arbiter.fetch_add(1, Ordering::Relaxed) % self.arbiters.len();
+            self.arbiters[next].spawn_fn(run);
         }
-        let next = self.next_arbiter.fetch_add(1, Ordering::Relaxed) % self.arbiters.len();
-        AggregateActor::start_in_arbiter(&self.arbiters[next], move |_| actor)
+        Addr::new(sender)
     }
 
     fn shard(&self, stream: StreamId) -> &Shard<A> {

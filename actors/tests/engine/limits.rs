@@ -18,6 +18,24 @@ async fn all(askers: Vec<JoinHandle<Asked>>) -> Vec<Asked> {
 }
 
 #[test]
+fn a_mailbox_takes_as_many_requests_as_it_holds() {
+    run(async {
+        let rig = Rig::living(Lifespan { mailbox: 8, ..Lifespan::default() });
+        let stream = StreamId::generate();
+        rig.store.before_read().close();
+        let reading = rig.send(stream, rig.execute(Increment(1)));
+        rig.store.before_read().holds(1).await;
+        let askers: Vec<_> = (0..100).map(|_| rig.send(stream, rig.execute(Increment(1)))).collect();
+        let_others_run().await;
+        rig.store.before_read().open();
+        answer(reading).await.expect("an answer");
+        let answers = all(askers).await;
+        assert_eq!(refused(&answers), 92);
+        assert_eq!(rig.read(stream).await.answer.value, 9, "who was refused has changed nothing");
+    });
+}
+
+#[test]
 fn a_counter_that_is_being_opened_takes_as_many_requests_as_any_other() {
     run(async {
         let rig = Rig::start();
