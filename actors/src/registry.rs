@@ -184,15 +184,15 @@ impl<A: Aggregate> Engine<A> {
         let sent = match shard.get_mut(&stream) {
             Some(slot) => {
                 slot.last_used = Instant::now();
-                slot.actor.try_send(Handle(work))
+                slot.actor.try_send(Handle::new(work))
             }
-            None => self.open(&mut shard, stream, false).try_send(Handle(work)),
+            None => self.open(&mut shard, stream, false).try_send(Handle::new(work)),
         };
         match sent {
             Ok(()) => Ok(()),
             Err(SendError::Full(_)) => Err(Failure::Overloaded),
-            Err(SendError::Closed(Handle(work))) => {
-                self.open(&mut shard, stream, true).try_send(Handle(work)).map_err(|_| Failure::Overloaded)
+            Err(SendError::Closed(message)) => {
+                self.open(&mut shard, stream, true).try_send(message).map_err(|_| Failure::Overloaded)
             }
         }
     }

@@ -81,6 +81,32 @@ impl<'de> Deserialize<'de> for Meddling {
 }
 
 #[test]
+fn a_request_that_reaches_an_actor_while_it_retires_is_answered_by_the_next() {
+    run(async {
+        let rig = Rig::start();
+        let stream = StreamId::generate();
+        let request = || {
+            let mut request = Request::<Counter, Meddling>::execute(Increment(1), |_| Meddling);
+            request.idempotency = Some(IdempotencyUse { key: key("caller", "a"), fingerprint: [0; 32] });
+            request
+        };
+        rig.engine.ask(stream, request()).await.expect("an answer");
+        // A repeated command makes its actor forget and retire. Just before, another thread's request comes in.
+        let (engine, reading) = (Arc::clone(&rig.engine), rig.reading());
+        let (late, read) = std::sync::mpsc::channel::<JoinHandle<Asked>>();
+        WHILE_REPLAYING.set(Some(Box::new(move || {
+            let mut asked = Box::pin(async move { engine.ask(stream, reading).await });
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(asked.as_mut().poll(&mut context).is_pending(), "it is in the mailbox");
+            late.send(actix::spawn(asked)).expect("the test waits");
+        })));
+        assert!(rig.engine.ask(stream, request()).await.expect("an answer").replayed);
+        let read = answer(read.recv().expect("a request")).await.expect("an answer");
+        assert_eq!(read.answer.value, 1);
+    });
+}
+
+#[test]
 fn counters_whose_thread_has_ended_are_opened_again() {
     run(async {
         let rig = Rig::start();

@@ -89,3 +89,19 @@ impl DomainEvent for Touched {
         Ok(Self)
     }
 }
+
+#[test]
+fn requests_behind_a_panic_are_answered() {
+    run(async {
+        let rig = Rig::start();
+        let stream = StreamId::generate();
+        rig.told(stream, Increment(1)).await;
+        let panicking = rig.send(stream, rig.execute(Panic));
+        let behind: Vec<_> = (0..20).map(|_| rig.send(stream, rig.execute(Increment(1)))).collect();
+        assert!(matches!(answer(panicking).await, Err(Failure::Panicked)));
+        for asked in behind {
+            answer(asked).await.expect("an answer");
+        }
+        assert_eq!(rig.read(stream).await.answer.value, 21);
+    });
+}
