@@ -4,7 +4,7 @@ use std::{
     hash::{BuildHasher, RandomState},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -87,6 +87,8 @@ pub struct Engine<A: Aggregate> {
     next_arbiter: AtomicUsize,
     shards: Vec<Shard<A>>,
     hasher: RandomState,
+    /// Set before the shards are emptied, read with a shard locked: nothing is opened after.
+    closed: AtomicBool,
 }
 
 type Shard<A> = Mutex<LruCache<StreamId, Slot<A>>>;
@@ -116,6 +118,7 @@ impl<A: Aggregate> Engine<A> {
             next_arbiter: AtomicUsize::new(0),
             shards: (0..SHARDS).map(|_| Mutex::new(LruCache::unbounded())).collect(),
             hasher: RandomState::new(),
+            closed: AtomicBool::new(false),
         });
         if let Some(arbiter) = engine.arbiters.first() {
             let sweeping = Arc::downgrade(&engine);
@@ -170,8 +173,10 @@ impl<A: Aggregate> Engine<A> {
         self.shards.iter().map(|shard| shard.lock().len()).sum()
     }
 
-    /// Lets every actor go. Those with something in flight finish it first.
+    /// Lets every actor go and opens no other. Those with something in flight finish it first; whoever asks later is told that
+    /// the engine is not available.
     pub fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
         for shard in &self.shards {
             shard.lock().clear();
         }
@@ -181,6 +186,9 @@ impl<A: Aggregate> Engine<A> {
     /// address exceed the mailbox's limit by a message.
     fn send(self: &Arc<Self>, stream: StreamId, work: Box<dyn Work<A>>) -> Result<(), Failure> {
         let mut shard = self.shard(stream).lock();
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(Failure::Unavailable("the engine is closed".into()));
+        }
         let sent = match shard.get_mut(&stream) {
             Some(slot) => {
                 slot.last_used = Instant::now();

@@ -178,3 +178,14 @@ fn closing_finishes_what_waits_for_a_reading() {
         rig.stop().await;
     });
 }
+
+#[test]
+fn nothing_is_asked_of_a_closed_engine() {
+    run(async {
+        let rig = Rig::start();
+        rig.engine.close();
+        let failure = rig.ask(StreamId::generate(), Increment(1)).await.expect_err("a failure");
+        assert!(matches!(failure, Failure::Unavailable(_)), "{failure}");
+        assert_eq!(rig.engine.live(), 0);
+    });
+}
