@@ -29,6 +29,30 @@ async fn until(condition: impl Fn() -> bool) {
 }
 
 #[test]
+fn a_crowd_that_came_at_once_leaves_by_itself() {
+    run(async {
+        let rig = Rig::living(Lifespan { most_actors: 8, idle: Duration::from_millis(80), ..Lifespan::default() });
+        let crowd: Vec<_> = (0..500).map(|_| rig.send(StreamId::generate(), rig.execute(Increment(1)))).collect();
+        for asked in crowd {
+            answer(asked).await.expect("an answer");
+        }
+        until(|| rig.engine.live() <= 16).await;
+    });
+}
+
+#[test]
+fn no_more_counters_stay_in_memory_than_allowed() {
+    run(async {
+        let rig = Rig::living(few(8));
+        for _ in 0..500 {
+            rig.told(StreamId::generate(), Increment(1)).await;
+            let_others_run().await;
+            assert!(rig.engine.live() <= 16, "{} are alive", rig.engine.live());
+        }
+    });
+}
+
+#[test]
 fn a_counter_nobody_asks_leaves_memory() {
     run(async {
         let rig = Rig::living(Lifespan { idle: Duration::ZERO, ..Lifespan::default() });
@@ -187,5 +211,53 @@ fn nothing_is_asked_of_a_closed_engine() {
         let failure = rig.ask(StreamId::generate(), Increment(1)).await.expect_err("a failure");
         assert!(matches!(failure, Failure::Unavailable(_)), "{failure}");
         assert_eq!(rig.engine.live(), 0);
+    });
+}
+
+#[test]
+fn a_counter_with_a_commit_in_flight_does_not_leave() {
+    run(async {
+        let rig = Rig::living(few(1));
+        let stream = StreamId::generate();
+        rig.store.before_append().close();
+        let asked = rig.decide(stream, rig.execute(Increment(1))).await;
+        for _ in 0..200 {
+            rig.read(StreamId::generate()).await;
+        }
+        assert_eq!(rig.metric("ordo_passivations_total", None), 0.0);
+        let second = rig.decide(stream, rig.execute(Increment(1))).await;
+        assert_eq!(rig.metric("ordo_rehydrations_total", None), 201.0, "it was in memory still");
+        rig.store.before_append().open();
+        answer(asked).await.expect("an answer");
+        assert_eq!(answer(second).await.expect("an answer").answer.value, 2);
+    });
+}
+
+#[test]
+fn a_counter_that_left_memory_comes_back_as_it_was() {
+    run(async {
+        let rig = Rig::living(few(1));
+        let stream = StreamId::generate();
+        let told = rig.told(stream, Increment(5)).await;
+        for _ in 0..10 {
+            rig.told(StreamId::generate(), Increment(1)).await;
+        }
+        let_others_run().await;
+        assert!(rig.metric("ordo_passivations_total", None) >= 9.0);
+        let read = rig.read(stream).await;
+        assert_eq!((read.answer.value, read.answer.version, read.position), (5, 1, told.position));
+    });
+}
+
+#[test]
+fn counters_whose_thread_has_ended_leave_the_registry() {
+    run(async {
+        let rig = Rig::living(few(8));
+        elsewhere(&rig, (0..8).map(|_| StreamId::generate())).await;
+        for _ in 0..200 {
+            rig.told(StreamId::generate(), Increment(1)).await;
+            let_others_run().await;
+        }
+        assert!(rig.engine.live() <= 16, "{} are alive", rig.engine.live());
     });
 }
