@@ -45,7 +45,7 @@ fn kill_again_and_again(store: Store, count: u64, seed: u64) {
     let mut log = None;
     for round in 0..count {
         let load = Load::start(&app.url(""), CLIENTS, &Mix::Everything, dice.next());
-        load.until_answered(20 + dice.below(400));
+        load.until_answered(dice.below(400));
         app.kill();
         ledger.add(load.finish());
         if round % 2 == 0 {
@@ -66,7 +66,7 @@ fn kill_again_and_again(store: Store, count: u64, seed: u64) {
 
 #[test]
 fn what_was_answered_outlives_kills_on_sqlite() {
-    kill_again_and_again(file(), rounds(10), 1);
+    kill_again_and_again(file(), rounds(12), 1);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn one_order_for_all(store: Store, count: u64, seed: u64) {
     ledger.add(vec![first]);
     for _ in 0..count {
         let load = Load::start(&app.url(""), 64, &Mix::OneOrder(placed.created().unwrap()), dice.next());
-        load.until_answered(100 + dice.below(400));
+        load.until_answered(50 + dice.below(200));
         app.kill();
         ledger.add(load.finish());
         app.restart();

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Answers to keys that are asked for again after a restart.
-const REPEATED: usize = 24;
+const REPEATED: usize = 12;
 
 /// One command and every attempt to get it done.
 #[derive(Debug, Clone)]
