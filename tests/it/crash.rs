@@ -6,7 +6,6 @@ use ordo::{application::open_store, config::StoreUrl};
 use ordo_actors::event::Epoch;
 use reqwest::Client;
 use serde_json::json;
-use tempfile::TempDir;
 use tokio::runtime::Builder;
 
 use crate::{
@@ -14,7 +13,6 @@ use crate::{
     ledger::{Answer, Ledger, read_log},
     load::{Load, Mix, place, send, unique},
     ordo_command::verify,
-    postgres_server::TestDatabase,
     test_app::{Store, TestApp, widget},
 };
 
@@ -22,10 +20,6 @@ const CLIENTS: u64 = 48;
 
 /// Small orders' lives: every order is read from the store, snapshotted and let go all the time.
 const RESTLESS: &[&str] = &["--snapshot-every", "4", "--max-actors", "64", "--idle-seconds", "0"];
-
-fn file() -> Store {
-    Store::Sqlite(TempDir::new().unwrap())
-}
 
 fn runtime() -> tokio::runtime::Runtime {
     Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
@@ -66,13 +60,12 @@ fn kill_again_and_again(store: Store, count: u64, seed: u64) {
 
 #[test]
 fn what_was_answered_outlives_kills_on_sqlite() {
-    kill_again_and_again(file(), rounds(12), 1);
+    kill_again_and_again(Store::sqlite(), rounds(12), 1);
 }
 
 #[test]
 fn what_was_answered_outlives_kills_on_postgres() {
-    let database = TestDatabase::fresh();
-    kill_again_and_again(Store::Postgres(database.url()), rounds(6), 2);
+    kill_again_and_again(Store::postgres(), rounds(6), 2);
 }
 
 fn one_order_for_all(store: Store, count: u64, seed: u64) {
@@ -95,13 +88,12 @@ fn one_order_for_all(store: Store, count: u64, seed: u64) {
 
 #[test]
 fn one_order_that_all_clients_change_keeps_every_answered_change_on_sqlite() {
-    one_order_for_all(file(), rounds(3), 3);
+    one_order_for_all(Store::sqlite(), rounds(3), 3);
 }
 
 #[test]
 fn one_order_that_all_clients_change_keeps_every_answered_change_on_postgres() {
-    let database = TestDatabase::fresh();
-    one_order_for_all(Store::Postgres(database.url()), rounds(2), 4);
+    one_order_for_all(Store::postgres(), rounds(2), 4);
 }
 
 /// Sends one request with one key from many clients at once; those who are told to wait ask again. What was answered.
@@ -171,13 +163,12 @@ fn one_key_one_effect(store: Store, count: u64, seed: u64) {
 
 #[test]
 fn one_key_sent_by_all_clients_and_after_a_kill_has_one_effect_and_one_answer_on_sqlite() {
-    one_key_one_effect(file(), rounds(4), 5);
+    one_key_one_effect(Store::sqlite(), rounds(4), 5);
 }
 
 #[test]
 fn one_key_sent_by_all_clients_and_after_a_kill_has_one_effect_and_one_answer_on_postgres() {
-    let database = TestDatabase::fresh();
-    one_key_one_effect(Store::Postgres(database.url()), rounds(2), 6);
+    one_key_one_effect(Store::postgres(), rounds(2), 6);
 }
 
 fn told_to_stop_under_load(store: Store, count: u64, seed: u64) {
@@ -197,11 +188,10 @@ fn told_to_stop_under_load(store: Store, count: u64, seed: u64) {
 
 #[test]
 fn a_server_told_to_stop_under_load_ends_well_and_keeps_what_it_answered_on_sqlite() {
-    told_to_stop_under_load(file(), rounds(2), 7);
+    told_to_stop_under_load(Store::sqlite(), rounds(2), 7);
 }
 
 #[test]
 fn a_server_told_to_stop_under_load_ends_well_and_keeps_what_it_answered_on_postgres() {
-    let database = TestDatabase::fresh();
-    told_to_stop_under_load(Store::Postgres(database.url()), rounds(2), 8);
+    told_to_stop_under_load(Store::postgres(), rounds(2), 8);
 }

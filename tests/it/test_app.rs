@@ -16,25 +16,37 @@ use reqwest::{
 use serde_json::{Value, json};
 use tempfile::{NamedTempFile, TempDir};
 
+use crate::postgres_server::TestDatabase;
+
 /// Longer than anything a test waits for.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// How long the server may take to stop when it is told to.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
-/// Where the orders are. The folder of a file store goes when the last server on it has gone.
+/// Where the orders are. The file or the database goes with this value.
 pub enum Store {
     Memory,
     Sqlite(TempDir),
-    Postgres(String),
+    Postgres(TestDatabase),
 }
 
 impl Store {
+    /// A new file.
+    pub fn sqlite() -> Self {
+        Self::Sqlite(tempfile::tempdir().unwrap())
+    }
+
+    /// A new database.
+    pub fn postgres() -> Self {
+        Self::Postgres(TestDatabase::fresh())
+    }
+
     /// As `--store` takes it.
     pub fn argument(&self) -> String {
         match self {
             Self::Memory => "memory".into(),
             Self::Sqlite(folder) => format!("sqlite:{}", folder.path().join("ordo.db").display()),
-            Self::Postgres(url) => url.clone(),
+            Self::Postgres(database) => database.url(),
         }
     }
 }
@@ -114,6 +126,11 @@ impl TestApp {
     /// Tells the server to stop and does not wait.
     pub fn begin_to_terminate(&self) {
         self.server.as_ref().unwrap().signal("TERM");
+    }
+
+    /// Kills the server as `kill -9` does, and does not wait.
+    pub fn begin_to_kill(&self) {
+        self.server.as_ref().unwrap().signal("KILL");
     }
 
     /// Waits until a server that has been told to stop has stopped.
