@@ -64,10 +64,7 @@ impl ProjectionHandle {
         self.actor.send(Rebuild).await.unwrap_or(false)
     }
 
-    /// Tries a parked stream again; true when it is in the rows now.
-    ///
-    /// # Errors
-    /// The store failed.
+    /// Tries a parked stream again; true when it is in the rows now. Errs when the store failed.
     pub async fn retry(&self, stream: StreamId) -> Result<bool, StoreError> {
         let ended = |_| StoreError::Unavailable("the projection has ended".into());
         self.actor.send(Retry(stream)).await.map_err(ended)?
@@ -118,16 +115,7 @@ impl ProjectionActor {
     #[must_use]
     pub fn start_with(parts: ProjectionParts, make: MakeModel) -> ProjectionHandle {
         let name = make().name();
-        let first = Progress {
-            state: ProjectionState::Starting,
-            checkpoint: None,
-            head: parts.feed.head(),
-            parked: 0,
-            lag_seconds: 0.0,
-            rebuild: None,
-            trouble: None,
-        };
-        let (progress, watching) = watch::channel(first);
+        let (progress, watching) = watch::channel(Progress::starting(parts.feed.head()));
         let backlog = Backlog::of(parts.limits.batch_events);
         let actor = Self {
             parts,

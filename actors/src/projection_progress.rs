@@ -91,6 +91,21 @@ pub struct Progress {
     pub trouble: Option<String>,
 }
 
+impl Progress {
+    /// Before the first claim.
+    pub(crate) fn starting(head: Position) -> Self {
+        Self {
+            state: ProjectionState::Starting,
+            checkpoint: None,
+            head,
+            parked: 0,
+            lag_seconds: 0.0,
+            rebuild: None,
+            trouble: None,
+        }
+    }
+}
+
 /// How far a rebuild is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rebuilding {
