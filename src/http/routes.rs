@@ -1,12 +1,18 @@
 //! The route table, on one screen.
 
 use actix_web::{
+    Route, guard,
     middleware::Compress,
-    web::{self, ServiceConfig, delete, get, patch, post, resource},
+    web::{self, ServiceConfig, delete, patch, post, resource, route},
 };
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{docs, events, health, items, lifecycle, orders};
+
+/// GET, and HEAD: the same without the body.
+fn get() -> Route {
+    route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
 
 /// Every path the server answers.
 #[rustfmt::skip]
