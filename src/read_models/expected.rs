@@ -84,7 +84,7 @@ impl Expected {
     /// # Panics
     /// The table is not one of a read model's.
     #[must_use]
-    pub fn rows(&self, table: &'static Table) -> Box<dyn Iterator<Item = Row> + '_> {
+    pub fn rows(&self, table: &'static Table) -> Box<dyn Iterator<Item = Row> + Send + '_> {
         let current = |state: OrderState| !matches!(state, OrderState::Completed | OrderState::Cancelled);
         let ended = |state: OrderState| matches!(state, OrderState::Completed | OrderState::Cancelled);
         if table.name == CURRENT_ORDERS.name {

@@ -27,6 +27,7 @@ mod reader;
 mod walk;
 
 // The same rows, found another way.
+mod comparison;
 mod expected;
 
 #[cfg(test)]
@@ -36,6 +37,7 @@ mod order_search_tests;
 #[cfg(test)]
 mod projection_tests;
 
+pub use comparison::Comparison;
 pub use current_orders::CurrentOrders;
 pub use customer_orders::CustomerOrders;
 pub use expected::Expected;
