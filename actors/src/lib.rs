@@ -6,6 +6,7 @@ pub mod appender;
 pub mod clock;
 pub mod event;
 pub mod event_feed;
+pub mod memory_rows;
 pub mod memory_store;
 pub mod metrics;
 pub mod projection;
