@@ -10,6 +10,8 @@ pub mod memory_rows;
 pub mod memory_store;
 pub mod metrics;
 pub mod projection;
+pub mod projection_actor;
+mod projector;
 pub mod registry;
 pub mod rehydrate;
 pub mod request;
@@ -18,4 +20,5 @@ pub mod row_store;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod upcast;
 mod work;
