@@ -20,6 +20,7 @@ use ordo_actors::{
     metrics::EngineMetrics,
     registry::{Engine, EngineParts, Lifespan},
     store::{EventStore, StoreError},
+    upcast::{UnreadableLog, Upcasters, Upcasting, readable, refuse_unreadable},
 };
 use tokio::sync::watch;
 
@@ -27,7 +28,10 @@ use crate::{
     config::{Settings, StoreUrl},
     http::{command_input::KeysInFlight, http_metrics::HttpMetrics, request_context, routes::routes, state::AppState},
     order::Order,
-    stores::sqlite::{SqliteOptions, SqliteStore},
+    stores::{
+        postgres::{PostgresOptions, PostgresStore},
+        sqlite::{SqliteOptions, SqliteStore},
+    },
 };
 
 /// Batches that a slow subscriber may be behind before it is told to read the store.
@@ -52,8 +56,8 @@ pub enum ApplicationError {
     #[error(transparent)]
     Read(#[from] StoreError),
     /// The log holds events that this version cannot read.
-    #[error("{0}")]
-    Unreadable(String),
+    #[error(transparent)]
+    Unreadable(#[from] UnreadableLog),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -107,9 +111,9 @@ pub async fn open_store(
         StoreUrl::Sqlite(path) => {
             Arc::new(SqliteStore::open(path, SqliteOptions::default()).map_err(|error| failed(with_causes(&error)))?)
         }
-        StoreUrl::Postgres(_) => {
-            let _ = allow_unsafe_durability;
-            return Err(failed("not yet".into()));
+        StoreUrl::Postgres(url) => {
+            let options = PostgresOptions { allow_unsafe_durability, ..PostgresOptions::default() };
+            Arc::new(PostgresStore::open(url, options).await.map_err(|error| failed(with_causes(&error)))?)
         }
     })
 }
@@ -130,6 +134,9 @@ impl Core {
         lifespan: Lifespan,
         arbiters: Vec<ArbiterHandle>,
     ) -> Result<Self, ApplicationError> {
+        let upcasters = Upcasters::new();
+        refuse_unreadable(store.as_ref(), &[readable::<Order>()], &upcasters).await?;
+        let store: Arc<dyn EventStore> = Arc::new(Upcasting::new(store, upcasters));
         let metrics = prometheus::Registry::new();
         let engine_metrics = EngineMetrics::register(&metrics)?;
         let feed = EventFeed::new(FEED_BATCHES, store.head().await?.position);

@@ -6,9 +6,12 @@ pub mod appender;
 pub mod clock;
 pub mod event;
 pub mod event_feed;
+pub mod memory_rows;
 pub mod memory_store;
 pub mod metrics;
 pub mod projection;
+pub mod projection_actor;
+mod projector;
 pub mod registry;
 pub mod rehydrate;
 pub mod request;
@@ -17,4 +20,5 @@ pub mod row_store;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod upcast;
 mod work;

@@ -4,6 +4,7 @@
 //! because one vector or one map that doubles at millions of entries stops every writer for as long as the copy takes.
 
 use std::{
+    borrow::Borrow,
     collections::{BTreeMap, HashMap, HashSet},
     hash::{BuildHasher, Hash, RandomState},
     sync::Arc,
@@ -27,6 +28,9 @@ const CHUNK: usize = 4096;
 
 /// Chunks a reader goes through before it lets other tasks of its thread run.
 const CHUNKS_PER_TURN: usize = 16;
+
+/// Keys forgotten before readers and writers may pass.
+const KEYS_PER_TURN: usize = 256;
 
 /// Maps that streams and keys are spread over; a power of two.
 const SHARDS: usize = 1024;
@@ -54,20 +58,13 @@ impl MemoryStore {
         Self { epoch: Epoch(Uuid::new_v4()), state: RwLock::new(State::new()) }
     }
 
-    fn page(&self, stream: StreamId, from: Version) -> Vec<Arc<EventEnvelope>> {
-        self.state.read().events_of(stream, from).take(CHUNK).map(Arc::clone).collect()
-    }
-
     async fn filter_stream(&self, stream: StreamId, query: &LogQuery) -> Vec<Arc<EventEnvelope>> {
         let limit = query.limit.min(MAX_READ);
         let mut found = Vec::new();
         let mut from = self.state.read().first_version_after(stream, query.after);
         while found.len() < limit {
-            let page = self.page(stream, from);
-            let Some(last) = page.last() else { break };
-            from = last.version.plus(1);
-            let wanted = limit - found.len();
-            found.extend(page.into_iter().filter(|event| query.matches(event)).take(wanted));
+            let Some(seen) = self.state.read().filter_stream(stream, from, limit, query, &mut found) else { break };
+            from = seen.plus(1);
             tokio::task::yield_now().await;
         }
         found
@@ -129,11 +126,20 @@ impl EventStore for MemoryStore {
     }
 
     async fn idempotency(&self, key: &IdempotencyKey) -> Result<Option<IdempotencyRecord>, StoreError> {
-        Ok(self.state.read().keys.get(key).map(|kept| kept.record.clone()))
+        Ok(self.state.read().records.get(key).cloned())
     }
 
     async fn forget_idempotency(&self, before: DateTime<Utc>, limit: usize) -> Result<usize, StoreError> {
-        Ok(self.state.write().forget_keys(before, limit))
+        let mut forgotten = 0;
+        while forgotten < limit {
+            let wanted = (limit - forgotten).min(KEYS_PER_TURN);
+            let now = self.state.write().forget_keys(before, wanted);
+            forgotten += now;
+            if now < wanted {
+                break;
+            }
+        }
+        Ok(forgotten)
     }
 
     async fn kinds(&self) -> Result<Vec<StoredKind>, StoreError> {
@@ -149,17 +155,11 @@ impl EventStore for MemoryStore {
 struct State {
     log: Log,
     streams: Sharded<StreamId, Stream>,
-    keys: Sharded<IdempotencyKey, KeptRecord>,
+    records: Sharded<Arc<IdempotencyKey>, IdempotencyRecord>,
     /// The keys in the order in which they may be forgotten; the number tells apart those of one microsecond.
-    keys_by_time: BTreeMap<(DateTime<Utc>, u64), IdempotencyKey>,
+    keys_by_time: BTreeMap<(DateTime<Utc>, u64), Arc<IdempotencyKey>>,
     keys_ever: u64,
     kinds: HashSet<StoredKind>,
-}
-
-#[derive(Debug)]
-struct KeptRecord {
-    record: IdempotencyRecord,
-    number: u64,
 }
 
 impl State {
@@ -167,7 +167,7 @@ impl State {
         Self {
             log: Log::default(),
             streams: Sharded::new(),
-            keys: Sharded::new(),
+            records: Sharded::new(),
             keys_by_time: BTreeMap::new(),
             keys_ever: 0,
             kinds: HashSet::new(),
@@ -175,8 +175,8 @@ impl State {
     }
 
     fn commit(&mut self, mut commit: Commit) -> Verdict {
-        if let Some(first) = commit.idempotency.as_ref().and_then(|record| self.keys.get(&record.key)) {
-            return Verdict::Duplicate(first.record.clone());
+        if let Some(first) = commit.idempotency.as_ref().and_then(|record| self.records.get(&record.key)) {
+            return Verdict::Duplicate(first.clone());
         }
         let mut base = Vec::with_capacity(commit.writes.len());
         for write in &commit.writes {
@@ -224,9 +224,10 @@ impl State {
     }
 
     fn keep_record(&mut self, record: IdempotencyRecord) {
+        let key = Arc::new(record.key.clone());
         self.keys_ever += 1;
-        self.keys_by_time.insert((record.recorded_at, self.keys_ever), record.key.clone());
-        self.keys.insert(record.key.clone(), KeptRecord { record, number: self.keys_ever });
+        self.keys_by_time.insert((record.recorded_at, self.keys_ever), Arc::clone(&key));
+        self.records.insert(key, record);
     }
 
     fn forget_keys(&mut self, before: DateTime<Utc>, limit: usize) -> usize {
@@ -236,9 +237,8 @@ impl State {
             if oldest.key().0 >= before {
                 break;
             }
-            let ((_, number), key) = oldest.remove_entry();
-            let removed = self.keys.remove(&key);
-            debug_assert!(removed.is_some_and(|kept| kept.number == number), "both maps hold the same keys");
+            let key = oldest.remove();
+            self.records.remove(&key);
             forgotten += 1;
         }
         forgotten
@@ -247,6 +247,29 @@ impl State {
     fn events_of(&self, stream: StreamId, from: Version) -> impl Iterator<Item = &Arc<EventEnvelope>> {
         let stream = self.streams.get(&stream);
         stream.into_iter().flat_map(move |stream| stream.positions_from(from)).filter_map(|at| self.log.get(at))
+    }
+
+    /// Adds matching events from a version on to `found` until it holds `limit`, looking at no more than a chunk of them.
+    /// Tells how far it has looked, or `None` at the end of the stream.
+    fn filter_stream(
+        &self,
+        stream: StreamId,
+        from: Version,
+        limit: usize,
+        query: &LogQuery,
+        found: &mut Vec<Arc<EventEnvelope>>,
+    ) -> Option<Version> {
+        let mut seen = None;
+        for event in self.events_of(stream, from).take(CHUNK) {
+            if found.len() == limit {
+                break;
+            }
+            seen = Some(event.version);
+            if query.matches(event) {
+                found.push(Arc::clone(event));
+            }
+        }
+        seen
     }
 
     fn first_version_after(&self, stream: StreamId, after: Position) -> Version {
@@ -369,11 +392,14 @@ impl<K: Eq + Hash, V> Sharded<K, V> {
     }
 
     /// Picks by bits of the hash that a map of this size uses for nothing else.
-    fn shard_of(&self, key: &K) -> usize {
+    fn shard_of<Q: Hash + ?Sized>(&self, key: &Q) -> usize {
         (self.hasher.hash_one(key) >> 32) as usize & (SHARDS - 1)
     }
 
-    fn get(&self, key: &K) -> Option<&V> {
+    fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
         self.shards[self.shard_of(key)].get(key)
     }
 
@@ -389,7 +415,7 @@ impl<K: Eq + Hash, V> Sharded<K, V> {
         self.shards[self.shard_of(&key)].entry(key).or_insert_with(value)
     }
 
-    fn remove(&mut self, key: &K) -> Option<V> {
-        self.shards[self.shard_of(key)].remove(key)
+    fn remove(&mut self, key: &K) {
+        self.shards[self.shard_of(key)].remove(key);
     }
 }

@@ -393,3 +393,40 @@ proptest! {
         });
     }
 }
+
+mod contract {
+    use super::{Arc, EventStore, Log, SqliteStore};
+    use ordo_actors::testing::contract::ContractFixture;
+
+    struct Fixture {
+        store: Arc<SqliteStore>,
+        log: Log,
+    }
+
+    impl Fixture {
+        async fn new() -> Self {
+            let log = Log::new();
+            Self { store: Arc::new(log.open()), log }
+        }
+    }
+
+    impl ContractFixture for Fixture {
+        fn store(&self) -> Arc<dyn EventStore> {
+            Arc::clone(&self.store) as Arc<dyn EventStore>
+        }
+
+        async fn reopen(self) -> Self {
+            let Self { store, log } = self;
+            drop(store);
+            Self { store: Arc::new(log.open()), log }
+        }
+    }
+
+    ordo_actors::store_contract!(Fixture::new);
+
+    mod after_reopening {
+        use super::Fixture;
+
+        ordo_actors::durable_store_contract!(Fixture::new);
+    }
+}
