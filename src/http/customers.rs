@@ -29,8 +29,7 @@ const TOTAL_SPENT: usize = 5;
 /// `/customers`
 pub(super) const CUSTOMER_LIST: TableList = TableList {
     path: "/customers",
-    model: "customer_orders",
-    gate: |models| &models.customer_orders,
+    gate: |models| &*models.customer_orders,
     table: &CUSTOMERS,
     sorts: &[
         Sort { name: "total_spent", by: TOTAL_SPENT, descending: true, is_amount: true },
@@ -131,8 +130,8 @@ pub async fn orders(
 ) -> Result<HttpResponse, Problem> {
     let asked = OrdersOfCustomer::check(id.into_inner(), params.0)?;
     let after = asked.paging.after(asked.id())?;
-    reached(&state, CUSTOMER_LIST.model, &models.customer_orders, asked.paging.at_least).await?;
-    let (found, position) = read_live(&models.customer_orders, async |generation| {
+    reached(&state, &*models.customer_orders, asked.paging.at_least).await?;
+    let (found, position) = read_live(&*models.customer_orders, async |generation| {
         let walk = orders_of(&asked.customer, &asked.filter, asked.descending, generation);
         let found = walk.find(&*models.rows, after.as_ref(), asked.paging.limit).await?;
         let key = [vec![Value::Text(asked.customer.as_str().into())]];

@@ -23,8 +23,7 @@ const REVENUE: usize = 6;
 /// `/inventory`
 const PRODUCT_LIST: TableList = TableList {
     path: "/inventory",
-    model: "inventory_demand",
-    gate: |models| &models.inventory_demand,
+    gate: |models| &*models.inventory_demand,
     table: &INVENTORY,
     sorts: &[
         Sort { name: "quantity", by: QUANTITY, descending: true, is_amount: true },

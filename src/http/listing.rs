@@ -91,24 +91,21 @@ pub struct Sort<T> {
 }
 
 /// Waits until a read model has come as far as the client demands, at most for the time a read may wait.
-pub async fn reached(
-    state: &AppState,
-    model: &str,
-    gate: &ReadModelGate,
-    at_least: Option<Position>,
-) -> Result<(), Problem> {
-    let Some(position) = at_least else { return Ok(()) };
-    if let Ok(Some(_)) = tokio::time::timeout(state.limits.position_wait, gate.reached(position)).await {
+pub async fn reached(state: &AppState, gate: &dyn ReadModelGate, at_least: Option<Position>) -> Result<(), Problem> {
+    let Some(position) = at_least.filter(|position| gate.now().position < *position) else { return Ok(()) };
+    // Whether the wait was too long or there is nothing to wait for: what counts is where the read model is.
+    let _ = tokio::time::timeout(state.limits.position_wait, gate.reached(position)).await;
+    let now = gate.now().position;
+    if now >= position {
         return Ok(());
     }
-    let now = gate.now().position;
-    let detail = format!("the read model {model} is at position {now}, not yet at {position}");
+    let detail = format!("the read model {} is at position {now}, not yet at {position}", gate.name());
     Err(Problem::new(ProblemKind::PositionNotReached, detail).with("position", now.0.into()))
 }
 
 /// Reads from the live generation; anew if another one was made live meanwhile, because the old one is discarded then.
 pub async fn read_live<T>(
-    gate: &ReadModelGate,
+    gate: &dyn ReadModelGate,
     read: impl AsyncFn(u32) -> Result<T, StoreError>,
 ) -> Result<(T, Position), Problem> {
     let mut standing = gate.now();

@@ -47,7 +47,7 @@ pub async fn current(
     params: Params<OrderListParams>,
 ) -> Result<HttpResponse, Problem> {
     let list = OrderList::check("/orders", params.0)?;
-    list.show(&state, &models, "current_orders", &models.current_orders, OrderTables::CURRENT).await
+    list.show(&state, &models, &*models.current_orders, OrderTables::CURRENT).await
 }
 
 /// `GET /orders/history`
@@ -57,7 +57,7 @@ pub async fn history(
     params: Params<OrderListParams>,
 ) -> Result<HttpResponse, Problem> {
     let list = OrderList::check("/orders/history", params.0)?;
-    list.show(&state, &models, "order_history", &models.order_history, OrderTables::HISTORY).await
+    list.show(&state, &models, &*models.order_history, OrderTables::HISTORY).await
 }
 
 /// A list of orders that was asked for.
@@ -111,12 +111,11 @@ impl OrderList {
         &self,
         state: &AppState,
         models: &ReadModels,
-        name: &str,
-        gate: &ReadModelGate,
+        gate: &dyn ReadModelGate,
         tables: OrderTables,
     ) -> Result<HttpResponse, Problem> {
         let after = self.paging.after(self.id())?;
-        reached(state, name, gate, self.paging.at_least).await?;
+        reached(state, gate, self.paging.at_least).await?;
         let (found, position) = read_live(gate, async |generation| {
             self.search.find(&*models.rows, tables, generation, after.as_ref(), self.paging.limit).await
         })

@@ -17,10 +17,8 @@ use crate::read_models::{ReadModelGate, ReadModels, Shown, Walk};
 pub struct TableList {
     /// The path of the list.
     pub path: &'static str,
-    /// The read model the table belongs to.
-    pub model: &'static str,
-    /// How far that is.
-    pub gate: fn(&ReadModels) -> &ReadModelGate,
+    /// How far the read model is that the table belongs to.
+    pub gate: fn(&ReadModels) -> &dyn ReadModelGate,
     /// The table; its key is one text.
     pub table: &'static Table,
     /// The columns it can be sorted by.
@@ -68,7 +66,7 @@ impl TableList {
         let list = self.id(&asked);
         let after = asked.paging.after(list)?;
         let gate = (self.gate)(models);
-        reached(state, self.model, gate, asked.paging.at_least).await?;
+        reached(state, gate, asked.paging.at_least).await?;
         let (found, position) = read_live(gate, async |generation| {
             self.walk(&asked, generation).find(&*models.rows, after.as_ref(), asked.paging.limit).await
         })
@@ -94,7 +92,7 @@ impl TableList {
             return Err(Problem::validation(&faults));
         }
         let gate = (self.gate)(models);
-        reached(state, self.model, gate, at_least).await?;
+        reached(state, gate, at_least).await?;
         let key = [vec![Value::Text(id.as_str().into())]];
         let (rows, position) =
             read_live(gate, async |generation| models.rows.fetch(self.table, generation, &key).await).await?;

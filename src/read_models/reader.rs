@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use ordo_actors::{event::Position, row_store::RowStore};
-use tokio::sync::watch;
+use async_trait::async_trait;
+use ordo_actors::{event::Position, projection_actor::ProjectionHandle, row_store::RowStore};
 
 /// Where a read model stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,29 +14,32 @@ pub struct Standing {
     pub position: Position,
 }
 
-/// How far a read model has come, for those who wait for it. Whoever writes its rows, or sees them written by another
-/// process, tells it after each commit.
-#[derive(Debug, Clone)]
-pub struct ReadModelGate(watch::Receiver<Standing>);
+/// How far a read model has come, and a way to wait for it.
+#[async_trait]
+pub trait ReadModelGate: Send + Sync + 'static {
+    /// Its name.
+    fn name(&self) -> &'static str;
 
-impl ReadModelGate {
-    /// Makes a gate, and the end that opens it.
-    #[must_use]
-    pub fn new(standing: Standing) -> (watch::Sender<Standing>, Self) {
-        let (sender, receiver) = watch::channel(standing);
-        (sender, Self(receiver))
+    /// Where it stands now. Its rows may be newer, never older.
+    fn now(&self) -> Standing;
+
+    /// Waits until its rows have come this far, for as long as it takes; ends early when it has stopped for good.
+    async fn reached(&self, position: Position);
+}
+
+#[async_trait]
+impl ReadModelGate for ProjectionHandle {
+    fn name(&self) -> &'static str {
+        self.name()
     }
 
-    /// Where the read model stands now.
-    #[must_use]
-    pub fn now(&self) -> Standing {
-        *self.0.borrow()
+    fn now(&self) -> Standing {
+        let checkpoint = self.progress().checkpoint;
+        checkpoint.map_or_else(Standing::default, |at| Standing { generation: at.generation, position: at.position })
     }
 
-    /// Waits until the read model has come this far, for as long as it takes. Nothing when it has stopped for good before.
-    pub async fn reached(&self, position: Position) -> Option<Standing> {
-        let mut standing = self.0.clone();
-        standing.wait_for(|standing| standing.position >= position).await.ok().map(|standing| *standing)
+    async fn reached(&self, position: Position) {
+        self.reached(position).await;
     }
 }
 
@@ -46,11 +49,11 @@ pub struct ReadModels {
     /// Their rows.
     pub rows: Arc<dyn RowStore>,
     /// How far the current orders are.
-    pub current_orders: ReadModelGate,
+    pub current_orders: Arc<dyn ReadModelGate>,
     /// How far the history is.
-    pub order_history: ReadModelGate,
+    pub order_history: Arc<dyn ReadModelGate>,
     /// How far the customers are.
-    pub customer_orders: ReadModelGate,
+    pub customer_orders: Arc<dyn ReadModelGate>,
     /// How far the demand is.
-    pub inventory_demand: ReadModelGate,
+    pub inventory_demand: Arc<dyn ReadModelGate>,
 }
