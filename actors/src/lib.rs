@@ -8,6 +8,7 @@ pub mod clock;
 pub mod event;
 pub mod event_feed;
 mod generations;
+pub mod memory_rows;
 pub mod memory_store;
 pub mod metrics;
 pub mod projection;
