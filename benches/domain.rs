@@ -11,6 +11,10 @@ use ordo_actors::{
 };
 use serde_json::value::RawValue;
 
+/// As in the server.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Stored = Vec<(&'static str, Box<RawValue>)>;
 
 fn item(number: i64) -> NewItem {

@@ -13,7 +13,6 @@ use std::{
 use actix::{Arbiter, ArbiterHandle};
 use actix_web::{App, HttpServer, dev::Server, middleware::from_fn, web::Data};
 use ordo_actors::{
-    aggregate::{Aggregate, DomainEvent},
     appender::{Appender, AppenderLimits},
     clock::{Clock, SystemClock},
     event_feed::EventFeed,
@@ -21,13 +20,18 @@ use ordo_actors::{
     metrics::EngineMetrics,
     registry::{Engine, EngineParts, Lifespan},
     store::{EventStore, StoreError},
+    upcast::{UnreadableLog, Upcasters, Upcasting, readable, refuse_unreadable},
 };
 use tokio::sync::watch;
 
 use crate::{
     config::{Settings, StoreUrl},
     http::{command_input::KeysInFlight, http_metrics::HttpMetrics, request_context, routes::routes, state::AppState},
-    order::{Order, OrderEvent},
+    order::Order,
+    stores::{
+        postgres::{PostgresOptions, PostgresStore},
+        sqlite::{SqliteOptions, SqliteStore},
+    },
 };
 
 /// Batches that a slow subscriber may be behind before it is told to read the store.
@@ -52,8 +56,8 @@ pub enum ApplicationError {
     #[error(transparent)]
     Read(#[from] StoreError),
     /// The log holds events that this version cannot read.
-    #[error("{0}")]
-    Unreadable(String),
+    #[error(transparent)]
+    Unreadable(#[from] UnreadableLog),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -104,8 +108,20 @@ pub async fn open_store(
     let failed = |reason: String| ApplicationError::Store { store: url.to_string(), reason };
     Ok(match url {
         StoreUrl::Memory => Arc::new(MemoryStore::new()),
-        _ => return Err(failed(String::new())),
+        StoreUrl::Sqlite(path) => {
+            Arc::new(SqliteStore::open(path, SqliteOptions::default()).map_err(|error| failed(with_causes(&error)))?)
+        }
+        StoreUrl::Postgres(url) => {
+            let options = PostgresOptions { allow_unsafe_durability, ..PostgresOptions::default() };
+            Arc::new(PostgresStore::open(url, options).await.map_err(|error| failed(with_causes(&error)))?)
+        }
     })
+}
+
+/// An error and what caused it, in one sentence.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |sentence, cause| format!("{sentence}: {cause}"))
 }
 
 impl Core {
@@ -118,6 +134,9 @@ impl Core {
         lifespan: Lifespan,
         arbiters: Vec<ArbiterHandle>,
     ) -> Result<Self, ApplicationError> {
+        let upcasters = Upcasters::new();
+        refuse_unreadable(store.as_ref(), &[readable::<Order>()], &upcasters).await?;
+        let store: Arc<dyn EventStore> = Arc::new(Upcasting::new(store, upcasters));
         let metrics = prometheus::Registry::new();
         let engine_metrics = EngineMetrics::register(&metrics)?;
         let feed = EventFeed::new(FEED_BATCHES, store.head().await?.position);

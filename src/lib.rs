@@ -13,5 +13,6 @@ pub mod http;
 pub mod import;
 pub mod migration;
 pub mod order;
+pub mod read_models;
 pub mod stores;
 pub mod telemetry;

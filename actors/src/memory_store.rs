@@ -4,8 +4,7 @@
 //! because one vector or one map that doubles at millions of entries stops every writer for as long as the copy takes.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    hash::{BuildHasher, Hash, RandomState},
+    collections::{BTreeMap, HashSet},
     sync::Arc,
 };
 
@@ -16,6 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     event::{Epoch, EventEnvelope, Head, Position, StreamId, Version},
+    sharded::Sharded,
     store::{
         Commit, EventStore, IdempotencyKey, IdempotencyRecord, LogQuery, MAX_READ, Snapshot, StoreError, StoredKind,
         StreamWrite, Verdict,
@@ -28,8 +28,8 @@ const CHUNK: usize = 4096;
 /// Chunks a reader goes through before it lets other tasks of its thread run.
 const CHUNKS_PER_TURN: usize = 16;
 
-/// Maps that streams and keys are spread over; a power of two.
-const SHARDS: usize = 1024;
+/// Keys forgotten before readers and writers may pass.
+const KEYS_PER_TURN: usize = 256;
 
 /// An [`EventStore`] in memory. Nothing survives the process; everything else is promised as by the durable stores.
 ///
@@ -54,20 +54,13 @@ impl MemoryStore {
         Self { epoch: Epoch(Uuid::new_v4()), state: RwLock::new(State::new()) }
     }
 
-    fn page(&self, stream: StreamId, from: Version) -> Vec<Arc<EventEnvelope>> {
-        self.state.read().events_of(stream, from).take(CHUNK).map(Arc::clone).collect()
-    }
-
     async fn filter_stream(&self, stream: StreamId, query: &LogQuery) -> Vec<Arc<EventEnvelope>> {
         let limit = query.limit.min(MAX_READ);
         let mut found = Vec::new();
         let mut from = self.state.read().first_version_after(stream, query.after);
         while found.len() < limit {
-            let page = self.page(stream, from);
-            let Some(last) = page.last() else { break };
-            from = last.version.plus(1);
-            let wanted = limit - found.len();
-            found.extend(page.into_iter().filter(|event| query.matches(event)).take(wanted));
+            let Some(seen) = self.state.read().filter_stream(stream, from, limit, query, &mut found) else { break };
+            from = seen.plus(1);
             tokio::task::yield_now().await;
         }
         found
@@ -129,11 +122,20 @@ impl EventStore for MemoryStore {
     }
 
     async fn idempotency(&self, key: &IdempotencyKey) -> Result<Option<IdempotencyRecord>, StoreError> {
-        Ok(self.state.read().keys.get(key).map(|kept| kept.record.clone()))
+        Ok(self.state.read().records.get(key).cloned())
     }
 
     async fn forget_idempotency(&self, before: DateTime<Utc>, limit: usize) -> Result<usize, StoreError> {
-        Ok(self.state.write().forget_keys(before, limit))
+        let mut forgotten = 0;
+        while forgotten < limit {
+            let wanted = (limit - forgotten).min(KEYS_PER_TURN);
+            let now = self.state.write().forget_keys(before, wanted);
+            forgotten += now;
+            if now < wanted {
+                break;
+            }
+        }
+        Ok(forgotten)
     }
 
     async fn kinds(&self) -> Result<Vec<StoredKind>, StoreError> {
@@ -149,17 +151,11 @@ impl EventStore for MemoryStore {
 struct State {
     log: Log,
     streams: Sharded<StreamId, Stream>,
-    keys: Sharded<IdempotencyKey, KeptRecord>,
+    records: Sharded<Arc<IdempotencyKey>, IdempotencyRecord>,
     /// The keys in the order in which they may be forgotten; the number tells apart those of one microsecond.
-    keys_by_time: BTreeMap<(DateTime<Utc>, u64), IdempotencyKey>,
+    keys_by_time: BTreeMap<(DateTime<Utc>, u64), Arc<IdempotencyKey>>,
     keys_ever: u64,
     kinds: HashSet<StoredKind>,
-}
-
-#[derive(Debug)]
-struct KeptRecord {
-    record: IdempotencyRecord,
-    number: u64,
 }
 
 impl State {
@@ -167,7 +163,7 @@ impl State {
         Self {
             log: Log::default(),
             streams: Sharded::new(),
-            keys: Sharded::new(),
+            records: Sharded::new(),
             keys_by_time: BTreeMap::new(),
             keys_ever: 0,
             kinds: HashSet::new(),
@@ -175,8 +171,8 @@ impl State {
     }
 
     fn commit(&mut self, mut commit: Commit) -> Verdict {
-        if let Some(first) = commit.idempotency.as_ref().and_then(|record| self.keys.get(&record.key)) {
-            return Verdict::Duplicate(first.record.clone());
+        if let Some(first) = commit.idempotency.as_ref().and_then(|record| self.records.get(&record.key)) {
+            return Verdict::Duplicate(first.clone());
         }
         let mut base = Vec::with_capacity(commit.writes.len());
         for write in &commit.writes {
@@ -224,9 +220,10 @@ impl State {
     }
 
     fn keep_record(&mut self, record: IdempotencyRecord) {
+        let key = Arc::new(record.key.clone());
         self.keys_ever += 1;
-        self.keys_by_time.insert((record.recorded_at, self.keys_ever), record.key.clone());
-        self.keys.insert(record.key.clone(), KeptRecord { record, number: self.keys_ever });
+        self.keys_by_time.insert((record.recorded_at, self.keys_ever), Arc::clone(&key));
+        self.records.insert(key, record);
     }
 
     fn forget_keys(&mut self, before: DateTime<Utc>, limit: usize) -> usize {
@@ -236,9 +233,8 @@ impl State {
             if oldest.key().0 >= before {
                 break;
             }
-            let ((_, number), key) = oldest.remove_entry();
-            let removed = self.keys.remove(&key);
-            debug_assert!(removed.is_some_and(|kept| kept.number == number), "both maps hold the same keys");
+            let key = oldest.remove();
+            self.records.remove(&key);
             forgotten += 1;
         }
         forgotten
@@ -247,6 +243,29 @@ impl State {
     fn events_of(&self, stream: StreamId, from: Version) -> impl Iterator<Item = &Arc<EventEnvelope>> {
         let stream = self.streams.get(&stream);
         stream.into_iter().flat_map(move |stream| stream.positions_from(from)).filter_map(|at| self.log.get(at))
+    }
+
+    /// Adds matching events from a version on to `found` until it holds `limit`, looking at no more than a chunk of them.
+    /// Tells how far it has looked, or `None` at the end of the stream.
+    fn filter_stream(
+        &self,
+        stream: StreamId,
+        from: Version,
+        limit: usize,
+        query: &LogQuery,
+        found: &mut Vec<Arc<EventEnvelope>>,
+    ) -> Option<Version> {
+        let mut seen = None;
+        for event in self.events_of(stream, from).take(CHUNK) {
+            if found.len() == limit {
+                break;
+            }
+            seen = Some(event.version);
+            if query.matches(event) {
+                found.push(Arc::clone(event));
+            }
+        }
+        seen
     }
 
     fn first_version_after(&self, stream: StreamId, after: Position) -> Version {
@@ -351,45 +370,5 @@ impl Stream {
         let next = if at > after { start } else { start.plus(after.0 - at.0).plus(1) };
         let following = self.jumps.get(jumps).map_or(self.end.plus(1), |(start, _)| *start);
         next.min(following)
-    }
-}
-
-/// A map in many parts, so that the growth of one part is short.
-#[derive(Debug)]
-struct Sharded<K, V> {
-    hasher: RandomState,
-    shards: Box<[HashMap<K, V, RandomState>]>,
-}
-
-impl<K: Eq + Hash, V> Sharded<K, V> {
-    fn new() -> Self {
-        let hasher = RandomState::new();
-        let shards = (0..SHARDS).map(|_| HashMap::with_hasher(hasher.clone())).collect();
-        Self { hasher, shards }
-    }
-
-    /// Picks by bits of the hash that a map of this size uses for nothing else.
-    fn shard_of(&self, key: &K) -> usize {
-        (self.hasher.hash_one(key) >> 32) as usize & (SHARDS - 1)
-    }
-
-    fn get(&self, key: &K) -> Option<&V> {
-        self.shards[self.shard_of(key)].get(key)
-    }
-
-    fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        self.shards[self.shard_of(key)].get_mut(key)
-    }
-
-    fn insert(&mut self, key: K, value: V) {
-        self.shards[self.shard_of(&key)].insert(key, value);
-    }
-
-    fn entry_or_insert_with(&mut self, key: K, value: impl FnOnce() -> V) -> &mut V {
-        self.shards[self.shard_of(&key)].entry(key).or_insert_with(value)
-    }
-
-    fn remove(&mut self, key: &K) -> Option<V> {
-        self.shards[self.shard_of(key)].remove(key)
     }
 }

@@ -1,6 +1,10 @@
 //! What the engine tells Prometheus. No ids as labels.
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{
+    GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
+
+use crate::event::Position;
 
 /// The engine's metrics; one per process.
 #[derive(Clone)]
@@ -88,5 +92,55 @@ impl EngineMetrics {
     #[expect(clippy::expect_used, reason = "an empty registry takes every name")]
     pub fn unregistered() -> Self {
         Self::register(&Registry::new()).expect("an empty registry takes every name")
+    }
+}
+
+/// What projections tell Prometheus; one per process, labelled by read model.
+#[derive(Clone)]
+pub struct ProjectionMetrics {
+    position: IntGaugeVec,
+    lag_events: IntGaugeVec,
+    lag_seconds: GaugeVec,
+    events: IntCounterVec,
+    parked: IntGaugeVec,
+}
+
+impl ProjectionMetrics {
+    /// Makes the metrics and shows them in a registry.
+    ///
+    /// # Errors
+    /// A metric of the same name is there already.
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGaugeVec::new(Opts::new(name, help), &["model"])?;
+            registry.register(Box::new(gauge.clone()))?;
+            prometheus::Result::Ok(gauge)
+        };
+        let lag_seconds = GaugeVec::new(
+            Opts::new("ordo_projection_lag_seconds", "Age of the last event taken in, while others wait."),
+            &["model"],
+        )?;
+        registry.register(Box::new(lag_seconds.clone()))?;
+        let events = IntCounterVec::new(Opts::new("ordo_projection_events_total", "Events taken in."), &["model"])?;
+        registry.register(Box::new(events.clone()))?;
+        Ok(Self {
+            position: gauge("ordo_projection_position", "Everything up to here is in the rows.")?,
+            lag_events: gauge("ordo_projection_lag_events", "Events between the rows and the end of the log.")?,
+            lag_seconds,
+            events,
+            parked: gauge("ordo_projection_dead_letters", "Streams that could not be taken in.")?,
+        })
+    }
+
+    pub(crate) fn events(&self, model: &str, count: usize) {
+        self.events.with_label_values(&[model]).inc_by(count as u64);
+    }
+
+    pub(crate) fn show(&self, model: &str, position: Position, head: Position, lag_seconds: f64, parked: usize) {
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        self.position.with_label_values(&[model]).set(number(position.0));
+        self.lag_events.with_label_values(&[model]).set(number(head.0.saturating_sub(position.0)));
+        self.lag_seconds.with_label_values(&[model]).set(lag_seconds);
+        self.parked.with_label_values(&[model]).set(number(parked as u64));
     }
 }

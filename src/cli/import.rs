@@ -238,16 +238,15 @@ fn order_id(order: &ImportedOrder) -> StreamId {
         return StreamId(id);
     }
     let mut digest = Sha256::new();
-    match &order.external_id {
-        Some(external) => digest.update(external),
-        None => {
-            digest.update(order.line_no.to_be_bytes());
-            digest.update(order.customer_id.as_deref().unwrap_or_default());
-            for item in &order.items {
-                digest.update(&*item.product_id);
-                digest.update(item.quantity.to_be_bytes());
-                digest.update(item.unit_price_cents.to_be_bytes());
-            }
+    if let Some(external) = &order.external_id {
+        digest.update(external);
+    } else {
+        digest.update(order.line_no.to_be_bytes());
+        digest.update(order.customer_id.as_deref().unwrap_or_default());
+        for item in &order.items {
+            digest.update(&*item.product_id);
+            digest.update(item.quantity.to_be_bytes());
+            digest.update(item.unit_price_cents.to_be_bytes());
         }
     }
     let digest = digest.finalize();

@@ -25,8 +25,8 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     telemetry::start();
     let result = match cli.command {
-        None => serve::run(&cli.store, cli.serve, cli.config.as_ref()),
-        Some(Command::Serve(args)) => serve::run(&args.store, args.serve, args.config.as_ref()),
+        None => serve::run(&cli.store, &cli.serve, cli.config.as_ref()),
+        Some(Command::Serve(args)) => serve::run(&args.store, &args.serve, args.config.as_ref()),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Export(args)) => export::run(&args),
         Some(Command::Verify(args)) => verify::run(&args),

@@ -1,17 +1,19 @@
 //! Short texts that are checked once and then shared: cloning one costs a counter.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{Error, Visitor},
 };
+use smol_str::SmolStr;
 
 use super::invalid::InvalidValue;
 
-/// Text behind a counter. Reads from JSON in one allocation, unchecked: what is stored has been checked when it came in.
+/// Text that is kept in place up to 23 bytes and behind a counter beyond: most ids and names need no allocation.
+/// Reads from JSON unchecked: what is stored has been checked when it came in.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Text(Arc<str>);
+pub(super) struct Text(SmolStr);
 
 impl Text {
     /// Takes printable text of at most `limit` characters.
@@ -22,7 +24,7 @@ impl Text {
         if text.chars().any(is_unprintable) {
             return Err(InvalidValue::Unprintable);
         }
-        Ok(Self(Arc::from(text)))
+        Ok(Self(SmolStr::new(text)))
     }
 
     /// Takes printable text that is neither empty nor has blanks at its ends: something to compare by.
@@ -44,7 +46,7 @@ impl Text {
 /// The text of a UUID: printable, without blanks, 36 characters.
 impl From<uuid::Uuid> for Text {
     fn from(id: uuid::Uuid) -> Self {
-        Self(Arc::from(&*id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer())))
+        Self(SmolStr::new(id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer())))
     }
 }
 
@@ -70,7 +72,7 @@ impl<'de> Deserialize<'de> for Text {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Text, E> {
-                Ok(Text(Arc::from(text)))
+                Ok(Text(SmolStr::new(text)))
             }
         }
         deserializer.deserialize_str(Shared)

@@ -159,7 +159,7 @@ pub async fn append(store: &dyn EventStore, commit: Commit) -> Vec<Arc<EventEnve
 }
 
 /// The events and the position of a commit that must have won.
-#[must_use]
+#[expect(clippy::must_use_candidate, reason = "the look at the verdict is the use")]
 #[track_caller]
 pub fn appended(verdict: Verdict) -> (Vec<Arc<EventEnvelope>>, Position) {
     match verdict {
@@ -169,7 +169,7 @@ pub fn appended(verdict: Verdict) -> (Vec<Arc<EventEnvelope>>, Position) {
 }
 
 /// The stream and the version over which a commit must have lost.
-#[must_use]
+#[expect(clippy::must_use_candidate, reason = "the look at the verdict is the use")]
 #[track_caller]
 pub fn conflict(verdict: &Verdict) -> (StreamId, Version) {
     match verdict {
@@ -179,7 +179,7 @@ pub fn conflict(verdict: &Verdict) -> (StreamId, Version) {
 }
 
 /// The record over which a commit must have lost.
-#[must_use]
+#[expect(clippy::must_use_candidate, reason = "the look at the verdict is the use")]
 #[track_caller]
 pub fn duplicate(verdict: Verdict) -> IdempotencyRecord {
     match verdict {

@@ -4,8 +4,12 @@
 /// fresh [`ContractFixture`](crate::testing::contract::ContractFixture). The calling crate needs `tokio` with `macros` and
 /// `rt-multi-thread`.
 ///
-/// ```ignore
+/// ```
 /// mod memory_store {
+///     use std::sync::Arc;
+///
+///     use ordo_actors::{memory_store::MemoryStore, store::EventStore};
+///
 ///     ordo_actors::store_contract!(|| async { Arc::new(MemoryStore::new()) as Arc<dyn EventStore> });
 /// }
 /// ```
@@ -37,6 +41,30 @@ macro_rules! store_contract {
             two_streams_are_written_by_one_commit
             the_order_of_the_writes_is_the_order_in_the_log
             streams_of_different_aggregate_types_share_a_commit
+        }
+        $crate::store_contract! { @cases $maker; versions:
+            no_stream_refuses_a_stream_that_has_events
+            exact_zero_refuses_a_stream_that_has_events
+            exact_accepts_the_end_of_the_stream
+            exact_refuses_a_version_that_has_been_passed
+            exact_refuses_a_version_that_is_still_to_come
+            exact_refuses_a_stream_that_does_not_exist
+            any_accepts_a_stream_that_does_not_exist
+            any_accepts_a_stream_that_has_events
+            a_conflict_writes_nothing
+            a_conflict_takes_no_position
+            a_conflict_does_not_use_its_key
+            a_conflict_leaves_no_snapshot
+            after_a_conflict_the_version_it_told_is_accepted
+            a_write_without_events_accepts_the_version_it_demands
+            a_write_without_events_refuses_another_version
+            a_write_without_events_makes_no_stream
+            a_write_without_events_leaves_the_version_where_it_is
+            one_stream_in_conflict_refuses_the_whole_commit
+            a_conflict_in_the_first_stream_refuses_the_second
+            the_first_write_in_conflict_is_the_one_named
+            a_demand_on_one_stream_guards_the_events_of_another
+            a_stream_is_no_other_stream
         }
         $crate::store_contract! { @cases $maker; batches:
             verdicts_come_in_the_order_of_the_commits
@@ -117,29 +145,74 @@ macro_rules! store_contract {
             both_ways_of_reading_show_the_same_event
             events_of_several_schema_versions_are_found_by_one_type
         }
-        $crate::store_contract! { @cases $maker; versions:
-            no_stream_refuses_a_stream_that_has_events
-            exact_zero_refuses_a_stream_that_has_events
-            exact_accepts_the_end_of_the_stream
-            exact_refuses_a_version_that_has_been_passed
-            exact_refuses_a_version_that_is_still_to_come
-            exact_refuses_a_stream_that_does_not_exist
-            any_accepts_a_stream_that_does_not_exist
-            any_accepts_a_stream_that_has_events
-            a_conflict_writes_nothing
-            a_conflict_takes_no_position
-            a_conflict_does_not_use_its_key
-            a_conflict_leaves_no_snapshot
-            after_a_conflict_the_version_it_told_is_accepted
-            a_write_without_events_accepts_the_version_it_demands
-            a_write_without_events_refuses_another_version
-            a_write_without_events_makes_no_stream
-            a_write_without_events_leaves_the_version_where_it_is
-            one_stream_in_conflict_refuses_the_whole_commit
-            a_conflict_in_the_first_stream_refuses_the_second
-            the_first_write_in_conflict_is_the_one_named
-            a_demand_on_one_stream_guards_the_events_of_another
-            a_stream_is_no_other_stream
+        $crate::store_contract! { @cases $maker; payloads:
+            an_empty_object_comes_back
+            every_json_value_comes_back
+            unicode_comes_back
+            escapes_come_back_as_they_were_written
+            a_null_character_comes_back
+            blanks_and_line_breaks_come_back
+            the_order_of_the_keys_comes_back
+            a_key_said_twice_comes_back_twice
+            long_whole_numbers_come_back
+            numbers_come_back_as_they_were_written
+            numbers_beyond_floating_point_come_back
+            deep_nesting_comes_back
+            a_payload_of_a_megabyte_comes_back
+            an_object_of_many_keys_comes_back
+            text_that_looks_like_another_language_comes_back
+            payloads_of_one_commit_are_not_mixed_up
+        }
+        $crate::store_contract! { @cases $maker; metadata:
+            empty_metadata_comes_back
+            full_metadata_comes_back
+            every_part_of_the_metadata_may_stand_alone
+            metadata_may_be_any_text
+            every_commit_of_a_batch_keeps_its_own_metadata_and_time
+            the_streams_of_a_commit_share_its_metadata_and_time
+            a_time_comes_back_to_the_microsecond
+            a_time_before_1970_comes_back
+            a_time_of_the_far_future_comes_back
+        }
+        $crate::store_contract! { @cases $maker; snapshots:
+            a_stream_that_does_not_exist_has_no_snapshot
+            a_stream_without_a_snapshot_has_none
+            a_snapshot_reads_back_as_written
+            a_snapshot_carries_the_position_of_its_version
+            the_position_written_with_a_snapshot_is_ignored
+            a_newer_snapshot_takes_the_place_of_the_older
+            later_events_leave_a_snapshot_as_it_is
+            a_snapshot_may_come_without_events
+            a_snapshot_of_the_same_version_is_replaced
+            a_snapshot_of_another_schema_takes_the_place
+            a_large_snapshot_schema_is_kept
+            streams_have_their_own_snapshots
+            of_the_snapshots_of_a_batch_the_last_remains
+            the_snapshot_of_a_loser_leaves_the_kept_one
+            the_state_of_a_snapshot_is_kept_byte_for_byte
+        }
+        $crate::store_contract! { @cases $maker; kinds:
+            an_empty_log_has_no_kinds
+            a_kind_is_listed_once_however_often_it_occurs
+            event_types_are_kinds_of_their_own
+            schema_versions_are_kinds_of_their_own
+            aggregate_types_are_kinds_of_their_own
+            the_kinds_of_a_whole_batch_are_listed
+            a_conflict_leaves_no_kind
+            a_duplicate_leaves_no_kind
+        }
+        $crate::store_contract! { @cases $maker; concurrency:
+            positions_have_no_hole_under_many_writers
+            every_verdict_names_the_positions_its_events_have
+            versions_have_no_hole_under_many_writers
+            of_many_writers_of_one_version_one_wins
+            of_many_uses_of_one_key_one_wins
+            commits_that_name_streams_in_opposite_orders_all_end
+            a_reader_beside_many_writers_misses_nothing
+            several_readers_beside_many_writers_miss_nothing
+            a_reader_beside_writers_sees_a_commit_whole
+            the_head_never_runs_ahead_of_the_log
+            what_was_acknowledged_is_read_at_once
         }
     };
     (@cases $maker:expr; $topic:ident: $($case:ident)+) => {

@@ -11,9 +11,14 @@ pub mod building;
 
 pub mod append;
 pub mod batches;
+pub mod concurrency;
 pub mod durability;
 pub mod idempotency;
+pub mod kinds;
+pub mod metadata;
+pub mod payloads;
 pub mod queries;
+pub mod snapshots;
 pub mod versions;
 
 pub use fixture::ContractFixture;

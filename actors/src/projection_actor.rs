@@ -1,0 +1,400 @@
+//! The actor of a read model: claims it, catches up, follows the feed, waits when another process does so, rebuilds.
+//!
+//! ```text
+//!   started -> claim -> catch up from the log -> follow the feed <-+
+//!                ^            ^---- lagged, or a jump -------------+
+//!                |                                                 | superseded
+//!                +---- the other runner stands still -- stand by <-+
+//! ```
+//! Rows are written when a batch is full, when the linger time is over, or at once when somebody waits for a position.
+
+use std::sync::Arc;
+
+use actix::{
+    Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseActFuture, SpawnHandle, WrapFuture,
+};
+use tokio::{sync::watch, time::Instant};
+
+use crate::{
+    backlog::Backlog,
+    event::{Position, StreamId},
+    event_feed::Heard,
+    generations::{build, claim, switch},
+    projection_progress::{MakeModel, Progress, ProjectionParts, ProjectionState},
+    projector::{Projector, Step},
+    store::StoreError,
+};
+
+/// One side of a projection that many may hold: how far it is, and a way to hurry it.
+#[derive(Clone)]
+pub struct ProjectionHandle {
+    actor: Addr<ProjectionActor>,
+    progress: watch::Receiver<Progress>,
+    name: &'static str,
+}
+
+impl ProjectionHandle {
+    /// The read model's name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.progress.borrow().clone()
+    }
+
+    /// Waits until the rows have come to a position; ends only when they have, or when the projection ends.
+    pub async fn reached(&self, position: Position) {
+        let mut progress = self.progress.clone();
+        let there = |progress: &Progress| progress.checkpoint.is_some_and(|checkpoint| checkpoint.position >= position);
+        if there(&progress.borrow_and_update()) {
+            return;
+        }
+        // A full mailbox means that it is hurrying already.
+        let _ = self.actor.try_send(Hurry);
+        let _ = progress.wait_for(there).await;
+    }
+
+    /// Builds the read model anew beside the live one and switches to it. Answers when it has begun; false when a rebuild is
+    /// under way, or another process runs the projection.
+    pub async fn rebuild(&self) -> bool {
+        self.actor.send(Rebuild).await.unwrap_or(false)
+    }
+
+    /// Tries a parked stream again; true when it is in the rows now. Errs when the store failed.
+    pub async fn retry(&self, stream: StreamId) -> Result<bool, StoreError> {
+        let ended = |_| StoreError::Unavailable("the projection has ended".into());
+        self.actor.send(Retry(stream)).await.map_err(ended)?
+    }
+}
+
+/// Writes what is waiting, now.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Hurry;
+
+/// Hears what the feed says.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct News(Heard);
+
+/// Begins a rebuild.
+#[derive(Message)]
+#[rtype(result = "bool")]
+struct Rebuild;
+
+/// A rebuild has come near the live rows, or has failed.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Handover(Result<Box<Projector>, StoreError>);
+
+/// Tries a parked stream again.
+#[derive(Message)]
+#[rtype(result = "Result<bool, StoreError>")]
+struct Retry(StreamId);
+
+/// The actor of one read model.
+pub struct ProjectionActor {
+    parts: ProjectionParts,
+    make: MakeModel,
+    name: &'static str,
+    /// Away while it is at work, and while another process runs the projection.
+    projector: Option<Projector>,
+    backlog: Backlog,
+    linger: Option<SpawnHandle>,
+    progress: watch::Sender<Progress>,
+    last_at: Option<chrono::DateTime<chrono::Utc>>,
+    rebuilding: bool,
+}
+
+impl ProjectionActor {
+    /// Starts a projection on the current arbiter.
+    #[must_use]
+    pub fn start_with(parts: ProjectionParts, make: MakeModel) -> ProjectionHandle {
+        let name = make().name();
+        let (progress, watching) = watch::channel(Progress::starting(parts.feed.head()));
+        let backlog = Backlog::of(parts.limits.batch_events);
+        let actor = Self {
+            parts,
+            make,
+            name,
+            projector: None,
+            backlog,
+            linger: None,
+            progress,
+            last_at: None,
+            rebuilding: false,
+        };
+        ProjectionHandle { actor: actor.start(), progress: watching, name }
+    }
+
+    /// Takes the read model over from whoever ran it before.
+    fn claim(&mut self, ctx: &mut Context<Self>) {
+        let (parts, make, name) = (self.parts.clone(), Arc::clone(&self.make), self.name);
+        let claiming = async move { claim(&parts, &make, name).await };
+        ctx.wait(claiming.into_actor(self).map(|claimed, actor, ctx| match claimed {
+            Ok(projector) => {
+                actor.projector = Some(projector);
+                actor.show(ProjectionState::CatchingUp, None);
+                actor.turn(ctx);
+            }
+            Err(error) => actor.trouble(&error, ctx, Self::claim),
+        }));
+    }
+
+    /// Takes in a batch; goes on until there is nothing left, then waits for news.
+    fn turn(&mut self, ctx: &mut Context<Self>) {
+        let Some(mut projector) = self.projector.take() else { return };
+        if let Some(linger) = self.linger.take() {
+            ctx.cancel_future(linger);
+        }
+        let heard = self.backlog.take();
+        let page = self.parts.limits.batch_events;
+        let working = async move {
+            let step = projector.advance(heard, page, None).await;
+            (projector, step)
+        };
+        ctx.wait(working.into_actor(self).map(|(projector, step), actor, ctx| actor.after_turn(projector, step, ctx)));
+    }
+
+    fn after_turn(&mut self, projector: Projector, step: Result<Step, StoreError>, ctx: &mut Context<Self>) {
+        match step {
+            Ok(Step::Advanced { events, last }) => {
+                self.projector = Some(projector);
+                self.last_at = Some(last.timestamp);
+                self.parts.metrics.events(self.name, events);
+                let behind = last.position < self.parts.feed.head();
+                self.show(if behind { ProjectionState::CatchingUp } else { ProjectionState::Live }, None);
+                if behind {
+                    self.turn(ctx);
+                }
+            }
+            Ok(Step::Idle) => {
+                self.projector = Some(projector);
+                self.show(ProjectionState::Live, None);
+            }
+            Ok(Step::Superseded) => {
+                log::info!("{}: another process runs this projection now", self.name);
+                self.show(ProjectionState::StandingBy, None);
+                self.stand_by(ctx, None);
+            }
+            Err(error) => {
+                self.projector = Some(projector);
+                self.trouble(&error, ctx, Self::turn);
+            }
+        }
+    }
+
+    /// Says what is wrong, lets a pause pass and tries again.
+    fn trouble(&mut self, error: &StoreError, ctx: &mut Context<Self>, again: fn(&mut Self, &mut Context<Self>)) {
+        log::warn!("{}: {error}", self.name);
+        let state = self.progress.borrow().state;
+        self.show(state, Some(error.to_string()));
+        ctx.run_later(self.parts.limits.pause, again);
+    }
+
+    /// Watches the runner elsewhere, and takes over when it stands still while the log grows.
+    fn stand_by(&mut self, ctx: &mut Context<Self>, seen: Option<(Position, Instant)>) {
+        let (rows, log, name, pause) =
+            (Arc::clone(&self.parts.rows), Arc::clone(&self.parts.log), self.name, self.parts.limits.pause);
+        let looking = async move { (rows.live(name).await, log.head().await) };
+        ctx.run_later(pause, move |actor, ctx| {
+            ctx.wait(looking.into_actor(actor).map(move |found, actor, ctx| match found {
+                (Ok(Some(live)), Ok(head)) => {
+                    let since = match seen {
+                        Some((position, since)) if position == live.position => since,
+                        _ => Instant::now(),
+                    };
+                    actor.progress.send_modify(|progress| {
+                        progress.checkpoint = Some(live);
+                        progress.head = head.position;
+                    });
+                    let still = since.elapsed() >= actor.parts.limits.replace_after;
+                    if still && live.position < head.position {
+                        log::warn!("{}: the process that ran this projection stands still; taking over", actor.name);
+                        actor.claim(ctx);
+                    } else {
+                        actor.stand_by(ctx, Some((live.position, since)));
+                    }
+                }
+                (Err(error), _) | (_, Err(error)) => {
+                    actor.progress.send_modify(|progress| progress.trouble = Some(error.to_string()));
+                    actor.stand_by(ctx, None);
+                }
+                (Ok(None), _) => actor.claim(ctx),
+            }));
+        });
+    }
+
+    /// Publishes where the projection stands.
+    fn show(&self, state: ProjectionState, trouble: Option<String>) {
+        let head = self.parts.feed.head();
+        self.progress.send_modify(|progress| {
+            progress.state = state;
+            progress.trouble = trouble;
+            if let Some(projector) = &self.projector {
+                progress.checkpoint = Some(projector.checkpoint());
+                progress.parked = projector.parked();
+            }
+            let position = progress.checkpoint.map_or(Position::START, |checkpoint| checkpoint.position);
+            progress.head = head.max(position);
+            let behind = progress.head > position;
+            progress.lag_seconds = match self.last_at {
+                Some(last) if behind => (self.parts.clock.now() - last).as_seconds_f64().max(0.0),
+                _ => 0.0,
+            };
+            self.parts.metrics.show(self.name, position, progress.head, progress.lag_seconds, progress.parked);
+        });
+    }
+
+    fn rebuild(&mut self, ctx: &mut Context<Self>) -> bool {
+        let Some(live) = self.projector.as_ref().map(Projector::checkpoint).filter(|_| !self.rebuilding) else {
+            return false;
+        };
+        self.rebuilding = true;
+        let (parts, model, progress) = (self.parts.clone(), (self.make)(), self.progress.clone());
+        let address = ctx.address();
+        let building = async move {
+            let built = build(&parts, model, live, &progress).await;
+            let _ = address.send(Handover(built.map(Box::new))).await;
+        };
+        ctx.spawn(building.into_actor(self));
+        true
+    }
+
+    /// Brings the new generation to where the live one stands, compares, and switches.
+    fn hand_over(&mut self, new: Projector, ctx: &mut Context<Self>) {
+        let Some(old) = self.projector.take() else {
+            self.rebuilding = false;
+            return;
+        };
+        let page = self.parts.limits.batch_events;
+        let switching = async move { switch(old, new, page).await };
+        ctx.wait(switching.into_actor(self).map(|switched, actor, ctx| {
+            actor.rebuilding = false;
+            actor.progress.send_modify(|progress| progress.rebuild = None);
+            match switched {
+                Ok((projector, old)) => {
+                    log::info!("{}: rebuilt; generation {} is live", actor.name, projector.checkpoint().generation);
+                    actor.projector = Some(projector);
+                    actor.show(ProjectionState::CatchingUp, None);
+                    actor.discard(old, ctx);
+                    actor.turn(ctx);
+                }
+                Err(error) => {
+                    log::error!("{}: the rebuild was given up: {error}", actor.name);
+                    actor.claim(ctx);
+                }
+            }
+        }));
+    }
+
+    /// Deletes an old generation piece by piece, between turns.
+    fn discard(&mut self, generation: u32, ctx: &mut Context<Self>) {
+        let (rows, name, tables, limit) =
+            (Arc::clone(&self.parts.rows), self.name, (self.make)().tables(), self.parts.limits.discard_rows);
+        let discarding = async move { while let Ok(false) = rows.discard(name, tables, generation, limit).await {} };
+        ctx.spawn(discarding.into_actor(self));
+    }
+}
+
+impl Actor for ProjectionActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        // Joined before the log is read: nothing falls between the two.
+        let mut subscription = self.parts.feed.subscribe();
+        let address = ctx.address().downgrade();
+        let hearing = async move {
+            loop {
+                let heard = subscription.next().await;
+                let ended = matches!(heard, Heard::Closed);
+                let Some(actor) = address.upgrade() else { return };
+                if actor.send(News(heard)).await.is_err() || ended {
+                    return;
+                }
+            }
+        };
+        actix::spawn(hearing);
+        self.claim(ctx);
+    }
+}
+
+impl Handler<News> for ProjectionActor {
+    type Result = ();
+
+    fn handle(&mut self, News(heard): News, ctx: &mut Context<Self>) {
+        let Some(projector) = &self.projector else { return };
+        match heard {
+            Heard::News(item) => self.backlog.hear(projector.checkpoint().position, &item.events),
+            Heard::Lagged => {}
+            Heard::Closed => return,
+        }
+        if self.backlog.len() >= self.parts.limits.batch_events / 2 {
+            self.turn(ctx);
+        } else if self.linger.is_none() {
+            self.linger = Some(ctx.run_later(self.parts.limits.linger, |actor, ctx| {
+                actor.linger = None;
+                actor.turn(ctx);
+            }));
+        }
+    }
+}
+
+impl Handler<Hurry> for ProjectionActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Hurry, ctx: &mut Context<Self>) {
+        self.turn(ctx);
+    }
+}
+
+impl Handler<Rebuild> for ProjectionActor {
+    type Result = bool;
+
+    fn handle(&mut self, _: Rebuild, ctx: &mut Context<Self>) -> bool {
+        self.rebuild(ctx)
+    }
+}
+
+impl Handler<Handover> for ProjectionActor {
+    type Result = ();
+
+    fn handle(&mut self, Handover(built): Handover, ctx: &mut Context<Self>) {
+        match built {
+            Ok(projector) => self.hand_over(*projector, ctx),
+            Err(error) => {
+                log::error!("{}: the rebuild was given up: {error}", self.name);
+                self.rebuilding = false;
+                self.progress.send_modify(|progress| progress.rebuild = None);
+            }
+        }
+    }
+}
+
+impl Handler<Retry> for ProjectionActor {
+    type Result = ResponseActFuture<Self, Result<bool, StoreError>>;
+
+    fn handle(&mut self, Retry(stream): Retry, ctx: &mut Context<Self>) -> Self::Result {
+        let Some(mut projector) = self.projector.take() else {
+            let elsewhere = StoreError::Unavailable("another process runs the projection".into());
+            return Box::pin(actix::fut::ready(Err(elsewhere)));
+        };
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        let retrying = async move {
+            let retried = projector.retry(stream).await;
+            (projector, retried)
+        };
+        ctx.wait(retrying.into_actor(self).map(|(projector, retried), actor, _| {
+            actor.projector = Some(projector);
+            let state = actor.progress.borrow().state;
+            actor.show(state, None);
+            let _ = answer.send(retried);
+        }));
+        let ended = || StoreError::Unavailable("the projection has ended".into());
+        Box::pin(async move { answered.await.unwrap_or_else(|_| Err(ended())) }.into_actor(self))
+    }
+}

@@ -1,0 +1,81 @@
+//! Rows as envelopes.
+
+use std::{borrow::Cow, error::Error, sync::Arc};
+
+use ordo_actors::{
+    event::{EventEnvelope, Metadata, Position, StreamId, Version},
+    store::Snapshot,
+};
+use serde_json::value::RawValue;
+use tokio_postgres::{
+    Row,
+    types::{FromSql, Type},
+};
+
+/// The columns [`envelopes`] reads, in its order.
+macro_rules! event_columns {
+    () => {
+        "position, version, event_id, aggregate_id, timestamp, schema_version, event_type, aggregate_type, metadata, payload"
+    };
+}
+pub(super) use event_columns;
+
+/// The text of a `json` column, as it stands there.
+struct JsonText<'a>(&'a str);
+
+impl<'a> FromSql<'a> for JsonText<'a> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self(std::str::from_utf8(raw)?))
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::JSON
+    }
+}
+
+impl JsonText<'_> {
+    fn to_raw(&self) -> Result<Box<RawValue>, Box<dyn Error + Send + Sync>> {
+        Ok(RawValue::from_string(self.0.to_owned())?)
+    }
+}
+
+/// Reads events. Neighbours with the same metadata share it: they mostly are of one commit.
+pub(super) fn envelopes(rows: &[Row]) -> Result<Vec<Arc<EventEnvelope>>, Box<dyn Error + Send + Sync>> {
+    let mut last: Option<(&str, Arc<Metadata>)> = None;
+    let mut events = Vec::with_capacity(rows.len());
+    for row in rows {
+        let JsonText(text) = row.try_get(8)?;
+        let metadata = match &last {
+            Some((same, metadata)) if *same == text => Arc::clone(metadata),
+            _ => Arc::new(serde_json::from_str(text)?),
+        };
+        events.push(Arc::new(envelope(row, Arc::clone(&metadata))?));
+        last = Some((text, metadata));
+    }
+    Ok(events)
+}
+
+fn envelope(row: &Row, metadata: Arc<Metadata>) -> Result<EventEnvelope, Box<dyn Error + Send + Sync>> {
+    Ok(EventEnvelope {
+        position: Position(row.try_get::<_, i64>(0)?.cast_unsigned()),
+        version: Version(row.try_get::<_, i64>(1)?.cast_unsigned()),
+        event_id: row.try_get(2)?,
+        aggregate_id: StreamId(row.try_get(3)?),
+        timestamp: row.try_get(4)?,
+        schema_version: row.try_get::<_, i32>(5)?.cast_unsigned(),
+        event_type: Cow::Owned(row.try_get(6)?),
+        aggregate_type: Cow::Owned(row.try_get(7)?),
+        metadata,
+        payload: row.try_get::<_, JsonText<'_>>(9)?.to_raw()?,
+    })
+}
+
+/// Reads a snapshot from the columns version, position, schema, state.
+pub(super) fn snapshot(row: &Row) -> Result<Snapshot, Box<dyn Error + Send + Sync>> {
+    Ok(Snapshot {
+        version: Version(row.try_get::<_, i64>(0)?.cast_unsigned()),
+        position: Position(row.try_get::<_, i64>(1)?.cast_unsigned()),
+        schema: u32::try_from(row.try_get::<_, i64>(2)?)?,
+        state: row.try_get::<_, JsonText<'_>>(3)?.to_raw()?,
+    })
+}

@@ -1,0 +1,192 @@
+//! The connections for reading.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use bb8::{ManageConnection, Pool, RunError};
+use bb8_postgres::PostgresConnectionManager;
+use ordo_actors::store::StoreError;
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio_postgres::{Client, Row, Statement, types::ToSql};
+
+use super::{
+    options::PostgresOptions,
+    server::{Server, Tls},
+    server_error::{Fate, describe},
+};
+
+/// Every statement has one right plan, along an index, whatever the tables held when it was made. Without whole sorts a read
+/// through the zones stops when its limit is reached (its order comes from an incremental sort).
+const SESSION: &str = "SET default_transaction_isolation = 'read committed'; SET plan_cache_mode = force_generic_plan; \
+    SET jit = off; SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off; SET max_parallel_workers_per_gather = 0";
+
+/// A connection and what was prepared on it; bb8 keeps no statements.
+pub(super) struct Reader {
+    client: Client,
+    statements: HashMap<&'static str, Statement>,
+}
+
+/// bb8-postgres' manager, with the session set up and the last failure kept: bb8 itself only says that time ran out.
+struct ReaderManager {
+    sessions: PostgresConnectionManager<Tls>,
+    set_up: String,
+    last_failure: Arc<Mutex<String>>,
+}
+
+/// The pool. Everything runs on the store's runtime: bb8 and the driver start their tasks on the runtime of whoever asks,
+/// and would lose them with it.
+pub(super) struct Readers {
+    pool: Pool<ReaderManager>,
+    runtime: Handle,
+    size: u32,
+    patience: Duration,
+    last_failure: Arc<Mutex<String>>,
+}
+
+impl Readers {
+    /// Connects to nothing yet.
+    pub(super) fn new(server: &Server, options: &PostgresOptions, runtime: Handle) -> Self {
+        let last_failure = Arc::new(Mutex::new(String::new()));
+        let manager = ReaderManager {
+            sessions: PostgresConnectionManager::new(server.config(), Server::tls()),
+            set_up: format!("{SESSION}; SET statement_timeout = {}", options.statement_timeout.as_millis()),
+            last_failure: Arc::clone(&last_failure),
+        };
+        let _inside = runtime.enter();
+        let pool = Pool::builder()
+            .max_size(options.readers.max(1))
+            // A ping per read doubles its cost; a broken connection is noticed and replaced below.
+            .test_on_check_out(false)
+            .connection_timeout(options.read_patience)
+            .build_unchecked(manager);
+        let (size, patience) = (options.readers.max(1), options.read_patience);
+        Self { pool, runtime: runtime.clone(), size, patience, last_failure }
+    }
+
+    /// Runs one statement and hands its rows to `decode`, both on the store's runtime.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        text: &'static str,
+        parameters: impl AsParameters,
+        decode: impl FnOnce(Vec<Row>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (pool, size, patience) = (self.pool.clone(), self.size, self.patience);
+        let last_failure = Arc::clone(&self.last_failure);
+        let task = self.runtime.spawn(async move {
+            match rows(&pool, size, text, &parameters).await {
+                Ok(rows) => decode(rows),
+                Err(RunError::User(error)) => Err(StoreError::Unavailable(describe(&error))),
+                Err(RunError::TimedOut) => Err(StoreError::Unavailable(format!(
+                    "no connection for reading within {patience:?}; {}",
+                    last_failure.lock()
+                ))),
+            }
+        });
+        task.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the store is closed".into())))
+    }
+}
+
+/// Values for a statement, owned, so that they can travel to another runtime.
+pub(super) trait AsParameters: Send + Sync + 'static {
+    fn as_parameters(&self) -> Vec<&(dyn ToSql + Sync)>;
+}
+
+impl AsParameters for () {
+    fn as_parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
+        Vec::new()
+    }
+}
+
+impl<A: ToSql + Sync + Send + 'static> AsParameters for (A,) {
+    fn as_parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
+        vec![&self.0]
+    }
+}
+
+impl<A: ToSql + Sync + Send + 'static, B: ToSql + Sync + Send + 'static> AsParameters for (A, B) {
+    fn as_parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
+        vec![&self.0, &self.1]
+    }
+}
+
+impl<A, B, C> AsParameters for (A, B, C)
+where
+    A: ToSql + Sync + Send + 'static,
+    B: ToSql + Sync + Send + 'static,
+    C: ToSql + Sync + Send + 'static,
+{
+    fn as_parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
+        vec![&self.0, &self.1, &self.2]
+    }
+}
+
+impl AsParameters for super::log_query::LogStatement {
+    fn as_parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
+        self.parameters()
+    }
+}
+
+/// Asks on any connection. One that proves broken is thrown away and the next is asked: after a restart of the server all
+/// that are in the pool are, but reading again does no harm.
+async fn rows(
+    pool: &Pool<ReaderManager>,
+    size: u32,
+    text: &'static str,
+    parameters: &impl AsParameters,
+) -> Result<Vec<Row>, RunError<tokio_postgres::Error>> {
+    let mut broken = 0;
+    loop {
+        let mut reader = pool.get().await?;
+        match reader.query(text, &parameters.as_parameters()).await {
+            Ok(rows) => return Ok(rows),
+            // Back in the pool it is dropped, being closed.
+            Err(error) if broken <= size && is_broken(&reader.client, &error) => broken += 1,
+            Err(error) => return Err(RunError::User(error)),
+        }
+    }
+}
+
+fn is_broken(client: &Client, error: &tokio_postgres::Error) -> bool {
+    let is_fatal = error.as_db_error().is_some_and(|_| matches!(Fate::of(error), Fate::Unknown));
+    client.is_closed() || error.is_closed() || is_fatal
+}
+
+impl Reader {
+    async fn query(
+        &mut self,
+        text: &'static str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        let statement = match self.statements.get(text) {
+            Some(statement) => statement.clone(),
+            None => {
+                let statement = self.client.prepare(text).await?;
+                self.statements.insert(text, statement.clone());
+                statement
+            }
+        };
+        self.client.query(&statement, parameters).await
+    }
+}
+
+impl ManageConnection for ReaderManager {
+    type Connection = Reader;
+    type Error = tokio_postgres::Error;
+
+    async fn connect(&self) -> Result<Reader, tokio_postgres::Error> {
+        let connected = async {
+            let client = self.sessions.connect().await?;
+            client.batch_execute(&self.set_up).await?;
+            Ok(Reader { client, statements: HashMap::new() })
+        };
+        connected.await.inspect_err(|error| *self.last_failure.lock() = describe(error))
+    }
+
+    async fn is_valid(&self, reader: &mut Reader) -> Result<(), tokio_postgres::Error> {
+        self.sessions.is_valid(&mut reader.client).await
+    }
+
+    fn has_broken(&self, reader: &mut Reader) -> bool {
+        reader.client.is_closed()
+    }
+}

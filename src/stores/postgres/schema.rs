@@ -1,0 +1,70 @@
+//! Brings the tables up to date.
+
+use ordo_actors::event::Epoch;
+use refinery::{Migration, Runner};
+use tokio_postgres::Client;
+
+use super::{open_error::OpenError, server::Server, server_error::describe};
+
+/// In order; the numbers are those of the files, and the same as in the other stores.
+const MIGRATIONS: &[(&str, &str)] = &[("V1__events", include_str!("../../../migrations/postgres/0001_events.sql"))];
+
+/// "ordo" in ASCII: held while migrating, so that of two processes that start at once one waits for the other.
+const MIGRATION_LOCK: i64 = 0x6f72_646f;
+
+/// How long to wait for another process that migrates, and for a table that somebody reads.
+const SESSION: &str = "SET default_transaction_isolation = 'read committed'; SET lock_timeout = '60s'";
+
+/// Checks the server, applies what is missing and tells which log it holds. Harmless when repeated.
+pub(super) async fn prepare(server: &Server) -> Result<Epoch, OpenError> {
+    let unusable = |reason: String| OpenError::Unusable { server: server.to_string(), reason };
+    let mut client = server.connect(SESSION).await.map_err(|error| unusable(error.to_string()))?;
+    server.require_durability(&client).await.map_err(|error| match error {
+        super::server::ConnectError::Unsafe(setting) => {
+            OpenError::UnsafeDurability { server: server.to_string(), setting }
+        }
+        other => unusable(other.to_string()),
+    })?;
+    let failed = |error: tokio_postgres::Error| unusable(describe(&error));
+    let encoding: String =
+        client.query_one("SELECT current_setting('server_encoding')", &[]).await.map_err(failed)?.get(0);
+    if encoding != "UTF8" {
+        return Err(OpenError::Encoding { server: server.to_string(), encoding });
+    }
+    client.execute("SELECT pg_advisory_lock($1)", &[&MIGRATION_LOCK]).await.map_err(failed)?;
+    // The lock ends with the session.
+    migrate(server, &mut client).await?;
+    let epoch = client.query_one("SELECT epoch FROM log_head", &[]).await.map_err(failed)?.get(0);
+    Ok(Epoch(epoch))
+}
+
+async fn migrate(server: &Server, client: &mut Client) -> Result<(), OpenError> {
+    let failed = |reason: String| OpenError::Migration { server: server.to_string(), reason };
+    let migrations = MIGRATIONS
+        .iter()
+        .map(|(name, sql)| Migration::unapplied(name, sql))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| failed(explain(&error)))?;
+    let runner = Runner::new(&migrations);
+    // Looked at first, because the runner needs the right to create tables even when there is nothing to do.
+    if has_history(client).await.map_err(|error| failed(describe(&error)))? {
+        let applied = runner.get_applied_migrations_async(client).await.map_err(|error| failed(explain(&error)))?;
+        if applied == migrations {
+            return Ok(());
+        }
+    }
+    runner.run_async(client).await.map_err(|error| failed(explain(&error)))?;
+    Ok(())
+}
+
+async fn has_history(client: &Client) -> Result<bool, tokio_postgres::Error> {
+    Ok(client.query_one("SELECT to_regclass('refinery_schema_history') IS NOT NULL", &[]).await?.get(0))
+}
+
+/// The runner's words and, behind them, the server's.
+fn explain(error: &refinery::Error) -> String {
+    match std::error::Error::source(error).and_then(|source| source.downcast_ref::<tokio_postgres::Error>()) {
+        Some(cause) => format!("{error}: {}", describe(cause)),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,179 @@
+//! The store: the writer, the readers and the runtime they live on.
+
+use std::{error::Error, sync::Arc};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use ordo_actors::{
+    event::{Epoch, EventEnvelope, Head, Position, StreamId, Version},
+    store::{
+        Commit, EventStore, IdempotencyKey, IdempotencyRecord, LogQuery, Snapshot, StoreError, StoredKind, Verdict,
+    },
+};
+use tokio::runtime::{Builder, Runtime};
+use tokio_postgres::Row;
+
+use super::{
+    batch::signed,
+    event_row::{envelopes, event_columns, snapshot},
+    log_query::{LogStatement, limit},
+    open_error::OpenError,
+    options::PostgresOptions,
+    outcome::record_from_row,
+    readers::Readers,
+    schema,
+    server::Server,
+    server_error::describe,
+    writer::Writer,
+};
+
+/// Threads that drive the sockets and decode what is read.
+const THREADS: usize = 2;
+
+const READ_STREAM: &str = concat!(
+    "SELECT ",
+    event_columns!(),
+    " FROM events WHERE aggregate_id = $1 AND version >= $2 ORDER BY version LIMIT $3"
+);
+const HEAD: &str = "SELECT position FROM log_head";
+const SNAPSHOT: &str = "SELECT version, position, schema, state FROM snapshots WHERE aggregate_id = $1";
+const IDEMPOTENCY: &str =
+    "SELECT scope, key, fingerprint, answer, position, recorded_at FROM idempotency WHERE scope = $1 AND key = $2";
+/// Oldest first. A row that another process is forgetting is left to it.
+const FORGET: &str = "WITH forgotten AS (DELETE FROM idempotency WHERE (scope, key) IN (SELECT scope, key FROM idempotency \
+    WHERE recorded_at < $1 ORDER BY recorded_at LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1) \
+    SELECT count(*) FROM forgotten";
+const KINDS: &str = "SELECT aggregate_type, event_type, schema_version FROM event_kinds ORDER BY 1, 2, 3";
+const WRITABLE: &str = "SELECT NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off'";
+
+/// A log in PostgreSQL. Any number of processes may have it open.
+///
+/// Dropping it ends its connections; a batch in flight is then committed or not, as the server sees fit.
+pub struct PostgresStore {
+    writer: Writer,
+    readers: Readers,
+    epoch: Epoch,
+    _threads: Threads,
+}
+
+/// The store's runtime. Ended without waiting, because a store may be dropped inside another runtime.
+struct Threads(Option<Runtime>);
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl PostgresStore {
+    /// Connects, checks that the server keeps what it confirms, and brings the tables up to date. Several processes may do
+    /// so at once.
+    ///
+    /// # Errors
+    /// See [`OpenError`]. No table was changed by halves: each migration is one transaction.
+    pub async fn open(url: &str, options: PostgresOptions) -> Result<Self, OpenError> {
+        let server = Server::parse(url, &options)?;
+        let runtime =
+            Builder::new_multi_thread().worker_threads(THREADS).thread_name("postgres").enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let threads = Threads(Some(runtime));
+        let unusable = |reason: String| OpenError::Unusable { server: server.to_string(), reason };
+        let prepared = {
+            let server = server.clone();
+            handle.spawn(async move { schema::prepare(&server).await }).await
+        };
+        let epoch = prepared.map_err(|error| unusable(error.to_string()))??;
+        let writer = Writer::new(server.clone(), epoch, &options, handle.clone());
+        writer.start().await.map_err(|error| unusable(error.to_string()))?;
+        let readers = Readers::new(&server, &options, handle);
+        Ok(Self { writer, readers, epoch, _threads: threads })
+    }
+}
+
+impl std::fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresStore").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl EventStore for PostgresStore {
+    async fn append(&self, batch: Vec<Commit>) -> Result<Vec<Verdict>, StoreError> {
+        self.writer.append(batch).await
+    }
+
+    async fn read_stream(
+        &self,
+        stream: StreamId,
+        from: Version,
+        most: usize,
+    ) -> Result<Vec<Arc<EventEnvelope>>, StoreError> {
+        let parameters = (stream.0, signed(from.0), limit(most));
+        self.readers.read(READ_STREAM, parameters, |rows| envelopes(&rows).map_err(corrupt)).await
+    }
+
+    async fn read_all(&self, query: &LogQuery) -> Result<Vec<Arc<EventEnvelope>>, StoreError> {
+        let statement = LogStatement::of(query);
+        self.readers.read(statement.text(), statement, |rows| envelopes(&rows).map_err(corrupt)).await
+    }
+
+    async fn head(&self) -> Result<Head, StoreError> {
+        let position: i64 = self.readers.read(HEAD, (), |rows| only(&rows)?.try_get(0).map_err(unreadable)).await?;
+        Ok(Head { epoch: self.epoch, position: Position(position.cast_unsigned()) })
+    }
+
+    async fn snapshot(&self, stream: StreamId) -> Result<Option<Snapshot>, StoreError> {
+        let decode = |rows: Vec<Row>| rows.first().map(snapshot).transpose().map_err(corrupt);
+        self.readers.read(SNAPSHOT, (stream.0,), decode).await
+    }
+
+    async fn idempotency(&self, key: &IdempotencyKey) -> Result<Option<IdempotencyRecord>, StoreError> {
+        let decode = |rows: Vec<Row>| rows.first().map(record_from_row).transpose().map_err(unreadable);
+        self.readers.read(IDEMPOTENCY, (key.scope.clone(), key.key.clone()), decode).await
+    }
+
+    async fn forget_idempotency(&self, before: DateTime<Utc>, most: usize) -> Result<usize, StoreError> {
+        let decode = |rows: Vec<Row>| only(&rows)?.try_get::<_, i64>(0).map_err(unreadable);
+        let forgotten = self.readers.read(FORGET, (before, signed(most as u64)), decode).await?;
+        Ok(usize::try_from(forgotten).unwrap_or(most))
+    }
+
+    async fn kinds(&self) -> Result<Vec<StoredKind>, StoreError> {
+        self.readers.read(KINDS, (), |rows| rows.iter().map(kind).collect::<Result<_, _>>().map_err(unreadable)).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        let decode = |rows: Vec<Row>| only(&rows)?.try_get::<_, bool>(0).map_err(unreadable);
+        if self.readers.read(WRITABLE, (), decode).await? {
+            Ok(())
+        } else {
+            Err(StoreError::Unavailable("the server can only be read".into()))
+        }
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+}
+
+fn kind(row: &Row) -> Result<StoredKind, tokio_postgres::Error> {
+    Ok(StoredKind {
+        aggregate_type: row.try_get::<_, String>(0)?.into(),
+        event_type: row.try_get::<_, String>(1)?.into(),
+        schema_version: row.try_get::<_, i32>(2)?.cast_unsigned(),
+    })
+}
+
+fn only(rows: &[Row]) -> Result<&Row, StoreError> {
+    rows.first().ok_or_else(|| StoreError::Corrupt("log_head has no row".into()))
+}
+
+fn unreadable(error: tokio_postgres::Error) -> StoreError {
+    StoreError::Corrupt(describe(&error))
+}
+
+fn corrupt(error: Box<dyn Error + Send + Sync>) -> StoreError {
+    StoreError::Corrupt(error.to_string())
+}
