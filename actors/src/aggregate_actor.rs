@@ -26,10 +26,24 @@ use crate::{
     work::{Settled, Surroundings, Work},
 };
 
-/// Handles one request.
+/// Handles one request. Dropped unhandled, because its actor has ended, it goes back to whoever sent it.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Handle<A: Aggregate>(pub Box<dyn Work<A>>);
+pub(crate) struct Handle<A: Aggregate>(Option<Box<dyn Work<A>>>);
+
+impl<A: Aggregate> Handle<A> {
+    pub(crate) fn new(work: Box<dyn Work<A>>) -> Self {
+        Self(Some(work))
+    }
+}
+
+impl<A: Aggregate> Drop for Handle<A> {
+    fn drop(&mut self) {
+        if let Some(work) = self.0.take() {
+            work.hand_back();
+        }
+    }
+}
 
 /// Leaves memory, unless there is something to do.
 #[derive(Message)]
@@ -351,19 +365,16 @@ impl<A: Aggregate> AggregateActor<A> {
 
 impl<A: Aggregate> Actor for AggregateActor<A> {
     type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Context<Self>) {
-        ctx.set_mailbox_capacity(self.engine.lifespan.mailbox);
-    }
 }
 
 impl<A: Aggregate> Handler<Handle<A>> for AggregateActor<A> {
     type Result = ();
 
-    fn handle(&mut self, Handle(work): Handle<A>, ctx: &mut Context<Self>) {
+    fn handle(&mut self, mut message: Handle<A>, ctx: &mut Context<Self>) {
         if self.retired {
-            work.hand_back();
-        } else {
+            return;
+        }
+        if let Some(work) = message.0.take() {
             self.attempt(work, ctx);
             self.leave_if_absent(ctx);
         }

@@ -109,7 +109,7 @@ fn missing_state() -> Problem {
 impl Terms {
     fn read(request: &HttpRequest, body: &[u8], state: &Data<AppState>) -> Result<Self, Problem> {
         let dry_run = query_flag(request, "dry_run")?;
-        let idempotency = if dry_run { None } else { idempotency(request, body)? };
+        let idempotency = idempotency(request, body)?.filter(|_| !dry_run);
         let in_flight = idempotency.as_ref().map(|used| InFlight::enter(state, &used.key)).transpose()?;
         Ok(Self {
             request_id: RequestId::from_request(request),
@@ -177,7 +177,8 @@ fn if_match(headers: &HeaderMap) -> Result<Vec<Version>, Problem> {
         for tag in text.split(',') {
             let tag = tag.trim();
             let quoted = tag.strip_prefix("W/").unwrap_or(tag);
-            let opaque = quoted.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).ok_or_else(bad_if_match)?;
+            let opaque = quoted.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+            let opaque = opaque.filter(|opaque| !opaque.contains('"')).ok_or_else(bad_if_match)?;
             let version = opaque.parse().map(Version).ok().filter(|version| format!("\"{version}\"") == tag);
             versions.push(version.unwrap_or(NEVER));
         }
@@ -231,9 +232,13 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     }
 }
 
+/// A pointer made longer by a name the client made up leads to the whole body instead.
+const LONGEST_POINTER: usize = 256;
+
 /// Broken JSON and unknown fields are unreadable (400); a well-formed number that no machine number holds is not (422).
 fn unreadable(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
-    let pointer = json_pointer(error.path());
+    let pointer =
+        Some(json_pointer(error.path())).filter(|pointer| pointer.len() <= LONGEST_POINTER).unwrap_or_default();
     let detail = error.inner().to_string();
     if !error.inner().is_data() && detail.starts_with("number out of range") {
         return Problem::validation(&[not_whole(&pointer)]);

@@ -3,9 +3,8 @@
 use actix_web::{
     Route, guard,
     middleware::Compress,
-    web::{self, ServiceConfig, delete, patch, post, resource, route},
+    web::{ServiceConfig, delete, patch, post, resource, route},
 };
-use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{customers, docs, events, health, inventory, items, lifecycle, order_lists, orders};
 
@@ -41,6 +40,6 @@ pub fn routes(app: &mut ServiceConfig) {
         .service(resource("/metrics").route(get().to(health::metrics)))
         .service(resource("/openapi.json").route(get().to(docs::openapi)))
         .service(resource("/problems/{name}").route(get().to(docs::problem)))
-        .service(web::redirect("/docs", "/docs/"))
-        .service(SwaggerUi::new("/docs/{_:.*}").config(Config::new(["/openapi.json"])));
+        .service(resource("/docs").route(get().to(docs::to_page)))
+        .service(resource("/docs/{file:.*}").route(get().to(docs::page)));
 }
