@@ -182,9 +182,9 @@ impl<A: Aggregate> AggregateActor<A> {
                 let judged = async move { verdicts.await.map_err(|_| Failure::Unknown("the appender ended".into())) };
                 ctx.spawn(judged.into_actor(self).map(|verdicts, actor, ctx| actor.judge(verdicts, ctx)));
             }
-            Err(_full) => {
+            Err(refused) => {
                 self.loaded = None;
-                self.fail_all(entries, &Failure::Overloaded);
+                self.fail_all(entries, &refused.into());
             }
         }
     }

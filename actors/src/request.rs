@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::{
     aggregate::Aggregate,
+    appender::Refused,
     event::{Metadata, Position, StreamId, Version},
     store::{IdempotencyKey, StoreError, StreamWrite},
 };
@@ -141,6 +142,15 @@ impl From<StoreError> for Failure {
             StoreError::Unavailable(reason) => Self::Unavailable(reason),
             StoreError::Unknown(reason) | StoreError::Broken(reason) => Self::Unknown(reason),
             StoreError::Corrupt(reason) => Self::Unreadable(reason),
+        }
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Full => Self::Overloaded,
+            Refused::Ended => Self::Unavailable("the appender has ended".into()),
         }
     }
 }

@@ -151,6 +151,10 @@ async fn elsewhere(rig: &Rig, streams: impl IntoIterator<Item = StreamId>) {
         });
         told.await.expect("a reply").expect("an answer");
     }
+    end(arbiter).await;
+}
+
+async fn end(arbiter: Arbiter) {
     arbiter.stop();
     tokio::task::spawn_blocking(move || arbiter.join()).await.expect("a join").expect("a thread that ends well");
 }
@@ -246,6 +250,24 @@ fn a_counter_that_left_memory_comes_back_as_it_was() {
         assert!(rig.metric("ordo_passivations_total", None) >= 9.0);
         let read = rig.read(stream).await;
         assert_eq!((read.answer.value, read.answer.version, read.position), (5, 1, told.position));
+    });
+}
+
+#[test]
+fn a_counter_that_is_opened_again_has_seen_the_commits_of_the_one_that_died() {
+    run(async {
+        let rig = Rig::start();
+        let stream = StreamId::generate();
+        rig.store.before_append().close();
+        let arbiter = Arbiter::new();
+        let (engine, request) = (Arc::clone(&rig.engine), rig.execute(Increment(1)));
+        arbiter.spawn(async move { drop(engine.ask(stream, request).await) });
+        rig.store.before_append().holds(1).await;
+        end(arbiter).await;
+        let read = rig.send(stream, fresh(rig.reading()));
+        let_others_run().await;
+        rig.store.before_append().open();
+        assert_eq!(answer(read).await.expect("an answer").answer.value, 1);
     });
 }
 
