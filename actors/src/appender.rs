@@ -25,7 +25,7 @@ use crate::{
 pub struct AppenderLimits {
     /// Groups that may wait; one more is refused.
     pub waiting_groups: usize,
-    /// Events after which a batch takes no further group.
+    /// Events after which a batch takes no further group; a commit without events counts as one.
     pub batch_events: usize,
     /// How often a shared log is asked for events of other processes.
     pub shared_poll: Duration,
@@ -194,7 +194,7 @@ impl Worker {
         let mut events = 0;
         let mut next = Some(first);
         while let Some(group) = next {
-            events += group.commits.iter().map(Commit::event_count).sum::<usize>();
+            events += group.commits.iter().map(|commit| commit.event_count().max(1)).sum::<usize>();
             replies.push((group.reply, group.commits.len()));
             batch.extend(group.commits);
             next = if events < self.limits.batch_events { queue.try_recv().ok() } else { None };
