@@ -278,13 +278,16 @@ impl<A: Aggregate> AggregateActor<A> {
 
     /// Keeps a request until the aggregate has been read; one that creates the stream needs no reading.
     fn stall(&mut self, work: Box<dyn Work<A>>, ctx: &mut Context<Self>) {
-        if work.is_fresh() && !self.after_crash {
+        if work.is_fresh() && !self.after_crash && self.is_idle() {
             self.loaded = Some(Loaded::default());
             self.attempt(work, ctx);
             return;
         }
         self.stalled.push(work);
-        self.rehydrate(ctx);
+        // Not while a reading is under way: a second one would undo what has been decided on the first.
+        if self.stalled.len() == 1 {
+            self.rehydrate(ctx);
+        }
     }
 
     /// Reads the aggregate from the store; the mailbox waits meanwhile.

@@ -82,3 +82,45 @@ fn who_finds_the_appenders_queue_full_has_changed_nothing() {
         assert_eq!(rig.told(stream, Increment(10)).await.answer.value, 11);
     });
 }
+
+#[test]
+fn a_full_queue_while_deciding_again_shows_nobody_a_stale_state() {
+    run(async {
+        let limits = AppenderLimits { waiting_groups: 1, ..AppenderLimits::default() };
+        let rig = Rig::with(Lifespan::default(), limits);
+        let stream = StreamId::generate();
+        rig.told(stream, Increment(1)).await;
+        rig.store.before_append().close();
+        rig.store.intrude_before_next_append(intruder(stream));
+        let mut askers = vec![rig.decide(stream, rig.execute(Increment(10))).await];
+        for _ in 0..3 {
+            askers.push(rig.decide(stream, rig.execute(Increment(10))).await);
+        }
+        // The group loses; when its requests are decided again, the queue is full.
+        rig.store.before_read().close();
+        rig.store.before_append().let_through(1);
+        rig.store.before_read().holds(1).await;
+        let in_append = rig.send(StreamId::generate(), fresh(rig.execute(Increment(1))));
+        rig.store.before_append().holds(1).await;
+        let in_queue = rig.decide(StreamId::generate(), fresh(rig.execute(Increment(1)))).await;
+        rig.store.before_read().let_through(1);
+        rig.store.before_read().holds(1).await;
+        // A second reading begins for those that are left. Now there is room.
+        rig.store.before_append().open();
+        answer(in_append).await.expect("an answer");
+        answer(in_queue).await.expect("an answer");
+        rig.store.before_append().close();
+        rig.store.before_read().let_through(1);
+        rig.store.before_append().holds(1).await;
+        rig.store.before_read().open();
+        let read = rig.send(stream, rig.reading());
+        let_others_run().await;
+        rig.store.before_append().open();
+        let answers = all(askers).await;
+        let accepted = answers.iter().filter(|asked| asked.is_ok()).count();
+        let stored = rig.read(stream).await.answer.value;
+        assert_eq!(stored, 2 + 10 * accepted as u64);
+        assert_eq!(answer(read).await.expect("an answer").answer.value, stored);
+        assert_eq!(refused(&answers) + accepted, 4);
+    });
+}
