@@ -8,7 +8,7 @@
 //! Invariant: at most one group is in flight, and `loaded` is the store's state plus `in_flight` plus `gathering`, in order.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
@@ -63,7 +63,7 @@ pub(crate) struct AggregateActor<A: Aggregate> {
     commits: Vec<Commit>,
     /// Every event of this stream up to this position has been seen, whoever wrote it.
     synced: Position,
-    /// Decided (again) when the aggregate has been read.
+    /// Decided (again) when the group in flight has been judged and the aggregate has been read.
     stalled: Vec<Box<dyn Work<A>>>,
     /// The incarnation before this one died: commits of it may still be in the appender's queue.
     after_crash: bool,
@@ -140,15 +140,25 @@ impl<A: Aggregate> AggregateActor<A> {
         match catch_unwind(AssertUnwindSafe(|| work.attempt(loaded, &around))) {
             Ok(Ok(Some(commit))) => self.gather(work, commit, ctx),
             Ok(Ok(None)) => self.line_up(work),
-            Ok(Err(failure)) => self.settle(work, Settled::Failed(failure)),
-            Err(panic) => {
+            Ok(Err(failure)) => {
+                self.settle(work, Settled::Failed(failure));
+                self.distrust();
+            }
+            Err(_) => {
                 log::error!(stream = self.stream.to_string(), aggregate = A::TYPE; "a decision panicked");
                 self.engine.metrics.panics.inc();
                 self.settle(work, Settled::Failed(Failure::Panicked));
-                // The state may be half moved: this incarnation ends here, the registry opens the next one.
-                resume_unwind(panic);
+                self.distrust();
             }
         }
+    }
+
+    /// Forgets a state that may be half moved. What was decided on it and has not been sent is decided again, after the group in
+    /// flight has been judged.
+    fn distrust(&mut self) {
+        self.loaded = None;
+        self.commits = Vec::new();
+        self.stalled.extend(std::mem::take(&mut self.gathering).into_iter().map(|entry| entry.work));
     }
 
     /// A request with nothing to make durable is answered when all it has seen is durable.
@@ -184,7 +194,7 @@ impl<A: Aggregate> AggregateActor<A> {
             }
             Err(refused) => {
                 self.loaded = None;
-                self.fail_all(entries, &refused.into());
+                self.fail_all(entries.into_iter().map(|entry| entry.work), &refused.into());
             }
         }
     }
@@ -194,23 +204,21 @@ impl<A: Aggregate> AggregateActor<A> {
         let entries = std::mem::take(&mut self.in_flight);
         match verdicts.and_then(|verdicts| verdicts.map_err(Failure::from)) {
             Ok(verdicts) => {
-                self.stalled = self.answer(entries, verdicts);
+                let losers = self.answer(entries, verdicts);
                 if self.loaded.is_none() {
-                    let gathering = std::mem::take(&mut self.gathering);
-                    self.commits.clear();
-                    self.stalled.extend(gathering.into_iter().map(|entry| entry.work));
+                    self.distrust();
+                    self.stalled.splice(..0, losers);
                     self.decide_again(ctx);
                 } else if !self.commits.is_empty() {
                     self.flush(ctx);
                 }
             }
             Err(failure) => {
-                self.loaded = None;
-                self.commits.clear();
-                let gathering = std::mem::take(&mut self.gathering);
+                self.fail_all(entries.into_iter().map(|entry| entry.work), &failure);
+                self.distrust();
                 // What was decided on top of an unknown state was never sent: it is certain not to have happened.
-                self.fail_all(entries, &failure);
-                self.fail_all(gathering, &Failure::Unavailable("the commit before it failed".into()));
+                let stalled = std::mem::take(&mut self.stalled);
+                self.fail_all(stalled, &Failure::Unavailable("the commit before it failed".into()));
             }
         }
         self.leave_if_absent(ctx);
@@ -284,8 +292,9 @@ impl<A: Aggregate> AggregateActor<A> {
             return;
         }
         self.stalled.push(work);
-        // Not while a reading is under way: a second one would undo what has been decided on the first.
-        if self.stalled.len() == 1 {
+        // One reading at a time, and none before the group in flight has been judged: a later one would undo what has been
+        // decided on the first.
+        if self.stalled.len() == 1 && self.in_flight.is_empty() {
             self.rehydrate(ctx);
         }
     }
@@ -324,9 +333,7 @@ impl<A: Aggregate> AggregateActor<A> {
                 self.leave_if_absent(ctx);
             }
             Err(failure) => {
-                for work in stalled {
-                    self.settle(work, Settled::Failed(failure.clone()));
-                }
+                self.fail_all(stalled, &failure);
                 self.retire(ctx);
             }
         }
@@ -359,9 +366,9 @@ impl<A: Aggregate> AggregateActor<A> {
         work.settle(settled, &self.engine.metrics);
     }
 
-    fn fail_all(&self, entries: Vec<Entry<A>>, failure: &Failure) {
-        for entry in entries {
-            self.settle(entry.work, Settled::Failed(failure.clone()));
+    fn fail_all(&self, all: impl IntoIterator<Item = Box<dyn Work<A>>>, failure: &Failure) {
+        for work in all {
+            self.settle(work, Settled::Failed(failure.clone()));
         }
     }
 }

@@ -229,3 +229,18 @@ impl Serialize for Unspeakable {
         Err(serde::ser::Error::custom("no words"))
     }
 }
+
+#[test]
+fn a_command_whose_answer_cannot_be_kept_leaves_no_trace() {
+    run(async {
+        let rig = Rig::start();
+        let stream = StreamId::generate();
+        rig.told(stream, Increment(1)).await;
+        let mut request = Request::<Counter, Unspeakable>::execute(Increment(10), |_| Unspeakable);
+        request.idempotency = Some(IdempotencyUse { key: key("caller", "a"), fingerprint: [0; 32] });
+        let failure = rig.engine.ask(stream, request).await.expect_err("a failure");
+        assert!(matches!(failure, Failure::Unreadable(_)), "{failure}");
+        let read = rig.read(stream).await;
+        assert_eq!((read.answer.value, read.answer.version), (1, 1));
+    });
+}
