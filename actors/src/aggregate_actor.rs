@@ -123,14 +123,14 @@ impl<A: Aggregate> AggregateActor<A> {
         if work.at_least() > self.synced && self.engine.store.is_shared() && self.is_idle() {
             self.loaded = None;
         }
+        if self.is_full() {
+            self.settle(work, Settled::Failed(Failure::Overloaded));
+            return;
+        }
         let Some(loaded) = self.loaded.as_mut() else {
             self.stall(work, ctx);
             return;
         };
-        if self.gathering.len() >= self.engine.lifespan.group_requests {
-            self.settle(work, Settled::Failed(Failure::Overloaded));
-            return;
-        }
         let around = Surroundings {
             stream: self.stream,
             now: self.engine.clock.now(),
@@ -344,6 +344,12 @@ impl<A: Aggregate> AggregateActor<A> {
         if self.loaded.as_ref().is_some_and(|loaded| loaded.version.0 == 0) && self.is_idle() {
             self.retire(ctx);
         }
+    }
+
+    /// While nothing gathers, those without a commit line up behind the group in flight: as many again.
+    fn is_full(&self) -> bool {
+        let most = self.engine.lifespan.group_requests;
+        self.gathering.len().max(self.stalled.len()) >= most || self.in_flight.len() >= 2 * most
     }
 
     fn is_idle(&self) -> bool {

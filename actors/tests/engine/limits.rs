@@ -62,6 +62,22 @@ fn a_group_takes_as_many_requests_as_it_holds() {
 }
 
 #[test]
+fn no_more_reads_wait_behind_a_commit_than_a_group_holds() {
+    run(async {
+        let rig = Rig::living(Lifespan { group_requests: 8, ..Lifespan::default() });
+        let stream = StreamId::generate();
+        rig.store.before_append().close();
+        let first = rig.decide(stream, rig.execute(Increment(1))).await;
+        let askers: Vec<_> = (0..100).map(|_| rig.send(stream, rig.reading())).collect();
+        let_others_run().await;
+        rig.store.before_append().open();
+        answer(first).await.expect("an answer");
+        let refused = refused(&all(askers).await);
+        assert!(refused >= 100 - 16, "only {refused} were refused");
+    });
+}
+
+#[test]
 fn who_finds_the_appenders_queue_full_has_changed_nothing() {
     run(async {
         let limits = AppenderLimits { waiting_groups: 2, ..AppenderLimits::default() };
@@ -122,5 +138,22 @@ fn a_full_queue_while_deciding_again_shows_nobody_a_stale_state() {
         assert_eq!(stored, 2 + 10 * accepted as u64);
         assert_eq!(answer(read).await.expect("an answer").answer.value, stored);
         assert_eq!(refused(&answers) + accepted, 4);
+    });
+}
+
+#[test]
+fn no_more_requests_wait_behind_a_panic_than_a_group_holds() {
+    run(async {
+        let rig = Rig::living(Lifespan { group_requests: 8, ..Lifespan::default() });
+        let stream = StreamId::generate();
+        rig.store.before_append().close();
+        let first = rig.decide(stream, rig.execute(Increment(1))).await;
+        assert!(matches!(rig.ask(stream, Panic).await, Err(Failure::Panicked)));
+        let askers: Vec<_> = (0..100).map(|_| rig.send(stream, rig.execute(Increment(1)))).collect();
+        let_others_run().await;
+        rig.store.before_append().open();
+        answer(first).await.expect("an answer");
+        assert_eq!(refused(&all(askers).await), 92);
+        assert_eq!(rig.read(stream).await.answer.value, 9);
     });
 }
