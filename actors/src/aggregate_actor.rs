@@ -56,6 +56,8 @@ pub(crate) struct AggregateActor<A: Aggregate> {
     engine: Arc<Engine<A>>,
     /// None: nothing is known, read the store first.
     loaded: Option<Loaded<A>>,
+    /// `loaded` is what a request believed, not read: nothing leaves before a commit on top of it has been appended.
+    believed: bool,
     /// Answered when the group in flight is durable.
     in_flight: Vec<Entry<A>>,
     /// Answered when the next group is durable.
@@ -107,6 +109,7 @@ impl<A: Aggregate> AggregateActor<A> {
             stream,
             engine,
             loaded: None,
+            believed: false,
             in_flight: Vec::new(),
             gathering: Vec::new(),
             commits: Vec::new(),
@@ -139,6 +142,10 @@ impl<A: Aggregate> AggregateActor<A> {
         };
         match catch_unwind(AssertUnwindSafe(|| work.attempt(loaded, &around))) {
             Ok(Ok(Some(commit))) => self.gather(work, commit, ctx),
+            Ok(Ok(None)) if self.believed && self.is_idle() => {
+                self.loaded = None;
+                self.stall(work, ctx);
+            }
             Ok(Ok(None)) => self.line_up(work),
             Ok(Err(failure)) => {
                 self.settle(work, Settled::Failed(failure));
@@ -238,6 +245,7 @@ impl<A: Aggregate> AggregateActor<A> {
             };
             match verdicts.next() {
                 Some(Verdict::Appended { events, position }) => {
+                    self.believed = false;
                     if let (Some(loaded), false) = (self.loaded.as_mut(), events.is_empty()) {
                         loaded.position = position;
                         self.synced = position;
@@ -245,7 +253,8 @@ impl<A: Aggregate> AggregateActor<A> {
                     self.settle(work, Settled::Durable(position));
                 }
                 Some(Verdict::Duplicate(record)) => {
-                    if shape.changes_state {
+                    // Its versions were not looked at.
+                    if shape.changes_state || self.believed {
                         self.loaded = None;
                     }
                     self.settle(work, Settled::Duplicate(record));
@@ -284,10 +293,11 @@ impl<A: Aggregate> AggregateActor<A> {
         }
     }
 
-    /// Keeps a request until the aggregate has been read; one that creates the stream needs no reading.
+    /// Keeps a request until the aggregate has been read; one that believes to create the stream needs no reading.
     fn stall(&mut self, work: Box<dyn Work<A>>, ctx: &mut Context<Self>) {
         if work.is_fresh() && !self.after_crash && self.is_idle() {
             self.loaded = Some(Loaded::default());
+            self.believed = true;
             self.attempt(work, ctx);
             return;
         }
@@ -326,6 +336,7 @@ impl<A: Aggregate> AggregateActor<A> {
                 let asked = stalled.iter().map(|work| work.at_least()).max().unwrap_or_default();
                 self.synced = loaded.position.max(asked);
                 self.loaded = Some(loaded);
+                self.believed = false;
                 self.after_crash = false;
                 for work in stalled {
                     self.attempt(work, ctx);
