@@ -123,7 +123,7 @@ impl<A: Aggregate> AggregateActor<A> {
 
     /// Decides one request and puts it in line.
     fn attempt(&mut self, mut work: Box<dyn Work<A>>, ctx: &mut Context<Self>) {
-        if work.at_least() > self.synced && self.engine.store.is_shared() && self.is_idle() {
+        if self.is_behind(&*work) && self.is_idle() {
             self.loaded = None;
         }
         if self.is_full() {
@@ -212,7 +212,7 @@ impl<A: Aggregate> AggregateActor<A> {
         match verdicts.and_then(|verdicts| verdicts.map_err(Failure::from)) {
             Ok(verdicts) => {
                 let losers = self.answer(entries, verdicts);
-                if self.loaded.is_none() {
+                if self.loaded.is_none() || !losers.is_empty() {
                     self.distrust();
                     self.stalled.splice(..0, losers);
                     self.decide_again(ctx);
@@ -231,15 +231,17 @@ impl<A: Aggregate> AggregateActor<A> {
         self.leave_if_absent(ctx);
     }
 
-    /// Answers each request by its verdict. The losers come back, and `loaded` is gone when memory had run ahead wrongly.
+    /// Answers each request by its verdict. Those that lost, or have not seen enough, come back, and `loaded` is gone when memory
+    /// had run ahead wrongly.
     fn answer(&mut self, entries: Vec<Entry<A>>, verdicts: Vec<Verdict>) -> Vec<Box<dyn Work<A>>> {
         let mut verdicts = verdicts.into_iter();
         let mut losers = Vec::new();
         for Entry { work, commit } in entries {
             let Some(shape) = commit else {
-                match self.loaded {
-                    Some(_) => self.settle(work, Settled::Durable(self.position())),
-                    None => losers.push(work),
+                if self.loaded.is_some() && !self.is_behind(&*work) {
+                    self.settle(work, Settled::Durable(self.position()));
+                } else {
+                    losers.push(work);
                 }
                 continue;
             };
@@ -355,6 +357,11 @@ impl<A: Aggregate> AggregateActor<A> {
         if self.loaded.as_ref().is_some_and(|loaded| loaded.version.0 == 0) && self.is_idle() {
             self.retire(ctx);
         }
+    }
+
+    /// Whether it asks for events of other processes that this actor may not have seen.
+    fn is_behind(&self, work: &dyn Work<A>) -> bool {
+        work.at_least() > self.synced && self.engine.store.is_shared()
     }
 
     /// While nothing gathers, those without a commit line up behind the group in flight: as many again.
