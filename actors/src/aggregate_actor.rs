@@ -69,8 +69,8 @@ pub(crate) struct AggregateActor<A: Aggregate> {
     stalled: Vec<Box<dyn Work<A>>>,
     /// The incarnation before this one died: commits of it may still be in the appender's queue.
     after_crash: bool,
-    /// Out of the registry: whatever still arrives belongs to the next incarnation.
-    retired: bool,
+    /// Out of the registry: what is left in the mailbox belongs to the next incarnation, or shares the failure of this one.
+    retired: Option<Parting>,
     _alive: Alive,
 }
 
@@ -84,6 +84,12 @@ struct Entry<A: Aggregate> {
 #[derive(Clone, Copy)]
 struct CommitShape {
     changes_state: bool,
+}
+
+/// What an actor that retires leaves to those in its mailbox.
+enum Parting {
+    HandBack,
+    Fail(Failure),
 }
 
 /// Counts the actors in memory, however they end.
@@ -116,7 +122,7 @@ impl<A: Aggregate> AggregateActor<A> {
             synced: Position::START,
             stalled: Vec::new(),
             after_crash,
-            retired: false,
+            retired: None,
             _alive: alive,
         }
     }
@@ -289,7 +295,7 @@ impl<A: Aggregate> AggregateActor<A> {
         }
         self.stalled = again;
         if self.stalled.is_empty() {
-            self.retire(ctx);
+            self.retire(Parting::HandBack, ctx);
         } else {
             self.rehydrate(ctx);
         }
@@ -347,7 +353,7 @@ impl<A: Aggregate> AggregateActor<A> {
             }
             Err(failure) => {
                 self.fail_all(stalled, &failure);
-                self.retire(ctx);
+                self.retire(Parting::Fail(failure), ctx);
             }
         }
     }
@@ -355,7 +361,7 @@ impl<A: Aggregate> AggregateActor<A> {
     /// A stream that does not exist takes no room in memory.
     fn leave_if_absent(&mut self, ctx: &mut Context<Self>) {
         if self.loaded.as_ref().is_some_and(|loaded| loaded.version.0 == 0) && self.is_idle() {
-            self.retire(ctx);
+            self.retire(Parting::HandBack, ctx);
         }
     }
 
@@ -374,12 +380,11 @@ impl<A: Aggregate> AggregateActor<A> {
         self.in_flight.is_empty() && self.gathering.is_empty() && self.stalled.is_empty()
     }
 
-    /// Leaves the registry. The actor ends when the last sender that still holds its address lets go; what such a sender
-    /// sends is handed back for the next incarnation.
-    fn retire(&mut self, ctx: &mut Context<Self>) {
+    /// Leaves the registry, which holds the only address: the actor ends with the last message in its mailbox.
+    fn retire(&mut self, parting: Parting, ctx: &mut Context<Self>) {
         self.engine.forget(self.stream, &ctx.address());
         self.loaded = None;
-        self.retired = true;
+        self.retired = Some(parting);
     }
 
     fn position(&self) -> Position {
@@ -405,12 +410,15 @@ impl<A: Aggregate> Handler<Handle<A>> for AggregateActor<A> {
     type Result = ();
 
     fn handle(&mut self, mut message: Handle<A>, ctx: &mut Context<Self>) {
-        if self.retired {
-            return;
-        }
-        if let Some(work) = message.0.take() {
-            self.attempt(work, ctx);
-            self.leave_if_absent(ctx);
+        match &self.retired {
+            Some(Parting::HandBack) => {}
+            Some(Parting::Fail(failure)) => self.fail_all(message.0.take(), failure),
+            None => {
+                if let Some(work) = message.0.take() {
+                    self.attempt(work, ctx);
+                    self.leave_if_absent(ctx);
+                }
+            }
         }
     }
 }
@@ -419,9 +427,9 @@ impl<A: Aggregate> Handler<Passivate> for AggregateActor<A> {
     type Result = ();
 
     fn handle(&mut self, _: Passivate, ctx: &mut Context<Self>) {
-        if !self.retired && self.is_idle() {
+        if self.retired.is_none() && self.is_idle() {
             self.engine.metrics.passivations.inc();
-            self.retire(ctx);
+            self.retire(Parting::HandBack, ctx);
         }
     }
 }

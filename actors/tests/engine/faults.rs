@@ -164,6 +164,25 @@ fn a_stream_that_could_not_be_read_is_read_by_the_next() {
 }
 
 #[test]
+fn all_who_wait_for_a_reading_share_its_failure() {
+    run(async {
+        let rig = Rig::start();
+        let stream = StreamId::generate();
+        rig.store.before_read().close();
+        rig.store.fail_reads(20, StoreError::Unavailable("as told".into()));
+        let askers: Vec<_> = (0..10).map(|_| rig.send(stream, rig.execute(Increment(1)))).collect();
+        rig.store.before_read().holds(1).await;
+        let_others_run().await;
+        rig.store.before_read().open();
+        for asker in askers {
+            let failure = answer(asker).await.expect_err("a failure");
+            assert!(matches!(failure, Failure::Unavailable(_)), "{failure}");
+        }
+        assert_eq!(rig.store.stream_reads(), 1);
+    });
+}
+
+#[test]
 fn a_stream_of_another_type_is_not_touched() {
     run(async {
         let rig = Rig::start();
