@@ -131,7 +131,7 @@ pub enum Failure {
     /// The log holds something this code cannot read, or the reverse.
     #[error("the stream cannot be read: {0}")]
     Unreadable(String),
-    /// The code that decides panicked. Nothing was done.
+    /// The code that decides, or that reads an event back, panicked. Nothing was done.
     #[error("the decision panicked")]
     Panicked,
 }

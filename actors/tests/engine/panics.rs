@@ -139,3 +139,28 @@ fn requests_behind_a_panic_are_answered() {
         assert_eq!(rig.read(stream).await.answer.value, 21);
     });
 }
+
+#[test]
+fn an_event_that_panics_is_a_failure_of_the_reading() {
+    run(async {
+        let rig = Rig::start();
+        let stream = StreamId::generate();
+        rig.seed(stream, 1).await;
+        let read = rehydrate::<Brittle>(rig.store.as_ref(), stream, Until::Now, 100).await;
+        assert!(matches!(read, Err(Failure::Panicked)));
+    });
+}
+
+#[test]
+fn an_actor_survives_an_event_that_panics() {
+    run(async {
+        let rig = Rig::start();
+        let stream = StreamId::generate();
+        rig.seed(stream, 1).await;
+        let brittle = rig.start_another::<Brittle>();
+        for _ in 0..2 {
+            let failure = brittle.ask(stream, Request::read(|_| ())).await.expect_err("a failure");
+            assert!(matches!(failure, Failure::Panicked), "{failure}");
+        }
+    });
+}
