@@ -144,7 +144,6 @@ impl<A: Aggregate> AggregateActor<A> {
             stream: self.stream,
             now: self.engine.clock.now(),
             snapshot_every: self.engine.lifespan.snapshot_every,
-            metrics: &self.engine.metrics,
         };
         match catch_unwind(AssertUnwindSafe(|| work.attempt(loaded, &around))) {
             Ok(Ok(Some(commit))) => self.gather(work, commit, ctx),
