@@ -92,7 +92,7 @@ impl<A: Aggregate, R: Answer> Pending<A, R> {
         let Intent::DryRun(command) = &self.request.intent else { return };
         let rendered = match shadow.state.decide(command) {
             Ok(events) => {
-                evolve(&mut shadow, &events, now);
+                evolve(&mut shadow, &events, now.max(on.last_at));
                 let outcome = Outcome::Accepted { state: &shadow.state, version: shadow.version, events: &events };
                 (self.request.render)(&outcome)
             }
