@@ -13,12 +13,12 @@ use std::{
 };
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
+use prometheus::IntGauge;
 
 use crate::{
     aggregate::Aggregate,
     appender::Verdicts,
     event::{Position, StreamId},
-    metrics::EngineMetrics,
     registry::Engine,
     rehydrate::{Loaded, Until, rehydrate},
     request::Failure,
@@ -93,24 +93,24 @@ enum Parting {
 }
 
 /// Counts the actors in memory, however they end.
-struct Alive(EngineMetrics);
+struct Alive(IntGauge);
 
 impl Alive {
-    fn new(metrics: &EngineMetrics) -> Self {
-        metrics.live_actors.inc();
-        Self(metrics.clone())
+    fn new(live_actors: &IntGauge) -> Self {
+        live_actors.inc();
+        Self(live_actors.clone())
     }
 }
 
 impl Drop for Alive {
     fn drop(&mut self) {
-        self.0.live_actors.dec();
+        self.0.dec();
     }
 }
 
 impl<A: Aggregate> AggregateActor<A> {
     pub(crate) fn new(stream: StreamId, engine: Arc<Engine<A>>, after_crash: bool) -> Self {
-        let alive = Alive::new(&engine.metrics);
+        let alive = Alive::new(&engine.metrics.live_actors);
         Self {
             stream,
             engine,

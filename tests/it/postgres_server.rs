@@ -77,6 +77,14 @@ impl TestDatabase {
         with_database(&self.server, &self.name)
     }
 
+    /// The same for another role.
+    pub fn url_as(&self, role: &str) -> String {
+        let url = self.url();
+        let (scheme, rest) = url.split_once("://").expect("a URL");
+        let place = rest.split_once('@').map_or(rest, |(_, place)| place);
+        format!("{scheme}://{role}:a-test-password@{place}")
+    }
+
     /// Runs statements in it, as an operator would.
     pub fn execute(&self, sql: &str) -> Result<(), tokio_postgres::Error> {
         execute(&self.url(), sql)

@@ -15,9 +15,10 @@ use super::{
     server_error::{Fate, describe},
 };
 
-/// Every statement has one right plan, along an index, whatever the tables held when it was made.
+/// Every statement has one right plan, along an index, whatever the tables held when it was made. Without whole sorts a read
+/// through the zones stops when its limit is reached (its order comes from an incremental sort).
 const SESSION: &str = "SET default_transaction_isolation = 'read committed'; SET plan_cache_mode = force_generic_plan; \
-    SET jit = off; SET enable_seqscan = off; SET enable_bitmapscan = off; SET max_parallel_workers_per_gather = 0";
+    SET jit = off; SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off; SET max_parallel_workers_per_gather = 0";
 
 /// A connection and what was prepared on it; bb8 keeps no statements.
 pub(super) struct Reader {

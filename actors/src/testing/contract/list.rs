@@ -4,8 +4,12 @@
 /// fresh [`ContractFixture`](crate::testing::contract::ContractFixture). The calling crate needs `tokio` with `macros` and
 /// `rt-multi-thread`.
 ///
-/// ```ignore
+/// ```
 /// mod memory_store {
+///     use std::sync::Arc;
+///
+///     use ordo_actors::{memory_store::MemoryStore, store::EventStore};
+///
 ///     ordo_actors::store_contract!(|| async { Arc::new(MemoryStore::new()) as Arc<dyn EventStore> });
 /// }
 /// ```
