@@ -12,43 +12,20 @@ use std::{
     sync::Arc,
 };
 
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use prometheus::IntGauge;
 
 use crate::{
     aggregate::Aggregate,
     appender::Verdicts,
-    event::{Position, StreamId},
+    event::{Position, StreamId, Version},
+    message::{Handle, Passivate},
     registry::Engine,
     rehydrate::{Loaded, Until, rehydrate},
     request::Failure,
     store::{Commit, Verdict},
     work::{Settled, Surroundings, Work},
 };
-
-/// Handles one request. Dropped unhandled, because its actor has ended, it goes back to whoever sent it.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(crate) struct Handle<A: Aggregate>(Option<Box<dyn Work<A>>>);
-
-impl<A: Aggregate> Handle<A> {
-    pub(crate) fn new(work: Box<dyn Work<A>>) -> Self {
-        Self(Some(work))
-    }
-}
-
-impl<A: Aggregate> Drop for Handle<A> {
-    fn drop(&mut self) {
-        if let Some(work) = self.0.take() {
-            work.hand_back();
-        }
-    }
-}
-
-/// Leaves memory, unless there is something to do.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(crate) struct Passivate;
 
 /// The actor of one aggregate.
 pub(crate) struct AggregateActor<A: Aggregate> {
@@ -128,16 +105,20 @@ impl<A: Aggregate> AggregateActor<A> {
     }
 
     /// Decides one request and puts it in line.
-    fn attempt(&mut self, mut work: Box<dyn Work<A>>, ctx: &mut Context<Self>) {
-        if self.is_behind(&*work) && self.is_idle() {
-            self.loaded = None;
-        }
+    fn attempt(&mut self, mut work: Box<dyn Work<A>>) {
         if self.is_full() {
             self.settle(work, Settled::Failed(Failure::Overloaded));
             return;
         }
+        if self.is_behind(&*work) && self.is_idle() {
+            self.loaded = None;
+        }
+        if self.loaded.is_none() && work.is_fresh() && !self.after_crash && self.is_idle() {
+            self.loaded = Some(Loaded::default());
+            self.believed = true;
+        }
         let Some(loaded) = self.loaded.as_mut() else {
-            self.stall(work, ctx);
+            self.stalled.push(work);
             return;
         };
         let around = Surroundings {
@@ -146,11 +127,7 @@ impl<A: Aggregate> AggregateActor<A> {
             snapshot_every: self.engine.lifespan.snapshot_every,
         };
         match catch_unwind(AssertUnwindSafe(|| work.attempt(loaded, &around))) {
-            Ok(Ok(Some(commit))) => self.gather(work, commit, ctx),
-            Ok(Ok(None)) if self.believed && self.is_idle() => {
-                self.loaded = None;
-                self.stall(work, ctx);
-            }
+            Ok(Ok(Some(commit))) => self.gather(work, commit),
             Ok(Ok(None)) => self.line_up(work),
             Ok(Err(failure)) => {
                 self.settle(work, Settled::Failed(failure));
@@ -165,14 +142,6 @@ impl<A: Aggregate> AggregateActor<A> {
         }
     }
 
-    /// Forgets a state that may be half moved. What was decided on it and has not been sent is decided again, after the group in
-    /// flight has been judged.
-    fn distrust(&mut self) {
-        self.loaded = None;
-        self.commits = Vec::new();
-        self.stalled.extend(std::mem::take(&mut self.gathering).into_iter().map(|entry| entry.work));
-    }
-
     /// A request with nothing to make durable is answered when all it has seen is durable.
     fn line_up(&mut self, work: Box<dyn Work<A>>) {
         let entry = Entry { work, commit: None };
@@ -180,18 +149,42 @@ impl<A: Aggregate> AggregateActor<A> {
             self.gathering.push(entry);
         } else if !self.in_flight.is_empty() {
             self.in_flight.push(entry);
+        } else if self.believed {
+            self.loaded = None;
+            self.stalled.push(entry.work);
         } else {
             let position = self.position();
             self.settle(entry.work, Settled::Durable(position));
         }
     }
 
-    fn gather(&mut self, work: Box<dyn Work<A>>, commit: Commit, ctx: &mut Context<Self>) {
+    fn gather(&mut self, work: Box<dyn Work<A>>, commit: Commit) {
         let changes_state = commit.writes.first().is_some_and(|write| !write.events.is_empty());
         self.gathering.push(Entry { work, commit: Some(CommitShape { changes_state }) });
         self.commits.push(commit);
-        if self.in_flight.is_empty() {
+    }
+
+    /// Forgets a state that may be half moved or lacks what others have written. What was decided on it and has not been sent
+    /// is decided again, after the group in flight has been judged.
+    fn distrust(&mut self) {
+        self.loaded = None;
+        self.commits = Vec::new();
+        self.stalled.extend(std::mem::take(&mut self.gathering).into_iter().map(|entry| entry.work));
+    }
+
+    /// Does what is next when a message, a verdict or a reading has been dealt with. What has come together by then goes as one
+    /// group: of many requests that were answered before, each alone would throw the others back.
+    fn go_on(&mut self, ctx: &mut Context<Self>) {
+        if !self.in_flight.is_empty() {
+            return;
+        }
+        if !self.stalled.is_empty() {
+            self.rehydrate(ctx);
+        } else if !self.commits.is_empty() {
             self.flush(ctx);
+        } else if self.loaded.as_ref().is_some_and(|loaded| loaded.version == Version::NONE) {
+            // A stream that does not exist takes no room in memory.
+            self.retire(Parting::HandBack, ctx);
         }
     }
 
@@ -220,9 +213,7 @@ impl<A: Aggregate> AggregateActor<A> {
                 if self.loaded.is_none() || !losers.is_empty() {
                     self.distrust();
                     self.stalled.splice(..0, losers);
-                    self.decide_again(ctx);
-                } else if !self.commits.is_empty() {
-                    self.flush(ctx);
+                    self.give_up_on_the_weary();
                 }
             }
             Err(failure) => {
@@ -233,7 +224,7 @@ impl<A: Aggregate> AggregateActor<A> {
                 self.fail_all(stalled, &Failure::Unavailable("the commit before it failed".into()));
             }
         }
-        self.leave_if_absent(ctx);
+        self.go_on(ctx);
     }
 
     /// Answers each request by its verdict. Those that lost, or have not seen enough, come back, and `loaded` is gone when memory
@@ -284,36 +275,13 @@ impl<A: Aggregate> AggregateActor<A> {
         losers
     }
 
-    /// Reads the aggregate again and decides those that lost on what is really there; each a bounded number of times.
-    fn decide_again(&mut self, ctx: &mut Context<Self>) {
+    /// Each request is decided a bounded number of times.
+    fn give_up_on_the_weary(&mut self) {
         let most = self.engine.lifespan.attempts;
-        let (weary, again) =
-            std::mem::take(&mut self.stalled).into_iter().partition::<Vec<_>, _>(|work| work.attempts() >= most);
-        for work in weary {
-            self.settle(work, Settled::Failed(Failure::Contended(most)));
-        }
+        let stalled = std::mem::take(&mut self.stalled);
+        let (weary, again): (Vec<_>, Vec<_>) = stalled.into_iter().partition(|work| work.attempts() >= most);
+        self.fail_all(weary, &Failure::Contended(most));
         self.stalled = again;
-        if self.stalled.is_empty() {
-            self.retire(Parting::HandBack, ctx);
-        } else {
-            self.rehydrate(ctx);
-        }
-    }
-
-    /// Keeps a request until the aggregate has been read; one that believes to create the stream needs no reading.
-    fn stall(&mut self, work: Box<dyn Work<A>>, ctx: &mut Context<Self>) {
-        if work.is_fresh() && !self.after_crash && self.is_idle() {
-            self.loaded = Some(Loaded::default());
-            self.believed = true;
-            self.attempt(work, ctx);
-            return;
-        }
-        self.stalled.push(work);
-        // One reading at a time, and none before the group in flight has been judged: a later one would undo what has been
-        // decided on the first.
-        if self.stalled.len() == 1 && self.in_flight.is_empty() {
-            self.rehydrate(ctx);
-        }
     }
 
     /// Reads the aggregate from the store; the mailbox waits meanwhile.
@@ -346,21 +314,14 @@ impl<A: Aggregate> AggregateActor<A> {
                 self.believed = false;
                 self.after_crash = false;
                 for work in stalled {
-                    self.attempt(work, ctx);
+                    self.attempt(work);
                 }
-                self.leave_if_absent(ctx);
+                self.go_on(ctx);
             }
             Err(failure) => {
                 self.fail_all(stalled, &failure);
                 self.retire(Parting::Fail(failure), ctx);
             }
-        }
-    }
-
-    /// A stream that does not exist takes no room in memory.
-    fn leave_if_absent(&mut self, ctx: &mut Context<Self>) {
-        if self.loaded.as_ref().is_some_and(|loaded| loaded.version.0 == 0) && self.is_idle() {
-            self.retire(Parting::HandBack, ctx);
         }
     }
 
@@ -411,11 +372,11 @@ impl<A: Aggregate> Handler<Handle<A>> for AggregateActor<A> {
     fn handle(&mut self, mut message: Handle<A>, ctx: &mut Context<Self>) {
         match &self.retired {
             Some(Parting::HandBack) => {}
-            Some(Parting::Fail(failure)) => self.fail_all(message.0.take(), failure),
+            Some(Parting::Fail(failure)) => self.fail_all(message.take(), failure),
             None => {
-                if let Some(work) = message.0.take() {
-                    self.attempt(work, ctx);
-                    self.leave_if_absent(ctx);
+                if let Some(work) = message.take() {
+                    self.attempt(work);
+                    self.go_on(ctx);
                 }
             }
         }

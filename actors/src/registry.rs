@@ -18,10 +18,11 @@ use parking_lot::Mutex;
 
 use crate::{
     aggregate::Aggregate,
-    aggregate_actor::{AggregateActor, Handle, Passivate},
+    aggregate_actor::AggregateActor,
     appender::{Appender, Refused},
     clock::Clock,
     event::StreamId,
+    message::{Handle, Passivate},
     metrics::EngineMetrics,
     rehydrate::{Loaded, Until, rehydrate},
     request::{Answer, Answered, Failure, Request},
