@@ -8,10 +8,7 @@ use reqwest::{Client, Method, Response};
 use serde_json::Value;
 use tokio::runtime::Builder;
 
-use crate::{
-    load::send,
-    test_app::TestApp,
-};
+use crate::{load::send, test_app::TestApp};
 
 /// Answers to keys that are asked for again after a restart.
 const REPEATED: usize = 12;
@@ -30,9 +27,16 @@ pub struct Command {
 /// What a command does when it is accepted.
 #[derive(Debug, Clone)]
 pub enum Effect {
-    Placed { customer: String, lines: u64 },
-    Added { product: String },
-    Changed { quantity: u64 },
+    Placed {
+        customer: String,
+        lines: u64,
+    },
+    Added {
+        product: String,
+    },
+    Changed {
+        quantity: u64,
+    },
     /// One event of this type, or none when it had been done.
     Step(&'static str),
     Nothing,
