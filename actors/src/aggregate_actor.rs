@@ -138,7 +138,7 @@ impl<A: Aggregate> AggregateActor<A> {
             metrics: &self.engine.metrics,
         };
         match catch_unwind(AssertUnwindSafe(|| work.attempt(loaded, &around))) {
-            Ok(Ok(Some(commit))) => self.gather(work, commit, ctx),
+            Ok(Ok(Some(commit))) => self.gather(work, commit),
             Ok(Ok(None)) => self.line_up(work),
             Ok(Err(failure)) => self.settle(work, Settled::Failed(failure)),
             Err(panic) => {
@@ -164,11 +164,15 @@ impl<A: Aggregate> AggregateActor<A> {
         }
     }
 
-    fn gather(&mut self, work: Box<dyn Work<A>>, commit: Commit, ctx: &mut Context<Self>) {
+    fn gather(&mut self, work: Box<dyn Work<A>>, commit: Commit) {
         let changes_state = commit.writes.first().is_some_and(|write| !write.events.is_empty());
         self.gathering.push(Entry { work, commit: Some(CommitShape { changes_state }) });
         self.commits.push(commit);
-        if self.in_flight.is_empty() {
+    }
+
+    /// Lets the gathered group go, unless one is in flight.
+    fn flush_when_free(&mut self, ctx: &mut Context<Self>) {
+        if self.in_flight.is_empty() && !self.commits.is_empty() {
             self.flush(ctx);
         }
     }
@@ -318,6 +322,8 @@ impl<A: Aggregate> AggregateActor<A> {
                 for work in stalled {
                     self.attempt(work, ctx);
                 }
+                // One group, not the first alone: many that were answered before must not each throw the others back.
+                self.flush_when_free(ctx);
                 self.leave_if_absent(ctx);
             }
             Err(failure) => {
@@ -376,6 +382,7 @@ impl<A: Aggregate> Handler<Handle<A>> for AggregateActor<A> {
         }
         if let Some(work) = message.0.take() {
             self.attempt(work, ctx);
+            self.flush_when_free(ctx);
             self.leave_if_absent(ctx);
         }
     }
