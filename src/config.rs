@@ -65,13 +65,13 @@ impl<'de> Deserialize<'de> for StoreUrl {
 /// Where the orders are: for every command that touches them.
 #[derive(Debug, Clone, Default, Args)]
 pub struct StoreArgs {
-    /// memory, sqlite:PATH or postgres://... [default: $DATABASE_URL, else sqlite:./ordo-data/ordo.db]
+    /// memory, sqlite:PATH or postgres://... [default: `DATABASE_URL`, else sqlite:./ordo-data/ordo.db]
     #[arg(long, env = "ORDO_STORE", value_name = "STORE", hide_env_values = true)]
     pub store: Option<StoreUrl>,
     /// Used when no store is named.
     #[arg(long, env = "DATABASE_URL", hide = true, hide_env_values = true)]
     pub database_url: Option<StoreUrl>,
-    /// Accept a PostgreSQL that may forget what it has confirmed (fsync or synchronous_commit off).
+    /// Accept a PostgreSQL that may forget what it has confirmed (fsync or synchronous commit off).
     #[arg(long, env = "ORDO_ALLOW_UNSAFE_DURABILITY")]
     pub allow_unsafe_durability: bool,
 }
@@ -147,7 +147,7 @@ impl Settings {
     ///
     /// # Errors
     /// A sentence that says which value is wrong, and where.
-    pub fn resolve(store: &StoreArgs, serve: ServeArgs, file: Option<&PathBuf>) -> Result<Self, String> {
+    pub fn resolve(store: &StoreArgs, serve: &ServeArgs, file: Option<&PathBuf>) -> Result<Self, String> {
         let file = file.map(read_file).transpose()?.unwrap_or_default();
         let hours = serve.idempotency_hours.or(file.idempotency_hours).unwrap_or(48);
         if !(24..=8760).contains(&hours) {

@@ -57,11 +57,7 @@ async fn same_event(from: &dyn EventStore, to: &dyn EventStore, at: Position) ->
     }
     let query = LogQuery::after(Position(at.0 - 1), 1);
     let (source, target) = (from.read_all(&query).await?, to.read_all(&query).await?);
-    if source.first().is_some() && source.first() == target.first() {
-        Ok(())
-    } else {
-        Err(MigrationError::OtherLog(at))
-    }
+    if !source.is_empty() && source.first() == target.first() { Ok(()) } else { Err(MigrationError::OtherLog(at)) }
 }
 
 /// Puts events that were committed together into one commit again, as far as the log shows it.

@@ -13,12 +13,12 @@ use std::{
 };
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
+use prometheus::IntGauge;
 
 use crate::{
     aggregate::Aggregate,
     appender::Verdicts,
     event::{Position, StreamId},
-    metrics::EngineMetrics,
     registry::Engine,
     rehydrate::{Loaded, Until, rehydrate},
     request::Failure,
@@ -26,10 +26,24 @@ use crate::{
     work::{Settled, Surroundings, Work},
 };
 
-/// Handles one request.
+/// Handles one request. Dropped unhandled, because its actor has ended, it goes back to whoever sent it.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Handle<A: Aggregate>(pub Box<dyn Work<A>>);
+pub(crate) struct Handle<A: Aggregate>(Option<Box<dyn Work<A>>>);
+
+impl<A: Aggregate> Handle<A> {
+    pub(crate) fn new(work: Box<dyn Work<A>>) -> Self {
+        Self(Some(work))
+    }
+}
+
+impl<A: Aggregate> Drop for Handle<A> {
+    fn drop(&mut self) {
+        if let Some(work) = self.0.take() {
+            work.hand_back();
+        }
+    }
+}
 
 /// Leaves memory, unless there is something to do.
 #[derive(Message)]
@@ -71,24 +85,24 @@ struct CommitShape {
 }
 
 /// Counts the actors in memory, however they end.
-struct Alive(EngineMetrics);
+struct Alive(IntGauge);
 
 impl Alive {
-    fn new(metrics: &EngineMetrics) -> Self {
-        metrics.live_actors.inc();
-        Self(metrics.clone())
+    fn new(live_actors: &IntGauge) -> Self {
+        live_actors.inc();
+        Self(live_actors.clone())
     }
 }
 
 impl Drop for Alive {
     fn drop(&mut self) {
-        self.0.live_actors.dec();
+        self.0.dec();
     }
 }
 
 impl<A: Aggregate> AggregateActor<A> {
     pub(crate) fn new(stream: StreamId, engine: Arc<Engine<A>>, after_crash: bool) -> Self {
-        let alive = Alive::new(&engine.metrics);
+        let alive = Alive::new(&engine.metrics.live_actors);
         Self {
             stream,
             engine,
@@ -357,19 +371,16 @@ impl<A: Aggregate> AggregateActor<A> {
 
 impl<A: Aggregate> Actor for AggregateActor<A> {
     type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Context<Self>) {
-        ctx.set_mailbox_capacity(self.engine.lifespan.mailbox);
-    }
 }
 
 impl<A: Aggregate> Handler<Handle<A>> for AggregateActor<A> {
     type Result = ();
 
-    fn handle(&mut self, Handle(work): Handle<A>, ctx: &mut Context<Self>) {
+    fn handle(&mut self, mut message: Handle<A>, ctx: &mut Context<Self>) {
         if self.retired {
-            work.hand_back();
-        } else {
+            return;
+        }
+        if let Some(work) = message.0.take() {
             self.attempt(work, ctx);
             self.flush_when_free(ctx);
             self.leave_if_absent(ctx);

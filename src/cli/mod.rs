@@ -6,6 +6,7 @@ mod health;
 mod import;
 mod migrate;
 mod progress;
+mod rebuild;
 mod serve;
 mod verify;
 
@@ -25,11 +26,12 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     telemetry::start();
     let result = match cli.command {
-        None => serve::run(&cli.store, cli.serve, cli.config.as_ref()),
-        Some(Command::Serve(args)) => serve::run(&args.store, args.serve, args.config.as_ref()),
+        None => serve::run(&cli.store, &cli.serve, cli.config.as_ref()),
+        Some(Command::Serve(args)) => serve::run(&args.store, &args.serve, args.config.as_ref()),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Export(args)) => export::run(&args),
         Some(Command::Verify(args)) => verify::run(&args),
+        Some(Command::Rebuild(args)) => rebuild::run(&args),
         Some(Command::Migrate(args)) => migrate::run(&args),
         Some(Command::Health(args)) => health::run(&args),
     };

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Runs the server until it is told to stop (SIGTERM or SIGINT).
-pub fn run(store: &StoreArgs, serve: ServeArgs, file: Option<&PathBuf>) -> CommandResult {
+pub fn run(store: &StoreArgs, serve: &ServeArgs, file: Option<&PathBuf>) -> CommandResult {
     let settings = Settings::resolve(store, serve, file)?;
     actix_web::rt::System::new().block_on(async {
         let store = settings.store.clone();

@@ -1,6 +1,8 @@
 //! What is shown from outside: each module is one subject.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod crash;
+mod dice;
 mod http_bad_input;
 mod http_concurrency;
 mod http_conditional;
@@ -19,8 +21,15 @@ mod http_returns;
 mod http_shutdown;
 mod http_steps;
 mod layering;
+mod ledger;
+mod load;
+mod ordo_command;
 mod postgres_contract;
+mod postgres_nodes;
+mod postgres_opening;
+mod postgres_outcomes;
 mod postgres_server;
 mod real_orders;
 mod sqlite_store;
 mod test_app;
+mod wire;

@@ -138,6 +138,7 @@ fn connect(path: &Path, mode: OpenFlags, options: SqliteOptions) -> Result<Conne
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "cache_size", -16_384)?; // KiB
     connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "automatic_index", false)?; // a search must never index the whole log first
     Ok(connection)
 }
 

@@ -164,3 +164,33 @@ fn kinds_mask(connection: &Connection, query: &LogQuery) -> Result<i64> {
     }
     Ok(mask)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stores::sqlite::{SqliteOptions, open};
+
+    #[test]
+    fn no_search_reads_more_than_it_must() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let opened = open::open(&directory.path().join("log.db"), SqliteOptions::default()).expect("a new log");
+        let [_, connection] = &opened.readers[..] else { panic!("two readers") };
+        let after = LogQuery::after(Position(5), 10);
+        let time = chrono::DateTime::from_timestamp_micros(1);
+        let by_type = LogQuery { event_types: vec!["A".to_owned(), "B".to_owned()], ..after.clone() };
+        for (query, scan) in [
+            (LogQuery { aggregate_type: Some("C".to_owned()), ..by_type.clone() }, "SEARCH b"),
+            (LogQuery { from: time, to: time, ..after.clone() }, "SEARCH b"),
+            (LogQuery { stream: Some(StreamId::generate()), ..by_type.clone() }, "SEARCH e USING INDEX"),
+            (by_type, "SEARCH b"),
+            (after, "SEARCH e USING INTEGER PRIMARY KEY"),
+        ] {
+            let search = Search::new(connection, &query).expect("a statement");
+            let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", search.sql)).expect("a plan");
+            let steps = explain.query_map(params_from_iter(search.parameters), |row| row.get::<_, String>(3));
+            let plan = steps.expect("a plan").collect::<Result<Vec<_>>>().expect("a plan").join("; ");
+            assert!(plan.starts_with(scan), "{plan}");
+            assert!(!plan.contains("TEMP B-TREE") && !plan.contains("AUTOMATIC") && !plan.contains("SCAN"), "{plan}");
+        }
+    }
+}
