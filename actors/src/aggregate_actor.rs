@@ -23,7 +23,7 @@ use crate::{
     registry::Engine,
     rehydrate::{Loaded, Until, rehydrate},
     request::Failure,
-    store::{Commit, Verdict},
+    store::{Commit, ExpectedVersion, Verdict},
     work::{Settled, Surroundings, Work},
 };
 
@@ -158,7 +158,10 @@ impl<A: Aggregate> AggregateActor<A> {
         }
     }
 
-    fn gather(&mut self, work: Box<dyn Work<A>>, commit: Commit) {
+    fn gather(&mut self, work: Box<dyn Work<A>>, mut commit: Commit) {
+        if !self.commits.is_empty() {
+            follow(&mut commit);
+        }
         let changes_state = commit.writes.first().is_some_and(|write| !write.events.is_empty());
         self.gathering.push(Entry { work, commit: Some(CommitShape { changes_state }) });
         self.commits.push(commit);
@@ -359,6 +362,15 @@ impl<A: Aggregate> AggregateActor<A> {
         for work in all {
             self.settle(work, Settled::Failed(failure.clone()));
         }
+    }
+}
+
+/// Makes a commit lose with the one before it in its group.
+fn follow(commit: &mut Commit) {
+    if let Some(own) = commit.writes.first_mut()
+        && let ExpectedVersion::Exact(version) = own.expected
+    {
+        own.expected = ExpectedVersion::Following(version);
     }
 }
 
