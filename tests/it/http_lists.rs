@@ -373,8 +373,8 @@ async fn every_value_out_of_range_is_named() {
         let reply = server.get(path).await;
         reply.problem(422, "validation-failed");
         let problem = reply.json();
-        let pointers = problem["errors"].as_array().unwrap().iter().map(|error| error["pointer"].to_string());
-        pointers.collect::<Vec<_>>().join("")
+        let errors = problem["errors"].as_array().unwrap();
+        errors.iter().map(|error| error["pointer"].to_string()).collect::<String>()
     };
     let bad = "state=draft&customer_id=%20&product_id=&created_after=yesterday&created_before=0&sort=name&limit=0&min_position=-1";
     let all = "\"?customer_id\"\"?product_id\"\"?state\"\"?created_after\"\"?created_before\"\"?sort\"\"?limit\"\"?min_position\"";
