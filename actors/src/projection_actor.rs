@@ -46,6 +46,12 @@ impl ProjectionHandle {
         self.progress.borrow().clone()
     }
 
+    /// Follows how far it is.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Progress> {
+        self.progress.clone()
+    }
+
     /// Waits until the rows have come to a position; ends only when they have, or when the projection ends.
     pub async fn reached(&self, position: Position) {
         let mut progress = self.progress.clone();

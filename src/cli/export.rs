@@ -16,7 +16,7 @@ use super::{
     progress::Progress,
 };
 use crate::{
-    application::open_store,
+    application::open_stores,
     order::{Order, OrderState},
 };
 
@@ -26,7 +26,7 @@ const PAGE: usize = 1000;
 /// Writes orders or events as JSON lines. Holds one page of the log in memory, whatever its size.
 pub fn run(args: &ExportCommand) -> CommandResult {
     actix_web::rt::System::new().block_on(async {
-        let store = open_store(&args.store.url(), true).await?;
+        let store = open_stores(&args.store.url(), true).await?.log;
         let mut out: Box<dyn Write> = match &args.output {
             Some(path) => Box::new(BufWriter::new(std::fs::File::create(path)?)),
             None => Box::new(BufWriter::new(std::io::stdout().lock())),

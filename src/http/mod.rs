@@ -8,6 +8,7 @@
 //!
 //! Invariant: only `error` knows which fault has which status code.
 
+pub mod admin;
 pub mod answer;
 pub mod command_input;
 pub mod cursor;

@@ -6,7 +6,7 @@ use actix_web::{
     web::{ServiceConfig, delete, patch, post, resource, route},
 };
 
-use super::{customers, docs, events, health, inventory, items, lifecycle, order_lists, orders};
+use super::{admin, customers, docs, events, health, inventory, items, lifecycle, order_lists, orders};
 
 /// GET, and HEAD: the same without the body.
 fn get() -> Route {
@@ -34,6 +34,11 @@ pub fn routes(app: &mut ServiceConfig) {
         .service(resource("/customers/{id}/orders").wrap(Compress::default()).route(get().to(customers::orders)))
         .service(resource("/inventory").wrap(Compress::default()).route(get().to(inventory::list)))
         .service(resource("/inventory/{product_id}").route(get().to(inventory::get)))
+        .service(resource("/admin/projections").route(get().to(admin::projections)))
+        .service(resource("/admin/projections/{name}").route(get().to(admin::projection)))
+        .service(resource("/admin/projections/{name}/rebuild").route(post().to(admin::rebuild)))
+        .service(resource("/admin/dead-letters").route(get().to(admin::dead_letters)))
+        .service(resource("/admin/dead-letters/{name}/{id}/retry").route(post().to(admin::retry)))
         .service(resource("/health").route(get().to(health::ready)))
         .service(resource("/livez").route(get().to(health::live)))
         .service(resource("/readyz").route(get().to(health::ready)))

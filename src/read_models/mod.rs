@@ -26,6 +26,9 @@ mod order_search;
 mod reader;
 mod walk;
 
+// At work.
+mod running;
+
 // The same rows, found another way.
 mod comparison;
 mod expected;
@@ -46,4 +49,5 @@ pub use order_history::OrderHistory;
 pub use order_projection::OrderProjection;
 pub use order_search::{OrderFilter, OrderSearch, OrderSort, OrderTables, orders_of};
 pub use reader::{ReadModelGate, ReadModels, Standing};
+pub use running::{Running, all};
 pub use walk::{Found, Place, Shown, Walk};
