@@ -30,6 +30,8 @@ mod postgres_opening;
 mod postgres_outcomes;
 mod postgres_server;
 mod real_orders;
+mod row_tables;
+mod sqlite_rows;
 mod sqlite_store;
 mod test_app;
 mod wire;
