@@ -36,6 +36,8 @@ mod postgres_outcomes;
 mod postgres_server;
 mod real_orders;
 mod real_year;
+mod row_tables;
+mod sqlite_rows;
 mod sqlite_store;
 mod test_app;
 mod wire;
