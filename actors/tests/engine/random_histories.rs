@@ -17,7 +17,8 @@ use chrono::TimeDelta;
 use ordo_actors::{
     aggregate::{Aggregate, DomainEvent},
     clock::Clock,
-    event::{EventEnvelope, Metadata, StreamId},
+    event::{EventEnvelope, Metadata, Position, StreamId},
+    event_feed::EventFeed,
     registry::{Engine, Lifespan},
     request::{Answered, Failure, IdempotencyUse, Request},
     store::StoreError,
@@ -38,6 +39,8 @@ struct Asked {
     /// None: a read.
     command: Option<CounterCommand>,
     command_id: Uuid,
+    /// Of a read.
+    at_least: Position,
     began: u64,
     ended: u64,
     told: Result<Answered<Seen>, Failure>,
@@ -70,6 +73,7 @@ impl Random {
 
 struct Asker {
     engine: Arc<Engine<Counter>>,
+    feed: EventFeed,
     random: Random,
     streams: Vec<StreamId>,
     /// Counts beginnings and ends, over all askers.
@@ -92,9 +96,11 @@ impl Asker {
     }
 
     async fn read(&mut self, stream: StreamId) -> Asked {
+        let at_least = if self.random.below(2) == 0 { self.feed.head() } else { Position::START };
         let began = self.moment();
-        let told = self.engine.ask(stream, Request::read(seen)).await;
-        Asked { stream, command: None, command_id: Uuid::nil(), began, ended: self.moment(), told, retried: false }
+        let told = self.engine.ask(stream, Request { at_least, ..Request::read(seen) }).await;
+        let ended = self.moment();
+        Asked { stream, command: None, command_id: Uuid::nil(), at_least, began, ended, told, retried: false }
     }
 
     async fn command(&mut self, stream: StreamId) -> Asked {
@@ -117,7 +123,8 @@ impl Asker {
                 continue;
             }
             let ended = self.moment();
-            return Asked { stream, command: Some(command), command_id, began, ended, told, retried };
+            let at_least = Position::START;
+            return Asked { stream, command: Some(command), command_id, at_least, began, ended, told, retried };
         }
     }
 }
@@ -162,6 +169,7 @@ fn history(seed: u64) {
             group_requests: 32,
             ..Lifespan::default()
         });
+        rig.store.share();
         let mut random = Random(seed);
         let streams: Vec<_> = (0..COUNTERS).map(|_| StreamId::generate()).collect();
         let (told, mut history) = mpsc::unbounded_channel();
@@ -170,6 +178,7 @@ fn history(seed: u64) {
         for number in 0..ASKERS {
             let asker = Asker {
                 engine: Arc::clone(&rig.engine),
+                feed: rig.feed.clone(),
                 random: Random(random.below(u64::MAX) | 1),
                 streams: streams.clone(),
                 moments: Arc::clone(&moments),
@@ -185,7 +194,8 @@ fn history(seed: u64) {
         log.check_answers(&heard);
         check_order(&heard);
         for stream in streams {
-            let read = rig.read(stream).await.answer;
+            let request = Request { at_least: Position(rig.head().await), ..rig.reading() };
+            let read = rig.engine.ask(stream, request).await.expect("an answer").answer;
             assert_eq!((read.version, read.value), *log.states[&stream].last().expect("the first state"));
         }
         let answered = heard.iter().filter(|asked| asked.told.is_ok()).count();
@@ -261,6 +271,8 @@ impl Log {
         } else {
             assert!(told.position.0 >= last, "a reader who has come this far has seen it");
         }
+        let next = self.positions.get(&(asked.stream, version + 1));
+        assert!(next.is_none_or(|next| *next > asked.at_least.0), "it has seen what it asked for");
         if let (Some(CounterCommand::Decrement(by)), What::Rejected) = (&asked.command, what) {
             assert!(*by > value, "it was rejected for a reason");
         }
