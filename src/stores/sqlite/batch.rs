@@ -32,9 +32,8 @@ impl<'c> Batch<'c> {
     /// Starts a batch at the end of the log.
     pub fn new(connection: &'c Connection, tail: Tail, kinds: &'c mut Kinds) -> Result<Self> {
         Ok(Self {
-            // FAIL and not ABORT: the transaction is rolled back as a whole, and SQLite need not prepare to undo the row.
             insert_event: connection.prepare_cached(
-                "INSERT OR FAIL INTO events (position, aggregate_id, version, event_id, event_type, schema_version, \
+                "INSERT INTO events (position, aggregate_id, version, event_id, event_type, schema_version, \
                  aggregate_type, timestamp, payload, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?,
             select_end: connection.prepare_cached("SELECT max(version) FROM events WHERE aggregate_id = ?")?,
