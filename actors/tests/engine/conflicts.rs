@@ -70,7 +70,8 @@ fn a_command_decided_on_top_of_a_repeated_one_loses_with_it() {
         let first = rig.decide(stream, rig.execute(Increment(1))).await;
         let reset = rig.decide(stream, keyed("reset", 0, rig.execute(Reset))).await;
         let full = rig.decide(stream, rig.execute(Increment(1_000_000))).await;
-        rig.store.intrude_before_nth_append(5 - rig.store.appends(), intruder(stream));
+        rig.store.before_append().holds(1).await;
+        rig.store.intrude_before_next_append(intruder(stream));
         rig.store.before_append().open();
         answer(first).await.expect("an answer");
         assert!(answer(reset).await.expect("an answer").replayed);
@@ -89,7 +90,8 @@ fn a_command_decided_on_top_of_a_loser_loses_with_it() {
         let reset = rig.decide(stream, rig.execute(Reset)).await;
         // Allowed at zero only. Its version fits the stream again once the other writer has taken that of the reset.
         let full = rig.decide(stream, rig.execute(Increment(1_000_000))).await;
-        rig.store.intrude_before_nth_append(2 - rig.store.appends(), intruder(stream));
+        rig.store.before_append().holds(1).await;
+        rig.store.intrude_before_next_append(intruder(stream));
         rig.store.before_append().open();
         for asked in [first, reset, full] {
             assert_eq!(answer(asked).await.expect("an answer").answer.what, What::Accepted);

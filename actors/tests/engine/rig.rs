@@ -163,11 +163,6 @@ impl Rig {
         self.decisions.subscribe().wait_for(|made| *made >= decisions).await.expect("the rig lives");
     }
 
-    /// How many decisions have been made.
-    pub fn decisions(&self) -> u64 {
-        *self.decisions.borrow()
-    }
-
     /// Appends to a stream behind the engine's back.
     pub async fn seed(&self, stream: StreamId, events: usize) {
         building::append(self.store.below(), counted(stream, ExpectedVersion::Any, events)).await;
