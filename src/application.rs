@@ -16,9 +16,12 @@ use ordo_actors::{
     appender::{Appender, AppenderLimits},
     clock::{Clock, SystemClock},
     event_feed::EventFeed,
+    memory_rows::MemoryRows,
     memory_store::MemoryStore,
-    metrics::EngineMetrics,
+    metrics::{EngineMetrics, ProjectionMetrics},
+    projection_progress::{ProjectionLimits, ProjectionParts},
     registry::{Engine, EngineParts, Lifespan},
+    row_store::RowStore,
     store::{EventStore, StoreError},
     upcast::{UnreadableLog, Upcasters, Upcasting, readable, refuse_unreadable},
 };
@@ -28,6 +31,7 @@ use crate::{
     config::{Settings, StoreUrl},
     http::{command_input::KeysInFlight, http_metrics::HttpMetrics, request_context, routes::routes, state::AppState},
     order::Order,
+    read_models::Running,
     stores::{
         postgres::{PostgresOptions, PostgresStore},
         sqlite::{SqliteOptions, SqliteStore},
@@ -92,6 +96,8 @@ pub enum ApplicationError {
 pub struct Core {
     /// The log.
     pub store: Arc<dyn EventStore>,
+    /// The rows of the read models.
+    pub rows: Arc<dyn RowStore>,
     /// News from the log.
     pub feed: EventFeed,
     /// The orders.
@@ -105,23 +111,36 @@ pub struct Core {
     appender: JoinHandle<()>,
 }
 
+/// A store with both its sides.
+#[derive(Clone)]
+pub struct Stores {
+    /// The log.
+    pub log: Arc<dyn EventStore>,
+    /// The rows of the read models.
+    pub rows: Arc<dyn RowStore>,
+}
+
+impl Stores {
+    /// A log whose read models live in memory and are folded anew at each start.
+    fn of(log: impl EventStore) -> Self {
+        Self { log: Arc::new(log), rows: Arc::new(MemoryRows::new()) }
+    }
+}
+
 /// Opens a store, migrated and ready.
 ///
 /// # Errors
 /// A sentence that says why not.
-pub async fn open_store(
-    url: &StoreUrl,
-    allow_unsafe_durability: bool,
-) -> Result<Arc<dyn EventStore>, ApplicationError> {
+pub async fn open_stores(url: &StoreUrl, allow_unsafe_durability: bool) -> Result<Stores, ApplicationError> {
     let failed = |reason: String| ApplicationError::Store { store: url.to_string(), reason };
     Ok(match url {
-        StoreUrl::Memory => Arc::new(MemoryStore::new()),
+        StoreUrl::Memory => Stores::of(MemoryStore::new()),
         StoreUrl::Sqlite(path) => {
-            Arc::new(SqliteStore::open(path, SqliteOptions::default()).map_err(|error| failed(with_causes(&error)))?)
+            Stores::of(SqliteStore::open(path, SqliteOptions::default()).map_err(|error| failed(with_causes(&error)))?)
         }
         StoreUrl::Postgres(url) => {
             let options = PostgresOptions { allow_unsafe_durability, ..PostgresOptions::default() };
-            Arc::new(PostgresStore::open(url, options).await.map_err(|error| failed(with_causes(&error)))?)
+            Stores::of(PostgresStore::open(url, options).await.map_err(|error| failed(with_causes(&error)))?)
         }
     })
 }
@@ -130,13 +149,13 @@ pub async fn open_store(
 ///
 /// # Errors
 /// A sentence that says why not.
-pub async fn open_existing_store(url: &StoreUrl) -> Result<Arc<dyn EventStore>, ApplicationError> {
+pub async fn open_existing_stores(url: &StoreUrl) -> Result<Stores, ApplicationError> {
     if let StoreUrl::Sqlite(path) = url
         && !path.exists()
     {
         return Err(ApplicationError::NoLog(path.clone()));
     }
-    open_store(url, true).await
+    open_stores(url, true).await
 }
 
 /// How events of older schema versions are read.
@@ -157,7 +176,7 @@ impl Core {
     /// # Errors
     /// See [`ApplicationError`].
     pub async fn start(
-        store: Arc<dyn EventStore>,
+        Stores { log: store, rows }: Stores,
         lifespan: Lifespan,
         arbiters: Vec<ArbiterHandle>,
     ) -> Result<Self, ApplicationError> {
@@ -187,7 +206,7 @@ impl Core {
             metrics: engine_metrics,
             arbiters,
         });
-        Ok(Self { store, feed, orders, clock, metrics, broken, appender: thread })
+        Ok(Self { store, rows, feed, orders, clock, metrics, broken, appender: thread })
     }
 
     /// Lets all orders go and waits until the last commit is done, at most `patience` long. The store closes with its last user.
@@ -223,8 +242,8 @@ impl Application {
     /// # Errors
     /// See [`ApplicationError`].
     pub async fn build(settings: Settings) -> Result<Self, ApplicationError> {
-        let store = open_store(&settings.store, settings.allow_unsafe_durability).await?;
-        let core = Core::start(store, settings.lifespan, vec![Arbiter::current()]).await?;
+        let stores = open_stores(&settings.store, settings.allow_unsafe_durability).await?;
+        let core = Core::start(stores, settings.lifespan, vec![Arbiter::current()]).await?;
         expose_process(&core.metrics)?;
         let state = Data::new(AppState {
             orders: Arc::clone(&core.orders),
@@ -240,7 +259,15 @@ impl Application {
             in_flight: AtomicUsize::new(0),
         });
         forget_old_keys(&core, settings.idempotency_kept);
-        let (server, address) = listen(&settings, &state)?;
+        let running = Running::start(&ProjectionParts {
+            log: Arc::clone(&core.store),
+            rows: Arc::clone(&core.rows),
+            feed: core.feed.clone(),
+            clock: Arc::clone(&core.clock),
+            limits: ProjectionLimits::default(),
+            metrics: ProjectionMetrics::register(&core.metrics)?,
+        });
+        let (server, address) = listen(&settings, &state, &running)?;
         Ok(Self { core, server, state, address, shutdown: settings.shutdown })
     }
 
@@ -279,12 +306,21 @@ impl Application {
     }
 }
 
-fn listen(settings: &Settings, state: &Data<AppState>) -> Result<(Server, SocketAddr), ApplicationError> {
+fn listen(
+    settings: &Settings,
+    state: &Data<AppState>,
+    running: &Running,
+) -> Result<(Server, SocketAddr), ApplicationError> {
     let address = settings.listen;
     let failed = |source| ApplicationError::Listen { address, source };
-    let shared = state.clone();
+    let (state, models, running) = (state.clone(), Data::new(running.models.clone()), Data::new(running.clone()));
     let mut server = HttpServer::new(move || {
-        App::new().app_data(shared.clone()).wrap(from_fn(request_context::wrap)).configure(routes)
+        App::new()
+            .app_data(state.clone())
+            .app_data(models.clone())
+            .app_data(running.clone())
+            .wrap(from_fn(request_context::wrap))
+            .configure(routes)
     })
     .disable_signals()
     .keep_alive(Duration::from_secs(75))

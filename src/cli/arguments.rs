@@ -37,8 +37,10 @@ pub enum Command {
     Import(ImportCommand),
     /// Write orders or events as JSON lines.
     Export(ExportCommand),
-    /// Read the whole log and check it.
+    /// Read the whole log and check it, and the read models against it. Nobody should write meanwhile.
     Verify(VerifyCommand),
+    /// Build a read model anew from the log, beside the live one.
+    Rebuild(RebuildCommand),
     /// Copy the log of one store to another.
     Migrate(MigrateCommand),
     /// Ask a running server whether it is well: for container health checks.
@@ -123,6 +125,15 @@ pub struct VerifyCommand {
     /// Report as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+/// `ordo rebuild`
+#[derive(Debug, Args)]
+pub struct RebuildCommand {
+    /// Which read model.
+    pub(crate) name: String,
     #[command(flatten)]
     pub(crate) store: StoreArgs,
 }

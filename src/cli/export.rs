@@ -20,7 +20,7 @@ use super::{
     progress::Progress,
 };
 use crate::{
-    application::{open_existing_store, upcasters},
+    application::{open_existing_stores, upcasters},
     order::{Order, OrderState},
 };
 
@@ -30,7 +30,7 @@ const PAGE: usize = 1000;
 /// Writes orders or events as JSON lines. Holds one page of the log in memory, whatever its size.
 pub fn run(args: &ExportCommand) -> CommandResult {
     actix_web::rt::System::new().block_on(async {
-        let mut store = open_existing_store(&args.store.url()).await?;
+        let mut store = open_existing_stores(&args.store.url()).await?.log;
         if args.what == Exported::Orders {
             store = Arc::new(Upcasting::new(store, upcasters()));
         }

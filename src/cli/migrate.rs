@@ -2,7 +2,7 @@
 
 use super::{CommandResult, arguments::MigrateCommand, print, progress::Progress};
 use crate::{
-    application::{open_existing_store, open_store},
+    application::{open_existing_stores, open_stores},
     migration::migrate,
 };
 
@@ -12,8 +12,8 @@ pub fn run(args: &MigrateCommand) -> CommandResult {
         return Err("a store cannot be migrated to itself".into());
     }
     actix_web::rt::System::new().block_on(async {
-        let from = open_existing_store(&args.from).await?;
-        let to = open_store(&args.to, args.allow_unsafe_durability).await?;
+        let from = open_existing_stores(&args.from).await?.log;
+        let to = open_stores(&args.to, args.allow_unsafe_durability).await?.log;
         let progress = Progress::start("migrating", from.head().await?.position.0);
         let copied = migrate(from.as_ref(), to.as_ref(), |done| progress.at(done)).await?;
         progress.finish();

@@ -6,6 +6,7 @@ mod health;
 mod import;
 mod migrate;
 mod progress;
+mod rebuild;
 mod serve;
 mod verify;
 
@@ -38,6 +39,7 @@ pub fn main() -> ExitCode {
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Export(args)) => export::run(&args),
         Some(Command::Verify(args)) => verify::run(&args),
+        Some(Command::Rebuild(args)) => rebuild::run(&args),
         Some(Command::Migrate(args)) => migrate::run(&args),
         Some(Command::Health(args)) => health::run(&args),
     };

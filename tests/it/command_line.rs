@@ -10,7 +10,7 @@ use std::{
 };
 
 use chrono::DateTime;
-use ordo::application::open_store;
+use ordo::application::open_stores;
 use ordo_actors::{
     event::StreamId,
     store::{Commit, ExpectedVersion, NewEvent, StreamWrite},
@@ -201,7 +201,7 @@ fn append_from_the_future(store: &str) {
     let commit =
         Commit { timestamp: DateTime::UNIX_EPOCH, metadata: Arc::default(), writes: vec![write], idempotency: None };
     actix_web::rt::System::new().block_on(async {
-        let store = open_store(&store.parse().unwrap(), false).await.unwrap();
+        let store = open_stores(&store.parse().unwrap(), false).await.unwrap().log;
         store.append(vec![commit]).await.unwrap();
     });
 }

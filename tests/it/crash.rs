@@ -2,7 +2,7 @@
 //!
 //! `ORDO_TEST_ROUNDS` says how often the chances are taken.
 
-use ordo::{application::open_store, config::StoreUrl};
+use ordo::{application::open_stores, config::StoreUrl};
 use ordo_actors::event::Epoch;
 use reqwest::Client;
 use serde_json::json;
@@ -28,7 +28,7 @@ fn runtime() -> tokio::runtime::Runtime {
 /// Which log a store holds; nobody else may have it open.
 fn epoch(store: &str) -> Epoch {
     let url: StoreUrl = store.parse().unwrap();
-    runtime().block_on(async { open_store(&url, false).await.unwrap().head().await.unwrap().epoch })
+    runtime().block_on(async { open_stores(&url, false).await.unwrap().log.head().await.unwrap().epoch })
 }
 
 /// Rounds of: load, a kill after some answers, a start, the same keys again, the ledger, an audit.

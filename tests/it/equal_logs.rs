@@ -6,7 +6,7 @@ use actix_web::rt::System;
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use ordo::{
-    application::{Core, open_store},
+    application::{Core, Stores, open_stores},
     order::{
         CreateOrder, Currency, CustomerId, LineId, NewItem, Order, OrderCommand, OrderEvent, Reason, RecordRefund,
         Reference, ReturnItems, ReturnRequest,
@@ -212,11 +212,11 @@ impl Author {
 type Reaction = Result<(String, Option<Position>, bool), String>;
 
 /// Runs a script on a store, with a new engine half-way.
-async fn perform(store: &Arc<dyn EventStore>, bursts: &[Burst]) -> Vec<Reaction> {
+async fn perform(stores: &Stores, bursts: &[Burst]) -> Vec<Reaction> {
     let mut reactions = Vec::new();
     for half in bursts.chunks(bursts.len().div_ceil(2)) {
         let lifespan = Lifespan { snapshot_every: 10, ..Lifespan::default() };
-        let core = Core::start(Arc::clone(store), lifespan, vec![actix::Arbiter::current()]).await.unwrap();
+        let core = Core::start(stores.clone(), lifespan, vec![actix::Arbiter::current()]).await.unwrap();
         for burst in half {
             let asked = burst.steps.iter().map(|step| core.orders.ask(burst.order, request(burst.order, step)));
             let answers = join_all(asked).await;
@@ -296,9 +296,9 @@ fn essence(event: &EventEnvelope) -> EventEnvelope {
 /// Runs the script on a store of this URL; gives the answers and the log.
 fn perform_on(url: &str, bursts: &[Burst]) -> (Vec<Reaction>, Vec<EventEnvelope>) {
     System::new().block_on(async {
-        let store = open_store(&url.parse().unwrap(), false).await.unwrap();
-        let reactions = perform(&store, bursts).await;
-        let log = log(store.as_ref()).await;
+        let stores = open_stores(&url.parse().unwrap(), false).await.unwrap();
+        let reactions = perform(&stores, bursts).await;
+        let log = log(stores.log.as_ref()).await;
         (reactions, log.iter().map(|event| essence(event)).collect())
     })
 }
