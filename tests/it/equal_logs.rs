@@ -77,7 +77,7 @@ impl Author {
         let at = usize::try_from(self.dice.below(ORDERS)).unwrap();
         let (order, state) = self.orders[at].clone();
         // An order that is not there leaves memory after each command: what is asked of it comes one by one.
-        let length = if matches!(state, Order::Absent) { 1 } else { 1 + self.dice.below(32) };
+        let length = if matches!(state, Order::Absent) { 1 } else { 1 + self.dice.below(64) };
         let steps = (0..length).map(|_| self.step(at, order)).collect();
         Burst { order, steps }
     }
