@@ -12,6 +12,7 @@ mod http_events;
 mod http_every_response;
 mod http_idempotency;
 mod http_items;
+mod http_lists;
 mod http_openapi;
 mod http_operations;
 mod http_past;
