@@ -21,6 +21,7 @@ mod http_operations;
 mod http_past;
 mod http_placing;
 mod http_positions;
+mod http_read_models;
 mod http_returns;
 mod http_shutdown;
 mod http_steps;
