@@ -122,8 +122,14 @@ pub struct Stores {
 
 impl Stores {
     /// A log whose read models live in memory and are folded anew at each start.
-    fn of(log: impl EventStore) -> Self {
+    fn in_memory(log: impl EventStore) -> Self {
         Self { log: Arc::new(log), rows: Arc::new(MemoryRows::new()) }
+    }
+
+    /// A database that holds both.
+    fn of<S: EventStore + RowStore>(store: S) -> Self {
+        let store = Arc::new(store);
+        Self { log: Arc::clone(&store) as Arc<dyn EventStore>, rows: store }
     }
 }
 
@@ -134,13 +140,13 @@ impl Stores {
 pub async fn open_stores(url: &StoreUrl, allow_unsafe_durability: bool) -> Result<Stores, ApplicationError> {
     let failed = |reason: String| ApplicationError::Store { store: url.to_string(), reason };
     Ok(match url {
-        StoreUrl::Memory => Stores::of(MemoryStore::new()),
+        StoreUrl::Memory => Stores::in_memory(MemoryStore::new()),
         StoreUrl::Sqlite(path) => {
             Stores::of(SqliteStore::open(path, SqliteOptions::default()).map_err(|error| failed(with_causes(&error)))?)
         }
         StoreUrl::Postgres(url) => {
             let options = PostgresOptions { allow_unsafe_durability, ..PostgresOptions::default() };
-            Stores::of(PostgresStore::open(url, options).await.map_err(|error| failed(with_causes(&error)))?)
+            Stores::in_memory(PostgresStore::open(url, options).await.map_err(|error| failed(with_causes(&error)))?)
         }
     })
 }
