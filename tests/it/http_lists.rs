@@ -28,7 +28,7 @@ use ordo::{
         state::{AppState, HttpLimits},
     },
     read_models::{
-        Running,
+        CurrentOrders, CustomerOrders, InventoryDemand, OrderHistory, OrderProjection, ReadModels,
         tables::{CURRENT_ORDERS, INVENTORY},
     },
 };
@@ -37,9 +37,11 @@ use ordo_actors::{
     memory_rows::MemoryRows,
     memory_store::MemoryStore,
     metrics::ProjectionMetrics,
+    projection::ReadModel,
+    projection_actor::{ProjectionActor, ProjectionHandle},
     projection_progress::{ProjectionLimits, ProjectionParts},
     registry::Lifespan,
-    row_store::Value as RowValue,
+    row_store::{RowStore, Value as RowValue},
     store::{Commit, EventStore, ExpectedVersion, NewEvent, StreamWrite},
 };
 use serde_json::{Value, json, value::RawValue};
@@ -49,7 +51,8 @@ use uuid::Uuid;
 struct Parts {
     _core: Core,
     state: Data<AppState>,
-    running: Running,
+    models: Data<ReadModels>,
+    demand: ProjectionHandle,
 }
 
 impl Parts {
@@ -58,16 +61,26 @@ impl Parts {
     }
 
     async fn start_on(store: Arc<dyn EventStore>) -> Self {
-        let stores = Stores { log: store, rows: Arc::new(MemoryRows::new()) };
+        let rows: Arc<dyn RowStore> = Arc::new(MemoryRows::new());
+        let stores = Stores { log: store, rows: Arc::clone(&rows) };
         let core = Core::start(stores, Lifespan::default(), vec![Arbiter::current()]).await.unwrap();
-        let running = Running::start(&ProjectionParts {
+        let parts = ProjectionParts {
             log: Arc::clone(&core.store),
-            rows: Arc::clone(&core.rows),
+            rows: Arc::clone(&rows),
             feed: core.feed.clone(),
             clock: Arc::clone(&core.clock),
             limits: ProjectionLimits::default(),
             metrics: ProjectionMetrics::register(&core.metrics).unwrap(),
-        });
+        };
+        let start = |make: fn() -> Box<dyn ReadModel>| ProjectionActor::start_with(parts.clone(), Arc::new(make));
+        let demand = start(|| Box::new(OrderProjection::<InventoryDemand>::default()));
+        let models = ReadModels {
+            rows,
+            current_orders: Arc::new(start(|| Box::new(OrderProjection::<CurrentOrders>::default()))),
+            order_history: Arc::new(start(|| Box::new(OrderProjection::<OrderHistory>::default()))),
+            customer_orders: Arc::new(start(|| Box::new(OrderProjection::<CustomerOrders>::default()))),
+            inventory_demand: Arc::new(demand.clone()),
+        };
         let state = AppState {
             orders: Arc::clone(&core.orders),
             store: Arc::clone(&core.store),
@@ -81,7 +94,7 @@ impl Parts {
             draining: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
         };
-        Self { _core: core, state: Data::new(state), running }
+        Self { _core: core, state: Data::new(state), models: Data::new(models), demand }
     }
 }
 
@@ -92,7 +105,7 @@ macro_rules! serve {
             init_service(
                 App::new()
                     .app_data($parts.state.clone())
-                    .app_data(Data::new($parts.running.models.clone()))
+                    .app_data($parts.models.clone())
                     .wrap(from_fn(request_context::wrap))
                     .configure(routes),
             )
@@ -528,15 +541,14 @@ async fn what_comes_before_the_poison_in_its_batch_is_in_the_rows() {
     let server = serve!(parts);
     assert_eq!(server.see("/orders").await.each("state"), ["Draft"]);
     assert_eq!(server.see("/inventory/p").await.json()["quantity_ordered"], 4);
-    let letters = async || parts.running.models.rows.dead_letters("inventory_demand", 1).await.unwrap();
+    let letters = async || parts.models.rows.dead_letters("inventory_demand", 1).await.unwrap();
     let letter = &letters().await[0];
     assert_eq!((letter.stream, letter.version, letter.attempts), (stream, Version(3), 1));
-    assert!(!parts.running.named("inventory_demand").unwrap().retry(stream).await.unwrap());
+    assert!(!parts.demand.retry(stream).await.unwrap());
     let letter = &letters().await[0];
     assert_eq!((letter.stream, letter.version, letter.attempts), (stream, Version(3), 2));
-    let demand = parts.running.models.rows.fetch(&INVENTORY, 1, &[vec![RowValue::Text("p".into())]]).await.unwrap();
+    let demand = parts.models.rows.fetch(&INVENTORY, 1, &[vec![RowValue::Text("p".into())]]).await.unwrap();
     assert_eq!(demand[0].as_ref().unwrap()[2], RowValue::Int(4));
-    let order =
-        parts.running.models.rows.fetch(&CURRENT_ORDERS, 1, &[vec![RowValue::Text(stream.to_string().into())]]).await;
+    let order = parts.models.rows.fetch(&CURRENT_ORDERS, 1, &[vec![RowValue::Text(stream.to_string().into())]]).await;
     assert!(order.unwrap()[0].is_some());
 }
