@@ -38,12 +38,15 @@ pub struct Request<A: Aggregate, R> {
     pub idempotency: Option<IdempotencyUse>,
     /// Who asks and why; ends in the events.
     pub metadata: Metadata,
-    /// The stream is believed not to exist, so do not look first. Wrong beliefs cost a conflict and a look, nothing else.
+    /// The stream is believed not to exist, so do not look first. A wrong belief costs a conflict and a look, nothing else; what
+    /// comes of it without a commit (a rejection, say) is decided after a look in any case.
     pub fresh: bool,
     /// What it sees must be at least as new as this position, which the log has reached. Only matters when several
     /// processes write to one log: an actor is always up to date with its own.
     pub at_least: Position,
-    /// Writes to other streams that belong into the same commit. A conflict there is the asker's to resolve.
+    /// Writes to other streams that belong into the same commit, if the command is accepted; this stream is not one of them. A
+    /// conflict there is the asker's to resolve, and so is the order of time: the events carry the time of this command. An
+    /// actor of such a stream does not hear of it before its next commit, so best write where none lives.
     pub alongside: Vec<StreamWrite>,
     /// Makes the answer.
     pub render: Render<A, R>,

@@ -1,6 +1,6 @@
 //! Commits gather while the group before them is being made durable.
 
-use ordo_actors::event::StreamId;
+use ordo_actors::{appender::AppenderLimits, event::StreamId, registry::Lifespan};
 
 use crate::rig::*;
 
@@ -60,8 +60,8 @@ fn counters_share_an_append() {
 #[test]
 fn a_batch_takes_no_further_group_when_it_holds_enough_events() {
     run(async {
-        let limits = ordo_actors::appender::AppenderLimits { batch_events: 10, ..Default::default() };
-        let rig = Rig::with(Default::default(), limits);
+        let limits = AppenderLimits { batch_events: 10, ..AppenderLimits::default() };
+        let rig = Rig::with(Lifespan::default(), limits);
         rig.store.before_append().close();
         let first = rig.decide(StreamId::generate(), rig.execute(Increment(1))).await;
         rig.store.before_append().holds(1).await;
@@ -78,8 +78,8 @@ fn a_batch_takes_no_further_group_when_it_holds_enough_events() {
 #[test]
 fn commits_without_events_fill_a_batch_too() {
     run(async {
-        let limits = ordo_actors::appender::AppenderLimits { batch_events: 3, ..Default::default() };
-        let rig = Rig::with(Default::default(), limits);
+        let limits = AppenderLimits { batch_events: 3, ..AppenderLimits::default() };
+        let rig = Rig::with(Lifespan::default(), limits);
         rig.store.before_append().close();
         let first = rig.decide(StreamId::generate(), rig.execute(Increment(1))).await;
         rig.store.before_append().holds(1).await;

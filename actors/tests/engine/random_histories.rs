@@ -150,7 +150,7 @@ async fn disturb(
             7 => rig.clock.set(start + TimeDelta::seconds(i64::try_from(random.below(1_000)).expect("small"))),
             _ => {}
         }
-        for _ in 0..1 + random.below(20) {
+        for _ in 0..=random.below(20) {
             match history.recv().await {
                 Some(asked) => heard.push(asked),
                 None => return heard,

@@ -187,7 +187,8 @@ impl Rig {
     }
 
     /// The value of a counter or gauge, summed over its labels, or of one of its labels.
-    pub fn metric(&self, name: &str, label: Option<&str>) -> f64 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it counts something")]
+    pub fn metric(&self, name: &str, label: Option<&str>) -> u64 {
         let families = self.metrics.gather();
         let family = families.iter().find(|family| family.name() == name).expect("a metric of this name");
         let wanted = family
@@ -195,7 +196,10 @@ impl Rig {
             .iter()
             .filter(|metric| label.is_none_or(|label| metric.get_label().iter().any(|pair| pair.value() == label)));
         let gauge = family.get_field_type() == MetricType::GAUGE;
-        wanted.map(|metric| if gauge { metric.get_gauge().get_value() } else { metric.get_counter().get_value() }).sum()
+        let value: f64 = wanted
+            .map(|metric| if gauge { metric.get_gauge().get_value() } else { metric.get_counter().get_value() })
+            .sum();
+        value as u64
     }
 
     /// Runs the engine down: the rest is what an asker and a look at the store can tell.
