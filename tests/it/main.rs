@@ -28,6 +28,7 @@ mod postgres_contract;
 mod postgres_nodes;
 mod postgres_opening;
 mod postgres_outcomes;
+mod postgres_rows;
 mod postgres_server;
 mod real_orders;
 mod row_tables;
