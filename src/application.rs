@@ -25,7 +25,7 @@ use ordo_actors::{
     store::{EventStore, StoreError},
     upcast::{UnreadableLog, Upcasters, Upcasting, readable, refuse_unreadable},
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
     config::{Settings, StoreUrl},
@@ -44,6 +44,11 @@ const FEED_BATCHES: usize = 4096;
 /// How many idempotency records are forgotten in one step, and how often a step is taken.
 const FORGET_AT_ONCE: usize = 10_000;
 const FORGET_EVERY: Duration = Duration::from_mins(1);
+/// The same while there are more: faster than keys can come in, slow enough for commits to go between.
+const FORGET_MORE_AFTER: Duration = Duration::from_millis(500);
+
+/// How long the last commit may take when the requests have used up the time for stopping.
+const LAST_COMMIT: Duration = Duration::from_secs(1);
 
 /// Why the application did not start or go on; a sentence for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +61,9 @@ pub enum ApplicationError {
         /// Why.
         reason: String,
     },
+    /// There is nothing to look at.
+    #[error("there is no log at {}", .0.display())]
+    NoLog(std::path::PathBuf),
     /// The store failed while starting.
     #[error(transparent)]
     Read(#[from] StoreError),
@@ -114,8 +122,14 @@ pub struct Stores {
 
 impl Stores {
     /// A log whose read models live in memory and are folded anew at each start.
-    fn of(log: impl EventStore) -> Self {
+    fn in_memory(log: impl EventStore) -> Self {
         Self { log: Arc::new(log), rows: Arc::new(MemoryRows::new()) }
+    }
+
+    /// A database that holds both.
+    fn of<S: EventStore + RowStore>(store: S) -> Self {
+        let store = Arc::new(store);
+        Self { log: Arc::clone(&store) as Arc<dyn EventStore>, rows: store }
     }
 }
 
@@ -126,15 +140,34 @@ impl Stores {
 pub async fn open_stores(url: &StoreUrl, allow_unsafe_durability: bool) -> Result<Stores, ApplicationError> {
     let failed = |reason: String| ApplicationError::Store { store: url.to_string(), reason };
     Ok(match url {
-        StoreUrl::Memory => Stores::of(MemoryStore::new()),
+        StoreUrl::Memory => Stores::in_memory(MemoryStore::new()),
         StoreUrl::Sqlite(path) => {
             Stores::of(SqliteStore::open(path, SqliteOptions::default()).map_err(|error| failed(with_causes(&error)))?)
         }
         StoreUrl::Postgres(url) => {
             let options = PostgresOptions { allow_unsafe_durability, ..PostgresOptions::default() };
-            Stores::of(PostgresStore::open(url, options).await.map_err(|error| failed(with_causes(&error)))?)
+            Stores::in_memory(PostgresStore::open(url, options).await.map_err(|error| failed(with_causes(&error)))?)
         }
     })
+}
+
+/// Opens a store to look at what is in it: a file that is not there is not made.
+///
+/// # Errors
+/// A sentence that says why not.
+pub async fn open_existing_stores(url: &StoreUrl) -> Result<Stores, ApplicationError> {
+    if let StoreUrl::Sqlite(path) = url
+        && !path.exists()
+    {
+        return Err(ApplicationError::NoLog(path.clone()));
+    }
+    open_stores(url, true).await
+}
+
+/// How events of older schema versions are read.
+#[must_use]
+pub fn upcasters() -> Upcasters {
+    Upcasters::new()
 }
 
 /// An error and what caused it, in one sentence.
@@ -153,7 +186,7 @@ impl Core {
         lifespan: Lifespan,
         arbiters: Vec<ArbiterHandle>,
     ) -> Result<Self, ApplicationError> {
-        let upcasters = Upcasters::new();
+        let upcasters = upcasters();
         refuse_unreadable(store.as_ref(), &[readable::<Order>()], &upcasters).await?;
         let store: Arc<dyn EventStore> = Arc::new(Upcasting::new(store, upcasters));
         let metrics = prometheus::Registry::new();
@@ -187,8 +220,13 @@ impl Core {
         let Self { store, orders, appender, .. } = self;
         orders.close();
         drop(orders);
-        let ended = tokio::task::spawn_blocking(move || appender.join());
-        if tokio::time::timeout(patience, ended).await.is_err() {
+        let (tell, ended) = tokio::sync::oneshot::channel();
+        // A thread of its own: the runtime would wait for one of its own however long that takes.
+        let waiting = std::thread::Builder::new().name("stopping".into()).spawn(move || {
+            // Nobody listens any more when it took too long.
+            let _ = tell.send(appender.join());
+        });
+        if waiting.is_err() || tokio::time::timeout(patience, ended).await.is_err() {
             log::warn!("the appender did not end in time");
         }
         drop(store);
@@ -262,12 +300,13 @@ impl Application {
         };
         self.state.draining.store(true, Ordering::Relaxed);
         log::info!("stopping");
+        let deadline = Instant::now() + self.shutdown;
         if tokio::time::timeout(self.shutdown, handle.stop(true)).await.is_err() {
             handle.stop(false).await;
         }
         let served = serving.await;
         drop(self.state);
-        self.core.stop(self.shutdown).await;
+        self.core.stop(deadline.duration_since(Instant::now()).max(LAST_COMMIT)).await;
         verdict?;
         served.unwrap_or(Ok(())).map_err(ApplicationError::Serve)
     }
@@ -309,8 +348,10 @@ fn forget_old_keys(core: &Core, kept: Duration) {
         let mut tick = tokio::time::interval(FORGET_EVERY);
         // Ends with the appender, so that the store can close.
         while tokio::select! { _ = tick.tick() => true, changed = broken.changed() => changed.is_ok() } {
-            if let Err(error) = store.forget_idempotency(clock.now() - kept, FORGET_AT_ONCE).await {
-                log::warn!("old idempotency keys could not be forgotten: {error}");
+            match store.forget_idempotency(clock.now() - kept, FORGET_AT_ONCE).await {
+                Ok(FORGET_AT_ONCE..) => tick.reset_after(FORGET_MORE_AFTER),
+                Ok(_) => {}
+                Err(error) => log::warn!("old idempotency keys could not be forgotten: {error}"),
             }
         }
     });

@@ -10,6 +10,7 @@ pub mod event_feed;
 mod generations;
 pub mod memory_rows;
 pub mod memory_store;
+mod message;
 pub mod metrics;
 pub mod projection;
 pub mod projection_actor;

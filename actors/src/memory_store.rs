@@ -71,7 +71,13 @@ impl MemoryStore {
 impl EventStore for MemoryStore {
     async fn append(&self, batch: Vec<Commit>) -> Result<Vec<Verdict>, StoreError> {
         // The lock is taken per commit, so a reader waits for one commit and not for the batch.
-        Ok(batch.into_iter().map(|commit| self.state.write().commit(commit)).collect())
+        let mut after_loser = false;
+        let judge = |commit| {
+            let verdict = self.state.write().commit(commit, after_loser);
+            after_loser = !matches!(verdict, Verdict::Appended { .. });
+            verdict
+        };
+        Ok(batch.into_iter().map(judge).collect())
     }
 
     async fn read_stream(
@@ -170,14 +176,14 @@ impl State {
         }
     }
 
-    fn commit(&mut self, mut commit: Commit) -> Verdict {
+    fn commit(&mut self, mut commit: Commit, after_loser: bool) -> Verdict {
         if let Some(first) = commit.idempotency.as_ref().and_then(|record| self.records.get(&record.key)) {
             return Verdict::Duplicate(first.clone());
         }
         let mut base = Vec::with_capacity(commit.writes.len());
         for write in &commit.writes {
             let actual = self.streams.get(&write.stream).map_or(Version::NONE, |stream| stream.end);
-            if !write.expected.accepts(actual) {
+            if !write.expected.accepts(actual, after_loser) {
                 return Verdict::Conflict { stream: write.stream, actual };
             }
             base.push(actual);

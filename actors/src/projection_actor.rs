@@ -6,7 +6,7 @@
 //!                |                                                 | superseded
 //!                +---- the other runner stands still -- stand by <-+
 //! ```
-//! Rows are written when a batch is full, when the linger time is over, or at once when somebody waits for a position.
+//! Rows are written when a batch is full, the linger time is over, or somebody waits for a position.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub struct ProjectionHandle {
 }
 
 impl ProjectionHandle {
-    /// The read model's name.
+    /// Its name.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
@@ -245,14 +245,8 @@ impl ProjectionActor {
                 progress.checkpoint = Some(projector.checkpoint());
                 progress.parked = projector.parked();
             }
-            let position = progress.checkpoint.map_or(Position::START, |checkpoint| checkpoint.position);
-            progress.head = head.max(position);
-            let behind = progress.head > position;
-            progress.lag_seconds = match self.last_at {
-                Some(last) if behind => (self.parts.clock.now() - last).as_seconds_f64().max(0.0),
-                _ => 0.0,
-            };
-            self.parts.metrics.show(self.name, position, progress.head, progress.lag_seconds, progress.parked);
+            progress.measure(head, self.last_at, self.parts.clock.now());
+            self.parts.metrics.show(self.name, progress);
         });
     }
 
@@ -273,15 +267,11 @@ impl ProjectionActor {
 
     /// Brings the new generation to where the live one stands, compares, and switches.
     fn hand_over(&mut self, new: Projector, ctx: &mut Context<Self>) {
-        let Some(old) = self.projector.take() else {
-            self.rebuilding = false;
-            return;
-        };
+        let Some(old) = self.projector.take() else { return self.end_rebuild() };
         let page = self.parts.limits.batch_events;
         let switching = async move { switch(old, new, page).await };
         ctx.wait(switching.into_actor(self).map(|switched, actor, ctx| {
-            actor.rebuilding = false;
-            actor.progress.send_modify(|progress| progress.rebuild = None);
+            actor.end_rebuild();
             match switched {
                 Ok((projector, old)) => {
                     log::info!("{}: rebuilt; generation {} is live", actor.name, projector.checkpoint().generation);
@@ -296,6 +286,11 @@ impl ProjectionActor {
                 }
             }
         }));
+    }
+
+    fn end_rebuild(&mut self) {
+        self.rebuilding = false;
+        self.progress.send_modify(|progress| progress.rebuild = None);
     }
 
     /// Deletes an old generation piece by piece, between turns.
@@ -374,8 +369,7 @@ impl Handler<Handover> for ProjectionActor {
             Ok(projector) => self.hand_over(*projector, ctx),
             Err(error) => {
                 log::error!("{}: the rebuild was given up: {error}", self.name);
-                self.rebuilding = false;
-                self.progress.send_modify(|progress| progress.rebuild = None);
+                self.end_rebuild();
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
+
 use crate::{
     clock::Clock,
     event::Position,
@@ -103,6 +105,24 @@ impl Progress {
             rebuild: None,
             trouble: None,
         }
+    }
+}
+
+impl Progress {
+    /// Where the rows stand.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.checkpoint.map_or(Position::START, |checkpoint| checkpoint.position)
+    }
+
+    /// Takes down how far the rows are behind a log that ends at `head`, when the last event taken in was recorded at `last`.
+    pub(crate) fn measure(&mut self, head: Position, last: Option<DateTime<Utc>>, now: DateTime<Utc>) {
+        let position = self.position();
+        self.head = head.max(position);
+        self.lag_seconds = match last {
+            Some(last) if self.head > position => (now - last).as_seconds_f64().max(0.0),
+            _ => 0.0,
+        };
     }
 }
 

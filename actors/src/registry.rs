@@ -18,10 +18,11 @@ use parking_lot::Mutex;
 
 use crate::{
     aggregate::Aggregate,
-    aggregate_actor::{AggregateActor, Handle, Passivate},
-    appender::Appender,
+    aggregate_actor::AggregateActor,
+    appender::{Appender, Refused},
     clock::Clock,
     event::StreamId,
+    message::{Handle, Passivate},
     metrics::EngineMetrics,
     rehydrate::{Loaded, Until, rehydrate},
     request::{Answer, Answered, Failure, Request},
@@ -283,12 +284,13 @@ impl<A: Aggregate> Engine<A> {
 
     /// Waits until every commit queued so far has been judged.
     pub(crate) async fn settle_queue(&self) -> Result<(), Failure> {
-        let barrier = self.appender.submit(Vec::new()).map_err(|_| Failure::Overloaded)?;
-        match barrier.await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(error.into()),
-            Err(_) => Err(Failure::Unavailable("the appender ended".into())),
+        match self.appender.submit(Vec::new()) {
+            // Whatever became of the batch: it has been judged.
+            Ok(barrier) => drop(barrier.await),
+            Err(Refused::Full) => return Err(Failure::Overloaded),
+            Err(Refused::Ended) => {}
         }
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    config::{ServeArgs, StoreArgs, StoreUrl},
+    config::{ReadStore, ServeArgs, StoreArgs, StoreUrl},
     import::{ColumnMap, Format, OrderNumbers, Outcome},
     order::Currency,
 };
@@ -142,10 +142,10 @@ pub struct RebuildCommand {
 #[derive(Debug, Args)]
 pub struct MigrateCommand {
     /// The store to read.
-    #[arg(long, value_name = "STORE")]
+    #[arg(long, value_name = "STORE", value_parser = ReadStore)]
     pub(crate) from: StoreUrl,
     /// The store to write: empty, or left over from a run that was cut off.
-    #[arg(long, value_name = "STORE")]
+    #[arg(long, value_name = "STORE", value_parser = ReadStore)]
     pub(crate) to: StoreUrl,
     /// Accept a target that may forget what it has confirmed.
     #[arg(long)]

@@ -20,6 +20,14 @@ use crate::telemetry;
 /// Why a command failed: a sentence, its causes after it.
 pub(crate) type CommandResult = Result<(), Box<dyn std::error::Error>>;
 
+/// The command was asked wrongly, as only its own looking at what it was given could tell.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Misuse(pub(crate) String);
+
+/// What clap exits with, too.
+const MISUSED: u8 = 2;
+
 /// Runs the command that the process was started with.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -39,7 +47,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(error.as_ref());
-            ExitCode::FAILURE
+            if error.is::<Misuse>() { ExitCode::from(MISUSED) } else { ExitCode::FAILURE }
         }
     }
 }

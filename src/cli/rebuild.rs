@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use actix::Arbiter;
 use ordo_actors::metrics::ProjectionMetrics;
 use ordo_actors::{
     projection_actor::ProjectionHandle,
@@ -23,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub fn run(args: &RebuildCommand) -> CommandResult {
     actix_web::rt::System::new().block_on(async {
         let stores = open_stores(&args.store.url(), args.store.allow_unsafe_durability).await?;
-        let core = Core::start(stores, Lifespan::default(), vec![Arbiter::current()]).await?;
+        let core = Core::start(stores, Lifespan::default(), Vec::new()).await?;
         let running = Running::start(&ProjectionParts {
             log: core.store.clone(),
             rows: core.rows.clone(),

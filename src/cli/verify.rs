@@ -1,11 +1,13 @@
 //! `ordo verify`
 
-use ordo_actors::store::StoreError;
+use std::sync::Arc;
+
+use ordo_actors::{store::StoreError, upcast::Upcasting};
 use serde::Serialize;
 
 use super::{CommandResult, arguments::VerifyCommand, print, progress::Progress};
 use crate::{
-    application::{Stores, open_stores},
+    application::{Stores, open_existing_stores, upcasters},
     audit::Audit,
     read_models::{Comparison, Expected, all},
 };
@@ -25,7 +27,8 @@ struct Report {
 /// Reads the whole log, folds it, compares the read models with the fold, and fails when anything is wrong.
 pub fn run(args: &VerifyCommand) -> CommandResult {
     actix_web::rt::System::new().block_on(async {
-        let stores = open_stores(&args.store.url(), args.store.allow_unsafe_durability).await?;
+        let stores = open_existing_stores(&args.store.url()).await?;
+        let stores = Stores { log: Arc::new(Upcasting::new(stores.log, upcasters())), ..stores };
         let progress = Progress::start("verifying", stores.log.head().await?.position.0);
         let log = Audit::of(stores.log.as_ref(), |done| progress.at(done)).await?;
         let mut report = Report { log, rows: 0, row_faults: 0, row_findings: Vec::new() };

@@ -24,6 +24,7 @@ pub struct ListId([u8; 8]);
 
 impl ListId {
     /// The list with these properties, in this order.
+    #[must_use]
     pub fn of(properties: &[&str]) -> Self {
         let mut digest = Sha256::new();
         for property in properties {
@@ -37,6 +38,7 @@ impl ListId {
 }
 
 /// Writes the cursor for a place in a list.
+#[must_use]
 pub fn encode(list: ListId, place: &Place) -> String {
     let mut bytes = vec![VERSION];
     bytes.extend(list.0);

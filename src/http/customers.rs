@@ -43,6 +43,7 @@ const ORDER_SORTS: &[Sort<()>] = &[Sort { name: "created_at", by: (), descending
 
 /// A customer, as clients see it.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names clients see")]
 struct Customer<'a> {
     customer_id: &'a str,
     total_orders: i64,

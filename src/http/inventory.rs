@@ -35,6 +35,7 @@ const PRODUCT_LIST: TableList = TableList {
 
 /// A product, as clients see it.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names clients see")]
 struct Product<'a> {
     product_id: &'a str,
     product_name: &'a str,

@@ -121,6 +121,7 @@ pub async fn read_live<T>(
 }
 
 /// The path of the next page: this one's, with another cursor. `parameters` are those the client sent, without the cursor.
+#[must_use]
 pub fn next_link(
     path: &str,
     parameters: &[(&str, Option<&str>)],
@@ -153,6 +154,7 @@ pub fn array<'a>(items: impl Iterator<Item = &'a str>, position: Position, next:
 }
 
 /// Answers with JSON that is as new as `position`.
+#[must_use]
 pub fn respond(body: String, position: Position, next: Option<String>) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response.insert_header((CONTENT_TYPE, "application/json")).insert_header((X_POSITION, position.to_string()));

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{
     cursor::ListId,
-    error::{Fault, Problem},
+    error::{Fault, Problem, ProblemKind},
     listing::{Paging, Sort, array, at_least, next_link, reached, read_live, respond, sort},
     query::QueryNumber,
     state::AppState,
@@ -74,7 +74,8 @@ impl TableList {
         let limit = asked.paging.limit.to_string();
         let parameters = [("sort", asked.sort.as_deref()), ("limit", Some(limit.as_str()))];
         let next = next_link(self.path, &parameters, list, found.next.as_ref());
-        let rows = found.rows.iter().map(self.json).collect::<Result<Vec<_>, _>>().map_err(unspeakable)?;
+        let rows =
+            found.rows.iter().map(self.json).collect::<Result<Vec<_>, _>>().map_err(|error| unspeakable(&error))?;
         Ok(array(rows.iter().map(String::as_str), position, next))
     }
 
@@ -97,7 +98,7 @@ impl TableList {
         let (rows, position) =
             read_live(gate, async |generation| models.rows.fetch(self.table, generation, &key).await).await?;
         let Some(row) = rows.into_iter().next().flatten() else { return Ok(None) };
-        Ok(Some(respond((self.json)(&row).map_err(unspeakable)?, position, None)))
+        Ok(Some(respond((self.json)(&row).map_err(|error| unspeakable(&error))?, position, None)))
     }
 
     fn check(&self, params: TableParams) -> Result<Asked, Problem> {
@@ -124,12 +125,13 @@ impl TableList {
     }
 }
 
-fn unspeakable(error: serde_json::Error) -> Problem {
+fn unspeakable(error: &serde_json::Error) -> Problem {
     log::error!("a row could not be shown: {error}");
-    Problem::new(super::error::ProblemKind::Internal, "the list could not be shown")
+    Problem::new(ProblemKind::Internal, "the list could not be shown")
 }
 
 /// The text in a column.
+#[must_use]
 pub fn text(row: &Row, column: usize) -> &str {
     match row.get(column) {
         Some(Value::Text(text)) => text,
@@ -138,6 +140,7 @@ pub fn text(row: &Row, column: usize) -> &str {
 }
 
 /// The number in a column.
+#[must_use]
 pub fn int(row: &Row, column: usize) -> i64 {
     match row.get(column) {
         Some(Value::Int(number)) => *number,

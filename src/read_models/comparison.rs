@@ -40,28 +40,30 @@ impl Comparison {
         let mut expected = expected.rows(table).peekable();
         while let Some(found) = stored.peek().await? {
             match expected.peek().map(|wanted| wanted[..table.key].cmp(&found[..table.key])) {
-                Some(Ordering::Less) => comparison.hold(table, expected.next(), None),
-                Some(Ordering::Equal) => comparison.hold(table, expected.next(), stored.next()),
-                Some(Ordering::Greater) | None => comparison.hold(table, None, stored.next()),
+                Some(Ordering::Less) => comparison.hold(table, expected.next().as_ref(), None),
+                Some(Ordering::Equal) => comparison.hold(table, expected.next().as_ref(), stored.next().as_ref()),
+                Some(Ordering::Greater) | None => comparison.hold(table, None, stored.next().as_ref()),
             }
         }
-        expected.for_each(|missing| comparison.hold(table, Some(missing), None));
+        for missing in expected {
+            comparison.hold(table, Some(&missing), None);
+        }
         Ok(comparison)
     }
 
-    fn hold(&mut self, table: &Table, wanted: Option<Row>, found: Option<Row>) {
+    fn hold(&mut self, table: &Table, wanted: Option<&Row>, found: Option<&Row>) {
         self.rows += u64::from(wanted.is_some());
         if wanted == found {
             return;
         }
         self.faults += 1;
         if self.findings.len() < MOST_FINDINGS {
-            self.findings.push(difference(table, wanted.as_deref(), found.as_deref()));
+            self.findings.push(difference(table, wanted, found));
         }
     }
 }
 
-fn difference(table: &Table, wanted: Option<&[Value]>, found: Option<&[Value]>) -> String {
+fn difference(table: &Table, wanted: Option<&Row>, found: Option<&Row>) -> String {
     let key = wanted.or(found).map(|row| shown(&row[..table.key])).unwrap_or_default();
     match (wanted, found) {
         (Some(wanted), Some(found)) => {

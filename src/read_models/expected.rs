@@ -51,7 +51,9 @@ impl Expected {
             if events.is_empty() {
                 break;
             }
-            events.iter().for_each(|event| self.take(event));
+            for event in &events {
+                self.take(event);
+            }
         }
         Ok(())
     }
@@ -114,12 +116,12 @@ impl Expected {
         let orders = self.orders.iter().filter_map(|(id, (order, version))| order.view(*id, *version));
         orders.filter(move |order| belongs(order.state)).map(|order| {
             vec![
-                text(order.id),
+                text(&order.id),
                 text(order.customer_id),
-                text(order.state),
+                text(&order.state),
                 Value::Int(order.created_at.timestamp_micros()),
                 Value::Int(order.total_cents),
-                text(serde_json::to_string(&order).unwrap_or_default()),
+                text(&serde_json::to_string(&order).unwrap_or_default()),
             ]
         })
     }
@@ -130,7 +132,7 @@ impl Expected {
             let created_at = micros(order);
             held.extend(order.lines().iter().map(|line| (line.product_id.as_str(), id, created_at)));
         }
-        held.into_iter().map(|(product, id, created_at)| vec![text(product), text(id), Value::Int(created_at)])
+        held.into_iter().map(|(product, id, created_at)| vec![text(product), text(&id), Value::Int(created_at)])
     }
 
     fn customers(&self) -> impl Iterator<Item = Row> {
@@ -152,7 +154,7 @@ impl Expected {
             }
         }
         customers.into_iter().map(|(id, (sums, first, last))| {
-            [text(id)].into_iter().chain(sums.into_iter().chain([first, last]).map(Value::Int)).collect()
+            [text(&id)].into_iter().chain(sums.into_iter().chain([first, last]).map(Value::Int)).collect()
         })
     }
 
@@ -167,7 +169,7 @@ impl Expected {
             let order = order.view(id, version)?;
             let created_at = Value::Int(order.created_at.timestamp_micros());
             let doc = serde_json::to_string(&order).unwrap_or_default();
-            Some(vec![text(customer), text(id), text(order.state), created_at, text(doc)])
+            Some(vec![text(customer), text(&id), text(&order.state), created_at, text(&doc)])
         })
     }
 
@@ -206,6 +208,6 @@ fn micros(order: &Order) -> i64 {
     order.created_at().map_or(0, |at| at.timestamp_micros())
 }
 
-fn text(shown: impl ToString) -> Value {
+fn text(shown: &(impl ToString + ?Sized)) -> Value {
     Value::Text(shown.to_string().into())
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use ordo_actors::{
     aggregate::Aggregate,
     event::{Epoch, EventEnvelope, Position, StreamId, Version},
-    projection::{ReadModel, Sources, TakeError},
+    projection::{Sources, TakeError},
     row_store::{Checkpoint, DeadLetter, Page, Row, RowCommit, RowStore, RowVerdict, Table, Value},
     store::{EventStore, StoreError},
 };

@@ -47,6 +47,7 @@ pub struct Load {
     runtime: Runtime,
     clients: Vec<JoinHandle<Vec<Command>>>,
     answered: watch::Sender<u64>,
+    unavailable: watch::Sender<u64>,
 }
 
 struct Shared {
@@ -56,6 +57,7 @@ struct Shared {
     /// Paths of orders that were acknowledged.
     orders: Mutex<Vec<String>>,
     answered: watch::Sender<u64>,
+    unavailable: watch::Sender<u64>,
     /// What a client does with a 503: most loads take it for the end, some wait for the store to come back.
     goes_on: bool,
     ends: watch::Receiver<bool>,
@@ -74,7 +76,7 @@ impl Load {
 
     fn begin(base: &str, clients: u64, mix: &Mix, seed: u64, goes_on: bool, ends: watch::Receiver<bool>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let answered = watch::Sender::new(0);
+        let (answered, unavailable) = (watch::Sender::new(0), watch::Sender::new(0));
         let http = Client::builder().timeout(PATIENCE).build().unwrap();
         let shared = Arc::new(Shared {
             http,
@@ -82,25 +84,40 @@ impl Load {
             mix: mix.clone(),
             orders: Mutex::default(),
             answered: answered.clone(),
+            unavailable: unavailable.clone(),
             goes_on,
             ends,
         });
         let clients = (0..clients)
             .map(|client| runtime.spawn(work(Arc::clone(&shared), Dice::new(seed.wrapping_mul(1000) + client))))
             .collect();
-        Self { runtime, clients, answered }
+        Self { runtime, clients, answered, unavailable }
     }
 
-    /// Waits until so many commands have been answered.
+    /// Waits until so many commands have been accepted or refused.
     pub fn until_answered(&self, count: u64) {
-        let mut answered = self.answered.subscribe();
-        let reached = async { timeout(PATIENCE, answered.wait_for(|answered| *answered >= count)).await.map(|_| ()) };
-        self.runtime.block_on(reached).expect("the server to answer");
+        self.until(&self.answered, count);
     }
 
-    /// How many commands have been answered by now.
+    /// Waits until so many commands have met a 503.
+    pub fn until_unavailable(&self, count: u64) {
+        self.until(&self.unavailable, count);
+    }
+
+    /// How many commands have been accepted or refused by now.
     pub fn answered(&self) -> u64 {
         *self.answered.borrow()
+    }
+
+    /// How many commands have met a 503 by now.
+    pub fn unavailable(&self) -> u64 {
+        *self.unavailable.borrow()
+    }
+
+    fn until(&self, counter: &watch::Sender<u64>, count: u64) {
+        let mut counter = counter.subscribe();
+        let reached = async { timeout(PATIENCE, counter.wait_for(|counted| *counted >= count)).await.map(|_| ()) };
+        self.runtime.block_on(reached).expect("the server to answer");
     }
 
     /// Waits until every client has stopped; gives all they sent.
@@ -126,7 +143,8 @@ async fn work(shared: Arc<Shared>, mut dice: Dice) -> Vec<Command> {
         let placed = answer.as_ref().and_then(Answer::created);
         commands.push(command);
         let Some(answer) = answer else { break };
-        shared.answered.send_modify(|answered| *answered += 1);
+        let counter = if answer.status == 503 { &shared.unavailable } else { &shared.answered };
+        counter.send_modify(|count| *count += 1);
         shared.orders.lock().extend(placed);
         if answer.status == 503 {
             if !shared.goes_on {

@@ -1,8 +1,11 @@
 //! What is shown from outside: each module is one subject.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod command_line;
 mod crash;
 mod dice;
+mod equal_logs;
+mod faults;
 mod http_bad_input;
 mod http_concurrency;
 mod http_conditional;
@@ -12,17 +15,20 @@ mod http_events;
 mod http_every_response;
 mod http_idempotency;
 mod http_items;
+mod http_lists;
 mod http_openapi;
 mod http_operations;
 mod http_past;
 mod http_placing;
 mod http_positions;
+mod http_read_models;
 mod http_returns;
 mod http_shutdown;
 mod http_steps;
 mod layering;
 mod ledger;
 mod load;
+mod mount;
 mod ordo_command;
 mod postgres_contract;
 mod postgres_nodes;
@@ -31,6 +37,7 @@ mod postgres_outcomes;
 mod postgres_rows;
 mod postgres_server;
 mod real_orders;
+mod real_year;
 mod row_tables;
 mod sqlite_rows;
 mod sqlite_store;

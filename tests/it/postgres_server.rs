@@ -51,7 +51,7 @@ enum Running {
 }
 
 struct Container {
-    container: Box<ContainerAsync<Postgres>>,
+    engine_side: Box<ContainerAsync<Postgres>>,
     runtime: tokio::runtime::Runtime,
     /// Removes the container when its standard input ends: with this value, or with the process.
     _keeper: Option<Child>,
@@ -135,7 +135,7 @@ impl PrivateServer {
     /// Starts it again on the same port with what is on disk.
     pub fn start_again(&mut self) {
         match self.kind.as_mut().expect("a server") {
-            Running::Container(held) => held.runtime.block_on(held.container.start()).expect("a container"),
+            Running::Container(held) => held.runtime.block_on(held.engine_side.start()).expect("a container"),
             Running::Process(server) => server.launch().expect("a server"),
         }
         wait_until_ready(&self.url());
@@ -145,7 +145,7 @@ impl PrivateServer {
         match self.kind.as_mut().expect("a server") {
             Running::Container(held) => {
                 let seconds = if ending == Ending::Crash { 0 } else { 30 };
-                held.runtime.block_on(held.container.stop_with_timeout(Some(seconds))).expect("a stopped container");
+                held.runtime.block_on(held.engine_side.stop_with_timeout(Some(seconds))).expect("a stopped container");
             }
             Running::Process(server) => server.end(Some(ending)),
         }
@@ -213,8 +213,8 @@ fn start_container(settings: &[String]) -> Result<(Running, u16), String> {
         .with_mapped_port(port, 5432.tcp());
     let started = runtime.block_on(async { tokio::time::timeout(CONTAINER_PATIENCE, request.start()).await });
     let container = started.map_err(|_| "the container did not start in time")?.map_err(|e| e.to_string())?;
-    let container = Box::new(container);
-    Ok((Running::Container(Container { _keeper: keep(container.id()), container, runtime }), port))
+    let held = Container { _keeper: keep(container.id()), engine_side: Box::new(container), runtime };
+    Ok((Running::Container(held), port))
 }
 
 /// Starts a shell that removes a container when its standard input ends: a test process drops nothing when it ends. In a

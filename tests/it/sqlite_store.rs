@@ -406,7 +406,7 @@ mod contract {
     }
 
     impl Fixture {
-        async fn new() -> Self {
+        fn new() -> Self {
             let log = Log::new();
             Self { store: Arc::new(log.open()), log }
         }
@@ -424,11 +424,11 @@ mod contract {
         }
     }
 
-    ordo_actors::store_contract!(Fixture::new);
+    ordo_actors::store_contract!(|| async { Fixture::new() });
 
     mod after_reopening {
         use super::Fixture;
 
-        ordo_actors::durable_store_contract!(Fixture::new);
+        ordo_actors::durable_store_contract!(|| async { Fixture::new() });
     }
 }

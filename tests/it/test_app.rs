@@ -107,11 +107,6 @@ impl TestApp {
         self.store.argument()
     }
 
-    /// What the server has written to its log so far.
-    pub fn said(&self) -> String {
-        self.server.as_ref().unwrap().said()
-    }
-
     /// Ends the server without a warning, as `kill -9` does.
     pub fn kill(&mut self) {
         self.server = None;

@@ -235,3 +235,30 @@ fn a_command_id_of_the_asker_is_kept() {
         assert_eq!(rig.stream(stream).await[0].metadata.command_id, command_id);
     });
 }
+
+#[test]
+fn each_command_counts_once_by_its_outcome() {
+    run(async {
+        let rig = Rig::start();
+        let stream = StreamId::generate();
+        rig.told(stream, Increment(1)).await;
+        rig.store.intrude_before_next_append(intruder(stream));
+        rig.told(stream, Increment(1)).await;
+        rig.told(stream, Touch).await;
+        rig.told(stream, Decrement(9)).await;
+        let counted = ["accepted", "unchanged", "rejected", "failed", "replayed"]
+            .map(|outcome| rig.metric("ordo_commands_total", Some(outcome)));
+        assert_eq!(counted, [2.0, 1.0, 1.0, 0.0, 0.0]);
+    });
+}
+
+#[test]
+fn a_command_that_failed_does_not_count_as_accepted() {
+    run(async {
+        let rig = Rig::start();
+        rig.store.fail_next_append(ordo_actors::testing::AppendFault::Unavailable);
+        rig.ask(StreamId::generate(), Increment(1)).await.expect_err("a failure");
+        let counted = ["accepted", "failed"].map(|outcome| rig.metric("ordo_commands_total", Some(outcome)));
+        assert_eq!(counted, [0.0, 1.0]);
+    });
+}

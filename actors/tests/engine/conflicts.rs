@@ -59,6 +59,49 @@ fn a_command_that_keeps_losing_gives_up() {
 }
 
 #[test]
+fn a_command_decided_on_top_of_a_repeated_one_loses_with_it() {
+    run(async {
+        let rig = Rig::start();
+        let stream = StreamId::generate();
+        rig.told(stream, Increment(3)).await;
+        rig.engine.ask(stream, keyed("reset", 0, rig.execute(Reset))).await.expect("an answer");
+        rig.told(stream, Increment(3)).await;
+        rig.store.before_append().close();
+        let first = rig.decide(stream, rig.execute(Increment(1))).await;
+        let reset = rig.decide(stream, keyed("reset", 0, rig.execute(Reset))).await;
+        let full = rig.decide(stream, rig.execute(Increment(1_000_000))).await;
+        rig.store.before_append().holds(1).await;
+        rig.store.intrude_before_next_append(intruder(stream));
+        rig.store.before_append().open();
+        answer(first).await.expect("an answer");
+        assert!(answer(reset).await.expect("an answer").replayed);
+        assert_eq!(answer(full).await.expect("an answer").answer.what, What::Rejected);
+        assert_eq!(rig.read(stream).await.answer.value, 5);
+    });
+}
+
+#[test]
+fn a_command_decided_on_top_of_a_loser_loses_with_it() {
+    run(async {
+        let rig = Rig::start();
+        let stream = StreamId::generate();
+        rig.store.before_append().close();
+        let first = rig.decide(stream, rig.execute(Increment(3))).await;
+        let reset = rig.decide(stream, rig.execute(Reset)).await;
+        // Allowed at zero only. Its version fits the stream again once the other writer has taken that of the reset.
+        let full = rig.decide(stream, rig.execute(Increment(1_000_000))).await;
+        rig.store.before_append().holds(1).await;
+        rig.store.intrude_before_next_append(intruder(stream));
+        rig.store.before_append().open();
+        for asked in [first, reset, full] {
+            assert_eq!(answer(asked).await.expect("an answer").answer.what, What::Accepted);
+        }
+        assert_eq!(rig.types(stream).await, ["Incremented", "Incremented", "Reset", "Incremented"]);
+        assert_eq!(rig.read(stream).await.answer.value, 1_000_000, "the limit holds");
+    });
+}
+
+#[test]
 fn a_read_behind_a_loser_sees_what_is_really_there() {
     run(async {
         let rig = Rig::start();

@@ -117,6 +117,40 @@ fn a_store_that_broke_rings_the_alarm() {
 }
 
 #[test]
+fn an_appender_that_dies_rings_the_alarm_and_leaves_nobody_waiting() {
+    run(async {
+        let mut rig = Rig::start();
+        let stream = StreamId::generate();
+        rig.store.fail_next_append(AppendFault::Panic);
+        let failure = rig.ask(stream, Increment(1)).await.expect_err("a failure");
+        assert!(matches!(failure, Failure::Unknown(_)), "{failure}");
+        rig.broken.wait_for(Option::is_some).await.expect("an alarm");
+        let later = rig.ask(stream, Increment(1)).await.expect_err("a failure");
+        assert!(matches!(later, Failure::Unavailable(_)), "{later}");
+        assert_eq!(rig.read(stream).await.answer.value, 0, "reading goes on");
+    });
+}
+
+#[test]
+fn nothing_is_appended_after_the_store_broke() {
+    run(async {
+        let rig = Rig::start();
+        let stream = StreamId::generate();
+        rig.store.before_append().close();
+        rig.store.fail_next_append(AppendFault::BrokenUnwritten);
+        let breaking = rig.decide(stream, rig.execute(Increment(1))).await;
+        rig.store.before_append().holds(1).await;
+        let queued = rig.decide(StreamId::generate(), rig.execute(Increment(1))).await;
+        rig.store.before_append().open();
+        answer(breaking).await.expect_err("a failure");
+        assert!(matches!(answer(queued).await, Err(Failure::Unknown(_))));
+        let later = rig.ask(stream, Increment(1)).await.expect_err("a failure");
+        assert!(matches!(later, Failure::Unavailable(_)), "{later}");
+        assert_eq!((rig.store.appends(), rig.head().await), (1, 0));
+    });
+}
+
+#[test]
 fn a_stream_that_could_not_be_read_is_read_by_the_next() {
     run(async {
         let rig = Rig::start();
@@ -126,6 +160,25 @@ fn a_stream_that_could_not_be_read_is_read_by_the_next() {
         let failure = rig.ask(stream, Increment(1)).await.expect_err("a failure");
         assert!(matches!(failure, Failure::Unavailable(_)), "{failure}");
         assert_eq!(rig.told(stream, Increment(1)).await.answer.value, 4);
+    });
+}
+
+#[test]
+fn all_who_wait_for_a_reading_share_its_failure() {
+    run(async {
+        let rig = Rig::start();
+        let stream = StreamId::generate();
+        rig.store.before_read().close();
+        rig.store.fail_reads(20, StoreError::Unavailable("as told".into()));
+        let askers: Vec<_> = (0..10).map(|_| rig.send(stream, rig.execute(Increment(1)))).collect();
+        rig.store.before_read().holds(1).await;
+        let_others_run().await;
+        rig.store.before_read().open();
+        for asker in askers {
+            let failure = answer(asker).await.expect_err("a failure");
+            assert!(matches!(failure, Failure::Unavailable(_)), "{failure}");
+        }
+        assert_eq!(rig.store.stream_reads(), 1);
     });
 }
 

@@ -74,3 +74,22 @@ fn a_batch_takes_no_further_group_when_it_holds_enough_events() {
         assert_eq!(rig.store.batches(), [1, 2, 2]);
     });
 }
+
+#[test]
+fn commits_without_events_fill_a_batch_too() {
+    run(async {
+        let limits = ordo_actors::appender::AppenderLimits { batch_events: 3, ..Default::default() };
+        let rig = Rig::with(Default::default(), limits);
+        rig.store.before_append().close();
+        let first = rig.decide(StreamId::generate(), rig.execute(Increment(1))).await;
+        rig.store.before_append().holds(1).await;
+        let keyed_no_op = |n: i32| rig.send(StreamId::generate(), keyed(&n.to_string(), 0, rig.execute(Touch)));
+        let rest: Vec<_> = (0..6).map(keyed_no_op).collect();
+        rig.decided(7).await;
+        rig.store.before_append().open();
+        for asked in rest.into_iter().chain([first]) {
+            answer(asked).await.expect("an answer");
+        }
+        assert_eq!(rig.store.batches(), [1, 3, 3]);
+    });
+}

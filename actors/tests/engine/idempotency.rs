@@ -229,3 +229,41 @@ impl Serialize for Unspeakable {
         Err(serde::ser::Error::custom("no words"))
     }
 }
+
+#[test]
+fn a_command_whose_answer_cannot_be_kept_leaves_no_trace() {
+    run(async {
+        let rig = Rig::start();
+        let stream = StreamId::generate();
+        rig.told(stream, Increment(1)).await;
+        let mut request = Request::<Counter, Unspeakable>::execute(Increment(10), |_| Unspeakable);
+        request.idempotency = Some(IdempotencyUse { key: key("caller", "a"), fingerprint: [0; 32] });
+        let failure = rig.engine.ask(stream, request).await.expect_err("a failure");
+        assert!(matches!(failure, Failure::Unreadable(_)), "{failure}");
+        let read = rig.read(stream).await;
+        assert_eq!((read.answer.value, read.answer.version), (1, 1));
+    });
+}
+
+#[test]
+fn a_command_among_many_that_were_answered_before_is_not_thrown_back_until_it_gives_up() {
+    run(async {
+        let rig = Rig::start();
+        let stream = StreamId::generate();
+        let again = |key: u64| keyed(&key.to_string(), 0, rig.execute(Increment(key)));
+        for key in 1..=20 {
+            rig.engine.ask(stream, again(key)).await.expect("an answer");
+        }
+        rig.store.before_append().close();
+        let mut repeated = Vec::new();
+        for key in 1..=20 {
+            repeated.push(rig.decide(stream, again(key)).await);
+        }
+        let new = rig.decide(stream, rig.execute(Increment(1))).await;
+        rig.store.before_append().open();
+        for asked in repeated {
+            assert!(answer(asked).await.expect("an answer").replayed);
+        }
+        assert_eq!(answer(new).await.expect("an answer").answer.value, 211);
+    });
+}

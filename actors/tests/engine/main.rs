@@ -11,6 +11,7 @@ mod idempotency;
 mod limits;
 mod memory;
 mod panics;
+mod random_histories;
 mod rig;
 mod shared_log;
 mod snapshots;

@@ -39,6 +39,40 @@ fn a_renderer_that_panics_is_a_failure_and_changes_nothing() {
 }
 
 #[test]
+fn a_panic_does_not_hurt_what_has_gathered_and_what_comes_after() {
+    run(async {
+        let rig = Rig::start();
+        let stream = StreamId::generate();
+        rig.store.before_append().close();
+        let first = rig.decide(stream, rig.execute(Increment(1))).await;
+        let second = rig.decide(stream, rig.execute(Increment(10))).await;
+        assert!(matches!(rig.ask(stream, Panic).await, Err(Failure::Panicked)));
+        let third = rig.send(stream, rig.execute(Increment(100)));
+        let_others_run().await;
+        rig.store.before_append().open();
+        assert_eq!(answer(first).await.expect("an answer").answer.value, 1);
+        assert_eq!(answer(second).await.expect("an answer").answer.value, 11);
+        assert_eq!(answer(third).await.expect("an answer").answer.value, 111);
+        assert_eq!(rig.head().await, 3);
+    });
+}
+
+#[test]
+fn a_panic_does_not_hurt_what_is_in_flight() {
+    run(async {
+        let rig = Rig::start();
+        let stream = StreamId::generate();
+        rig.store.before_append().close();
+        let written = rig.decide(stream, rig.execute(Increment(1))).await;
+        let read = rig.decide(stream, rig.reading()).await;
+        assert!(matches!(rig.ask(stream, Panic).await, Err(Failure::Panicked)));
+        rig.store.before_append().open();
+        assert_eq!(answer(written).await.expect("an answer").answer.value, 1);
+        assert_eq!(answer(read).await.expect("an answer").answer.value, 1);
+    });
+}
+
+#[test]
 fn a_panic_does_not_hurt_other_counters() {
     run(async {
         let rig = Rig::start();
@@ -103,5 +137,30 @@ fn requests_behind_a_panic_are_answered() {
             answer(asked).await.expect("an answer");
         }
         assert_eq!(rig.read(stream).await.answer.value, 21);
+    });
+}
+
+#[test]
+fn an_event_that_panics_is_a_failure_of_the_reading() {
+    run(async {
+        let rig = Rig::start();
+        let stream = StreamId::generate();
+        rig.seed(stream, 1).await;
+        let read = rehydrate::<Brittle>(rig.store.as_ref(), stream, Until::Now, 100).await;
+        assert!(matches!(read, Err(Failure::Panicked)));
+    });
+}
+
+#[test]
+fn an_actor_survives_an_event_that_panics() {
+    run(async {
+        let rig = Rig::start();
+        let stream = StreamId::generate();
+        rig.seed(stream, 1).await;
+        let brittle = rig.start_another::<Brittle>();
+        for _ in 0..2 {
+            let failure = brittle.ask(stream, Request::read(|_| ())).await.expect_err("a failure");
+            assert!(matches!(failure, Failure::Panicked), "{failure}");
+        }
     });
 }

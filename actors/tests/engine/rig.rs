@@ -5,8 +5,9 @@ use std::{sync::Arc, thread, time::Duration};
 use actix::{Arbiter, System};
 use chrono::{DateTime, Utc};
 use ordo_actors::{
+    aggregate::Aggregate,
     appender::{Appender, AppenderLimits},
-    event::{EventEnvelope, StreamId, Version},
+    event::{EventEnvelope, Position, StreamId, Version},
     event_feed::EventFeed,
     memory_store::MemoryStore,
     metrics::EngineMetrics,
@@ -89,20 +90,27 @@ impl Rig {
         let clock = ManualClock::default();
         let metrics = Registry::new();
         let engine_metrics = EngineMetrics::register(&metrics).expect("an empty registry");
-        let feed = EventFeed::new(64, ordo_actors::event::Position::START);
+        let feed = EventFeed::new(64, Position::START);
         let (alarm, broken) = watch::channel(None);
         let on_broken = Box::new(move |reason| drop(alarm.send_replace(Some(reason))));
         let (appender, thread) =
             Appender::start(store.clone(), feed.clone(), limits, engine_metrics.clone(), on_broken).expect("a thread");
-        let engine = Engine::start(EngineParts {
-            store: store.clone(),
-            appender,
-            clock: Arc::new(clock.clone()),
-            lifespan,
-            metrics: engine_metrics,
-            arbiters: vec![Arbiter::current()],
-        });
+        let engine = start(&store, &clock, appender, engine_metrics, lifespan);
         Self { engine, store, clock, feed, broken, appender: thread, metrics, decisions: watch::Sender::new(0) }
+    }
+
+    /// Starts an engine of other aggregates on the same store.
+    pub fn start_another<A: Aggregate>(&self) -> Arc<Engine<A>> {
+        let (feed, metrics) = (EventFeed::new(1, Position::START), EngineMetrics::unregistered());
+        let (appender, _) = Appender::start(
+            self.store.clone(),
+            feed,
+            AppenderLimits::default(),
+            metrics.clone(),
+            Box::new(|reason| panic!("{reason}")),
+        )
+        .expect("a thread");
+        start(&self.store, &self.clock, appender, metrics, Lifespan::default())
     }
 
     pub fn execute(&self, command: CounterCommand) -> Request<Counter, Seen> {
@@ -155,11 +163,6 @@ impl Rig {
         self.decisions.subscribe().wait_for(|made| *made >= decisions).await.expect("the rig lives");
     }
 
-    /// How many decisions have been made.
-    pub fn decisions(&self) -> u64 {
-        *self.decisions.borrow()
-    }
-
     /// Appends to a stream behind the engine's back.
     pub async fn seed(&self, stream: StreamId, events: usize) {
         building::append(self.store.below(), counted(stream, ExpectedVersion::Any, events)).await;
@@ -205,6 +208,23 @@ impl Rig {
             .expect("a join")
             .expect("an appender that ends well");
     }
+}
+
+fn start<A: Aggregate>(
+    store: &Arc<FaultyStore<MemoryStore>>,
+    clock: &ManualClock,
+    appender: Appender,
+    metrics: EngineMetrics,
+    lifespan: Lifespan,
+) -> Arc<Engine<A>> {
+    Engine::start(EngineParts {
+        store: store.clone(),
+        appender,
+        clock: Arc::new(clock.clone()),
+        lifespan,
+        metrics,
+        arbiters: vec![Arbiter::current()],
+    })
 }
 
 pub fn seen(outcome: &Outcome<'_, Counter>) -> Seen {

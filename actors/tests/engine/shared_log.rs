@@ -41,6 +41,25 @@ fn a_read_that_asks_for_a_position_sees_what_others_have_written_up_to_it() {
 }
 
 #[test]
+fn a_read_that_asks_for_a_position_sees_it_while_a_commit_is_in_flight() {
+    run(async {
+        let rig = shared();
+        let stream = StreamId::generate();
+        rig.store.after_append().close();
+        let written = rig.decide(stream, rig.execute(Increment(1))).await;
+        rig.store.after_append().holds(1).await;
+        rig.seed(stream, 1).await;
+        let read = rig.decide(stream, at_least(2, rig.reading())).await;
+        let next = rig.decide(stream, rig.execute(Increment(10))).await;
+        rig.store.after_append().open();
+        assert_eq!(answer(written).await.expect("an answer").answer.value, 1);
+        let read = answer(read).await.expect("an answer");
+        assert!(read.answer.value >= 2, "{read:?}");
+        assert_eq!(answer(next).await.expect("an answer").answer.value, 12);
+    });
+}
+
+#[test]
 fn a_read_that_asks_for_a_position_it_has_seen_does_not_read_again() {
     run(async {
         let rig = shared();

@@ -191,3 +191,16 @@ fn a_counter_is_shown_as_it_was_at_a_time() {
 async fn was(rig: &Rig, stream: StreamId, time: DateTime<Utc>) -> u64 {
     rig.engine.as_it_was(stream, Until::Time(time)).await.expect("a counter").state.value
 }
+
+#[test]
+fn a_stream_is_read_whole_whatever_the_page() {
+    run(async {
+        let rig = Rig::start();
+        let stream = StreamId::generate();
+        rig.seed(stream, MAX_READ + 5).await;
+        for page in [0, 1_000, MAX_READ, MAX_READ + 1, usize::MAX] {
+            let read = rehydrate::<Counter>(rig.store.below(), stream, Until::Now, page).await.expect("a counter");
+            assert_eq!(read.version, Version(MAX_READ as u64 + 5), "page {page}");
+        }
+    });
+}

@@ -73,3 +73,16 @@ fn a_clock_that_goes_back_between_two_commands_of_a_group_does_not_either() {
         assert_eq!(minutes, [0, 5, 5, 5]);
     });
 }
+
+#[test]
+fn a_dry_run_sees_the_time_the_command_would_see() {
+    run(async {
+        let rig = Rig::start();
+        let stream = StreamId::generate();
+        let start = rig.clock.now();
+        rig.told(stream, Increment(1)).await;
+        rig.clock.set(start - TimeDelta::hours(1));
+        let dry = rig.engine.ask(stream, Request::new(Intent::DryRun(Increment(1)), rig.show())).await;
+        assert_eq!(dry.expect("an answer").answer.changed_at, Some(start.with_timezone(&Utc)));
+    });
+}
