@@ -34,6 +34,7 @@ mod postgres_contract;
 mod postgres_nodes;
 mod postgres_opening;
 mod postgres_outcomes;
+mod postgres_rows;
 mod postgres_server;
 mod real_orders;
 mod real_year;

@@ -94,3 +94,8 @@ fn faults_of(table: &Table, statements: &[String], dialect: &Dialect) -> Vec<Str
 fn the_tables_of_the_sqlite_migration_are_those_of_the_read_models() {
     assert_eq!(faults("migrations/sqlite/0002_read_models.sql", &SQLITE), Vec::<String>::new());
 }
+
+#[test]
+fn the_tables_of_the_postgresql_migration_are_those_of_the_read_models() {
+    assert_eq!(faults("migrations/postgres/0002_read_models.sql", &POSTGRES), Vec::<String>::new());
+}
