@@ -19,7 +19,7 @@ use actix_web::{
     web::Data,
 };
 use ordo::{
-    application::Core,
+    application::{Core, Stores},
     http::{
         command_input::KeysInFlight,
         http_metrics::HttpMetrics,
@@ -61,8 +61,9 @@ impl Parts {
     }
 
     async fn start_on(store: Arc<dyn EventStore>) -> Self {
-        let core = Core::start(store, Lifespan::default(), vec![Arbiter::current()]).await.unwrap();
         let rows: Arc<dyn RowStore> = Arc::new(MemoryRows::new());
+        let stores = Stores { log: store, rows: Arc::clone(&rows) };
+        let core = Core::start(stores, Lifespan::default(), vec![Arbiter::current()]).await.unwrap();
         let parts = ProjectionParts {
             log: Arc::clone(&core.store),
             rows: Arc::clone(&rows),
