@@ -146,7 +146,7 @@ pub async fn open_stores(url: &StoreUrl, allow_unsafe_durability: bool) -> Resul
         }
         StoreUrl::Postgres(url) => {
             let options = PostgresOptions { allow_unsafe_durability, ..PostgresOptions::default() };
-            Stores::in_memory(PostgresStore::open(url, options).await.map_err(|error| failed(with_causes(&error)))?)
+            Stores::of(PostgresStore::open(url, options).await.map_err(|error| failed(with_causes(&error)))?)
         }
     })
 }

@@ -43,6 +43,7 @@ const FOREIGN: &[(&str, &[&[&str]])] = &[
 /// The only files that know actix: the engine's actors, the application's composition root, and the import, which runs the
 /// actors without a server.
 const ACTOR_FILES: &[&str] = &[
+    "actors/src/message.rs",
     "actors/src/registry.rs",
     "actors/src/saga_supervisor.rs",
     "src/application.rs",
