@@ -54,13 +54,10 @@ CREATE INDEX current_orders_by_total_cents
 CREATE TABLE current_order_products (
     generation         bigint           NOT NULL,
     product_id         text COLLATE "C" NOT NULL,
-    order_id           text COLLATE "C" NOT NULL,
     created_at         bigint           NOT NULL,
-    PRIMARY KEY (generation, product_id, order_id)
+    order_id           text COLLATE "C" NOT NULL,
+    PRIMARY KEY (generation, product_id, created_at, order_id)
 );
-
-CREATE INDEX current_order_products_by_product_id_created_at
-    ON current_order_products (generation, product_id, created_at, order_id);
 
 CREATE TABLE order_history (
     generation         bigint           NOT NULL,
@@ -85,13 +82,10 @@ CREATE INDEX order_history_by_total_cents
 CREATE TABLE order_history_products (
     generation         bigint           NOT NULL,
     product_id         text COLLATE "C" NOT NULL,
-    order_id           text COLLATE "C" NOT NULL,
     created_at         bigint           NOT NULL,
-    PRIMARY KEY (generation, product_id, order_id)
+    order_id           text COLLATE "C" NOT NULL,
+    PRIMARY KEY (generation, product_id, created_at, order_id)
 );
-
-CREATE INDEX order_history_products_by_product_id_created_at
-    ON order_history_products (generation, product_id, created_at, order_id);
 
 CREATE TABLE customers (
     generation         bigint           NOT NULL,
@@ -114,15 +108,12 @@ CREATE INDEX customers_by_total_orders
 CREATE TABLE customer_orders (
     generation         bigint           NOT NULL,
     customer_id        text COLLATE "C" NOT NULL,
+    created_at         bigint           NOT NULL,
     order_id           text COLLATE "C" NOT NULL,
     state              text COLLATE "C" NOT NULL,
-    created_at         bigint           NOT NULL,
     doc                text COLLATE "C" NOT NULL,
-    PRIMARY KEY (generation, customer_id, order_id)
+    PRIMARY KEY (generation, customer_id, created_at, order_id)
 ) WITH (fillfactor = 80);
-
-CREATE INDEX customer_orders_by_customer_id_created_at
-    ON customer_orders (generation, customer_id, created_at, order_id);
 
 CREATE TABLE inventory (
     generation         bigint           NOT NULL,

@@ -55,13 +55,10 @@ CREATE INDEX current_orders_by_total_cents
 CREATE TABLE current_order_products (
     generation INTEGER NOT NULL,
     product_id TEXT    NOT NULL,
-    order_id   TEXT    NOT NULL,
     created_at INTEGER NOT NULL,
-    PRIMARY KEY (generation, product_id, order_id)
+    order_id   TEXT    NOT NULL,
+    PRIMARY KEY (generation, product_id, created_at, order_id)
 ) STRICT, WITHOUT ROWID;
-
-CREATE INDEX current_order_products_by_product_id_created_at
-    ON current_order_products (generation, product_id, created_at, order_id);
 
 CREATE TABLE order_history (
     generation  INTEGER NOT NULL,
@@ -86,13 +83,10 @@ CREATE INDEX order_history_by_total_cents
 CREATE TABLE order_history_products (
     generation INTEGER NOT NULL,
     product_id TEXT    NOT NULL,
-    order_id   TEXT    NOT NULL,
     created_at INTEGER NOT NULL,
-    PRIMARY KEY (generation, product_id, order_id)
+    order_id   TEXT    NOT NULL,
+    PRIMARY KEY (generation, product_id, created_at, order_id)
 ) STRICT, WITHOUT ROWID;
-
-CREATE INDEX order_history_products_by_product_id_created_at
-    ON order_history_products (generation, product_id, created_at, order_id);
 
 CREATE TABLE customers (
     generation        INTEGER NOT NULL,
@@ -115,15 +109,12 @@ CREATE INDEX customers_by_total_orders
 CREATE TABLE customer_orders (
     generation  INTEGER NOT NULL,
     customer_id TEXT    NOT NULL,
+    created_at  INTEGER NOT NULL,
     order_id    TEXT    NOT NULL,
     state       TEXT    NOT NULL,
-    created_at  INTEGER NOT NULL,
     doc         TEXT    NOT NULL,
-    PRIMARY KEY (generation, customer_id, order_id)
+    PRIMARY KEY (generation, customer_id, created_at, order_id)
 ) STRICT;
-
-CREATE INDEX customer_orders_by_customer_id_created_at
-    ON customer_orders (generation, customer_id, created_at, order_id);
 
 CREATE TABLE inventory (
     generation         INTEGER NOT NULL,

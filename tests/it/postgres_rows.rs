@@ -172,11 +172,9 @@ async fn every_list_with_one_filter_is_read_along_an_index() {
     demand_index(&client, orders, vec![], "total_cents", "current_orders_by_total_cents").await;
     demand_index(&client, orders, vec![], "order_id", "current_orders_pkey").await;
     let products = &CURRENT_ORDER_PRODUCTS;
-    let index = "current_order_products_by_product_id_created_at";
-    demand_index(&client, products, is(products, "product_id"), "created_at", index).await;
+    demand_index(&client, products, is(products, "product_id"), "created_at", "current_order_products_pkey").await;
     let of_customer = is(&CUSTOMER_ORDERS, "customer_id");
-    demand_index(&client, &CUSTOMER_ORDERS, of_customer, "created_at", "customer_orders_by_customer_id_created_at")
-        .await;
+    demand_index(&client, &CUSTOMER_ORDERS, of_customer, "created_at", "customer_orders_pkey").await;
     demand_index(&client, &CUSTOMERS, vec![], "total_spent_cents", "customers_by_total_spent_cents").await;
     demand_index(&client, &INVENTORY, vec![], "revenue_cents", "inventory_by_revenue_cents").await;
 }
@@ -185,9 +183,9 @@ async fn every_list_with_one_filter_is_read_along_an_index() {
 async fn fill(client: &Client) {
     let text = "INSERT INTO current_orders SELECT 1, 'order ' || n, 'customer ' || n % 300, 'state ' || n % 4, n, n % 997, '' \
                 FROM generate_series(1, 5000) n; \
-                INSERT INTO current_order_products SELECT 1, 'product ' || n % 50, 'order ' || n, n \
+                INSERT INTO current_order_products SELECT 1, 'product ' || n % 50, n, 'order ' || n \
                 FROM generate_series(1, 5000) n; \
-                INSERT INTO customer_orders SELECT 1, 'customer ' || n % 300, 'order ' || n, 'x', n, '' \
+                INSERT INTO customer_orders SELECT 1, 'customer ' || n % 300, n, 'order ' || n, 'x', '' \
                 FROM generate_series(1, 5000) n; \
                 INSERT INTO customers SELECT 1, 'customer ' || n, n, 0, 0, 0, n, n, n FROM generate_series(1, 5000) n; \
                 INSERT INTO inventory SELECT 1, 'product ' || n, '', n, n, n, n, n, n FROM generate_series(1, 5000) n; \
