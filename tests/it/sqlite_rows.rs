@@ -23,6 +23,7 @@ struct File {
 
 impl File {
     /// A new file that has the tables of the contract beside its own.
+    #[expect(clippy::unused_async, reason = "the contract makes its stores asynchronously")]
     async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = Self { store: open(&directory), directory };
@@ -86,6 +87,7 @@ fn plan(shell: &Connection, page: &Page) -> String {
     steps.join("; ")
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the caller has no use for them")]
 fn demand_index(shell: &Connection, table: &'static Table, conditions: Vec<Condition>, order_by: &str, index: &str) {
     for descending in [false, true] {
         let order_by = table.column(order_by);

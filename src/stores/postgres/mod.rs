@@ -8,7 +8,7 @@
 //!               └─ rows ───── row_reads ──► the same pool; row_writes: a transaction per commit
 //! ```
 //!
-//! [`server`] makes every connection and refuses a server that may lose what it confirmed; [`schema`] brings the tables up
+//! `server` makes every connection and refuses a server that may lose what it confirmed; `schema` brings the tables up
 //! to date. All sockets live on the store's own runtime, so a caller's runtime may end without taking one along.
 
 mod batch;

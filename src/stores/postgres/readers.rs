@@ -159,6 +159,7 @@ impl AsParameters for super::log_query::LogStatement {
 
 /// Asks on any connection. One that proves broken is thrown away and the next is asked: after a restart of the server all
 /// that are in the pool are, but reading again does no harm.
+#[expect(clippy::ptr_arg, reason = "the statement is kept under it, without a copy when it is static")]
 async fn rows(
     pool: &Pool<ReaderManager>,
     size: u32,
@@ -200,6 +201,7 @@ fn is_broken(client: &Client, error: &tokio_postgres::Error) -> bool {
 }
 
 impl Reader {
+    #[expect(clippy::ptr_arg, reason = "the statement is kept under it, without a copy when it is static")]
     async fn query(
         &mut self,
         text: &Cow<'static, str>,
@@ -210,6 +212,7 @@ impl Reader {
     }
 
     /// The statement of a text, prepared once.
+    #[expect(clippy::ptr_arg, reason = "the statement is kept under it, without a copy when it is static")]
     pub(super) async fn statement(&mut self, text: &Cow<'static, str>) -> Result<Statement, tokio_postgres::Error> {
         if let Some(statement) = self.statements.get(text) {
             return Ok(statement.clone());

@@ -62,6 +62,7 @@ pub(super) fn page(page: &Page) -> Option<(String, Parameters)> {
 }
 
 /// Asks for rows by their keys, in the order of the keys: see [`Keys`]. Each key is looked up for itself, along the key.
+#[expect(clippy::format_collect, reason = "made once per table")]
 pub(super) fn by_keys(table: &Table) -> String {
     let name = table.name;
     let asked = table.columns[..table.key].iter();
@@ -196,6 +197,7 @@ pub(super) fn small(number: i64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
 fn unreadable(error: tokio_postgres::Error) -> StoreError {
     StoreError::Corrupt(describe(&error))
 }

@@ -157,6 +157,7 @@ async fn advanced(
     Ok(reader.client().execute(advance, &parameters).await.map_err(failed)? > 0)
 }
 
+#[expect(clippy::ptr_arg, reason = "the statement is kept under it, without a copy when it is static")]
 async fn execute(
     reader: &mut Reader,
     text: &Cow<'static, str>,
@@ -171,6 +172,7 @@ fn conclude(is_mine: bool) -> (RowVerdict, bool) {
 }
 
 /// An error before COMMIT: nothing was written.
+#[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
 fn failed(error: tokio_postgres::Error) -> StoreError {
     StoreError::Unavailable(describe(&error))
 }

@@ -97,6 +97,7 @@ impl RowStore for SqliteStore {
 }
 
 /// A verdict, and whether there is something to commit.
+#[expect(clippy::unnecessary_wraps, reason = "it ends a chain of results")]
 fn conclude(verdict: RowVerdict) -> rusqlite::Result<(RowVerdict, bool)> {
     Ok((verdict, verdict == RowVerdict::Committed))
 }
