@@ -28,6 +28,7 @@ pub const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotenc
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OrderAnswer {
     status: u16,
+    /// What the `ETag` says; zero when there is none.
     version: Version,
     /// The order that was created. Not the one the request names: a repeated creation has made up another id.
     created: Option<StreamId>,
@@ -41,8 +42,10 @@ pub enum Success {
     Created,
     /// 200 and the order.
     Order,
-    /// 202 and the order, with what this return is worth.
+    /// 202 and the order, with the name of this return and what it is worth.
     Returned,
+    /// 200 and the order as it would be, with what a return would be worth. No `ETag`: no such version exists.
+    DryRun,
 }
 
 /// Makes the renderer for one request.
@@ -52,15 +55,17 @@ pub fn render(
     request_id: String,
 ) -> impl Fn(&Outcome<'_, Order>) -> OrderAnswer + Send {
     move |outcome| match outcome {
-        Outcome::Accepted { state: Order::Absent, .. } => OrderAnswer::problem(&no_such_order(), &request_id),
+        Outcome::Accepted { state: Order::Absent, .. } | Outcome::VersionMismatch { state: Order::Absent, .. } => {
+            OrderAnswer::problem(&no_such_order(), &request_id)
+        }
         Outcome::Accepted { state, version, events } => OrderAnswer::success(success, order, state, *version, events),
         Outcome::Rejected { rejection, state, .. } => OrderAnswer::problem(&problem_of(rejection, state), &request_id),
-        Outcome::VersionMismatch { state: Order::Absent, .. } => OrderAnswer::problem(&no_such_order(), &request_id),
         Outcome::VersionMismatch { version, .. } => OrderAnswer::problem(&Problem::version(*version), &request_id),
     }
 }
 
 /// The problem of an order that is not there.
+#[must_use]
 pub fn no_such_order() -> Problem {
     Problem::not_found("there is no order with this id")
 }
@@ -72,32 +77,47 @@ struct Created {
     version: Version,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Returned<'a> {
-    return_id: &'a Reference,
-    refund_cents: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    return_id: Option<&'a Reference>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refund_cents: Option<i64>,
     #[serde(flatten)]
     order: Option<OrderView<'a>>,
 }
 
+impl<'a> Returned<'a> {
+    fn of(events: &'a [OrderEvent], order: Option<OrderView<'a>>) -> Self {
+        match events.first() {
+            Some(OrderEvent::ItemsReturned(ItemsReturned { return_id, refund_cents, .. })) => {
+                Self { return_id: Some(return_id), refund_cents: Some(*refund_cents), order }
+            }
+            _ => Self { order, ..Self::default() },
+        }
+    }
+}
+
 impl OrderAnswer {
     fn success(success: Success, order: StreamId, state: &Order, version: Version, events: &[OrderEvent]) -> Self {
-        let (status, body) = match (success, events.first()) {
-            (Success::Created, _) => {
+        let view = state.view(order, version);
+        let (status, body) = match success {
+            Success::Created => {
                 let created = Created { order_id: order, state: state.state(), version };
                 (StatusCode::CREATED, serde_json::to_string(&created))
             }
-            (Success::Returned, Some(OrderEvent::ItemsReturned(returned))) => {
-                let ItemsReturned { return_id, refund_cents, .. } = returned;
-                let answer = Returned { return_id, refund_cents: *refund_cents, order: state.view(order, version) };
-                (StatusCode::ACCEPTED, serde_json::to_string(&answer))
+            Success::Order => (StatusCode::OK, serde_json::to_string(&view)),
+            Success::Returned => (StatusCode::ACCEPTED, serde_json::to_string(&Returned::of(events, view))),
+            Success::DryRun => {
+                // Another name would be made up when it is meant.
+                let would_be = Returned { return_id: None, ..Returned::of(events, view) };
+                (StatusCode::OK, serde_json::to_string(&would_be))
             }
-            (Success::Returned, _) => (StatusCode::ACCEPTED, serde_json::to_string(&state.view(order, version))),
-            (Success::Order, _) => (StatusCode::OK, serde_json::to_string(&state.view(order, version))),
         };
         match body {
             Ok(body) => {
                 let created = matches!(success, Success::Created).then_some(order);
+                let version = if matches!(success, Success::DryRun) { Version::NONE } else { version };
                 Self { status: status.as_u16(), version, created, body }
             }
             Err(error) => {
@@ -118,6 +138,7 @@ impl OrderAnswer {
 }
 
 /// Sends an answer: what was kept, and the position it got.
+#[must_use]
 pub fn respond(answered: Answered<OrderAnswer>) -> HttpResponse {
     let Answered { answer, position, replayed } = answered;
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -129,7 +150,9 @@ pub fn respond(answered: Answered<OrderAnswer>) -> HttpResponse {
     if !status.is_success() {
         return response.insert_header((CONTENT_TYPE, "application/problem+json")).body(answer.body);
     }
-    etag(&mut response, answer.version);
+    if answer.version != Version::NONE {
+        etag(&mut response, answer.version);
+    }
     response.insert_header((CONTENT_TYPE, "application/json"));
     if let Some(order) = answer.created {
         response.insert_header((LOCATION, format!("/orders/{order}")));
@@ -138,7 +161,7 @@ pub fn respond(answered: Answered<OrderAnswer>) -> HttpResponse {
     response.body(answer.body)
 }
 
-/// Sets the ETag of an order at a version.
+/// Sets the `ETag` of an order at a version.
 pub fn etag(response: &mut HttpResponseBuilder, version: Version) {
     response.insert_header((ETAG, format!("\"{version}\"")));
 }

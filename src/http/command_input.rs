@@ -1,11 +1,11 @@
 //! From a request to a command: headers, query and body, checked before anything is asked of an order.
 
-use std::{collections::HashSet, future::Future, pin::Pin, time::Duration};
+use std::{collections::HashSet, pin::Pin, time::Duration};
 
 use actix_web::{
     FromRequest, HttpRequest,
     dev::Payload,
-    http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, IF_MATCH},
+    http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, IF_MATCH},
     web::{self, Bytes, Data},
 };
 use ordo_actors::{
@@ -18,9 +18,11 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::{
-    error::{Fault, Problem, ProblemKind},
+    error::{Problem, ProblemKind},
+    orders::not_whole,
     request_context::RequestId,
     state::AppState,
+    wire::Object,
 };
 
 /// The header that makes a command repeatable.
@@ -107,7 +109,7 @@ fn missing_state() -> Problem {
 impl Terms {
     fn read(request: &HttpRequest, body: &[u8], state: &Data<AppState>) -> Result<Self, Problem> {
         let dry_run = query_flag(request, "dry_run")?;
-        let idempotency = if dry_run { None } else { idempotency(request, body)? };
+        let idempotency = idempotency(request, body)?.filter(|_| !dry_run);
         let in_flight = idempotency.as_ref().map(|used| InFlight::enter(state, &used.key)).transpose()?;
         Ok(Self {
             request_id: RequestId::from_request(request),
@@ -161,6 +163,9 @@ fn idempotency(request: &HttpRequest, body: &[u8]) -> Result<Option<IdempotencyU
     }))
 }
 
+/// No order comes so far. Stands for a tag that is none of ours, which no order matches.
+const NEVER: Version = Version(u64::MAX);
+
 /// `If-Match: "3"`, a list of such, or `*`.
 fn if_match(headers: &HeaderMap) -> Result<Vec<Version>, Problem> {
     let mut versions = Vec::new();
@@ -170,8 +175,12 @@ fn if_match(headers: &HeaderMap) -> Result<Vec<Version>, Problem> {
             return Ok(Vec::new());
         }
         for tag in text.split(',') {
-            let number = tag.trim().strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).ok_or_else(bad_if_match)?;
-            versions.push(Version(number.parse().map_err(|_| bad_if_match())?));
+            let tag = tag.trim();
+            let quoted = tag.strip_prefix("W/").unwrap_or(tag);
+            let opaque = quoted.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+            let opaque = opaque.filter(|opaque| !opaque.contains('"')).ok_or_else(bad_if_match)?;
+            let version = opaque.parse().map(Version).ok().filter(|version| format!("\"{version}\"") == tag);
+            versions.push(version.unwrap_or(NEVER));
         }
     }
     Ok(versions)
@@ -194,8 +203,12 @@ async fn read_body(headers: &HeaderMap, payload: web::Payload, most: usize) -> R
         .map_err(|_| Problem::invalid("the body did not arrive in time"))?
         .map_err(|_| too_large())?
         .map_err(|error| Problem::invalid(format!("the body did not arrive whole: {error}")))?;
+    let unsupported = |detail| Err(Problem::new(ProblemKind::UnsupportedMediaType, detail));
     if !body.is_empty() && !is_json(headers) {
-        return Err(Problem::new(ProblemKind::UnsupportedMediaType, "send JSON with Content-Type: application/json"));
+        return unsupported("send JSON with Content-Type: application/json");
+    }
+    if headers.get(CONTENT_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return unsupported("send the body without a Content-Encoding");
     }
     Ok(body)
 }
@@ -209,22 +222,26 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// Reads JSON; an absent body is an empty object. A value of the wrong type or range is named by its place.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let text = if body.iter().all(u8::is_ascii_whitespace) { b"{}".as_slice() } else { body };
-    if let Ok(parsed) = serde_json::from_slice(text) {
+    if let Ok(Object(parsed)) = serde_json::from_slice(text) {
         return Ok(parsed);
     }
     let deserializer = &mut serde_json::Deserializer::from_slice(text);
-    match serde_path_to_error::deserialize::<_, T>(deserializer) {
+    match serde_path_to_error::deserialize::<_, Object<T>>(deserializer) {
         Ok(_) => Err(Problem::invalid("the body goes on after its JSON value")),
         Err(error) => Err(unreadable(&error)),
     }
 }
 
-/// Broken JSON and unknown fields are unreadable (400); a well-formed number that is out of range is not (422).
+/// A pointer made longer by a name the client made up leads to the whole body instead.
+const LONGEST_POINTER: usize = 256;
+
+/// Broken JSON and unknown fields are unreadable (400); a well-formed number that no machine number holds is not (422).
 fn unreadable(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
-    let pointer = json_pointer(error.path());
+    let pointer =
+        Some(json_pointer(error.path())).filter(|pointer| pointer.len() <= LONGEST_POINTER).unwrap_or_default();
     let detail = error.inner().to_string();
-    if error.inner().is_data() && detail.contains("invalid value") {
-        return Problem::validation(&[Fault { pointer, detail }]);
+    if !error.inner().is_data() && detail.starts_with("number out of range") {
+        return Problem::validation(&[not_whole(&pointer)]);
     }
     let place = if pointer.is_empty() { String::new() } else { format!("{pointer}: ") };
     Problem::invalid(format!("{place}{detail}")).with("pointer", pointer.into())

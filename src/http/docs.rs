@@ -1,11 +1,17 @@
 //! What the server says of itself: its OpenAPI description, a page to try it, and an explanation of every problem.
 
+use std::sync::{Arc, LazyLock};
+
 use actix_web::{
     HttpResponse,
+    http::header::{CONTENT_ENCODING, ContentEncoding, LOCATION},
     web::{Html, Path},
 };
+use utoipa_swagger_ui::Config;
 
 use super::error::{Problem, ProblemKind};
+
+static PAGE: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| Arc::new(Config::new(["/openapi.json"])));
 
 /// The description, kept as a file and checked against the routes by a test.
 pub const OPENAPI: &str = include_str!("openapi.json");
@@ -13,6 +19,23 @@ pub const OPENAPI: &str = include_str!("openapi.json");
 /// `GET /openapi.json`
 pub async fn openapi() -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body(OPENAPI)
+}
+
+/// `GET /docs`: the page's own links are relative, so it needs the slash.
+pub async fn to_page() -> HttpResponse {
+    HttpResponse::TemporaryRedirect().insert_header((LOCATION, "/docs/")).finish()
+}
+
+/// `GET /docs/{file}`: Swagger UI, from the binary.
+pub async fn page(file: Path<String>) -> Result<HttpResponse, Problem> {
+    let found = utoipa_swagger_ui::serve(&file, Arc::clone(&PAGE)).inspect_err(|error| log::error!("{error}"));
+    let fault = || Problem::new(ProblemKind::Internal, "the page cannot be shown");
+    let file = found.map_err(|_| fault())?.ok_or_else(|| Problem::not_found("the page has no such file"))?;
+    let mut response = HttpResponse::Ok();
+    if file.gzpipped {
+        response.insert_header((CONTENT_ENCODING, ContentEncoding::Gzip));
+    }
+    Ok(response.content_type(file.content_type).body(file.bytes.into_owned()))
 }
 
 /// `GET /problems/{name}`

@@ -136,6 +136,11 @@ struct Body<'a> {
     members: &'a Map<String, Value>,
 }
 
+/// The longest detail.
+const MOST_DETAIL_CHARS: usize = 500;
+/// The most faults one problem lists; its detail tells how many there are.
+const MOST_FAULTS: usize = 1000;
+
 /// A problem on its way to the client.
 #[derive(Debug, Clone)]
 pub struct Problem {
@@ -148,9 +153,14 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem with nothing but a detail.
+    /// A problem with nothing but a detail. What clients sent may be quoted in it, so it is cut when it is very long.
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), members: Map::new() }
+        let mut detail = detail.into();
+        if let Some((end, _)) = detail.char_indices().nth(MOST_DETAIL_CHARS) {
+            detail.truncate(end);
+            detail.push('…');
+        }
+        Self { kind, detail, members: Map::new() }
     }
 
     /// The request cannot be read.
@@ -163,14 +173,17 @@ impl Problem {
         Self::new(ProblemKind::NotFound, detail)
     }
 
-    /// Values are out of range; lists them all.
+    /// Values are out of range; lists them all, up to a thousand.
     #[must_use]
     pub fn validation(faults: &[Fault]) -> Self {
         let detail = match faults {
             [only] => format!("{}: {}", only.pointer, only.detail),
             many => format!("{} values are out of range", many.len()),
         };
-        let errors = faults.iter().map(|fault| serde_json::json!({"pointer": fault.pointer, "detail": fault.detail}));
+        let errors = faults
+            .iter()
+            .take(MOST_FAULTS)
+            .map(|fault| serde_json::json!({"pointer": fault.pointer, "detail": fault.detail}));
         Self::new(ProblemKind::ValidationFailed, detail).with("errors", Value::Array(errors.collect()))
     }
 

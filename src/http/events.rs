@@ -1,32 +1,35 @@
 //! `/orders/{id}/events` and `/events`: what has happened, as it stands in the log.
 
+use std::sync::Arc;
+
 use actix_web::{HttpResponse, http::header::LINK, web::Data};
 use ordo_actors::{
-    event::{EventEnvelope, Position, Version},
+    aggregate::Aggregate,
+    event::{EventEnvelope, Position, StreamId, Version},
     store::LogQuery,
 };
 use serde::Deserialize;
-use std::sync::Arc;
 
 use super::{
     answer::no_such_order,
     error::{Fault, Problem},
     orders::OrderPath,
-    query::Params,
+    query::{COUNTABLE, Params, QueryNumber, number},
     state::AppState,
     wire,
 };
+use crate::order::Order;
 
-const DEFAULT_LIMIT: usize = 100;
-const MAX_LIMIT: usize = 1000;
+const DEFAULT_LIMIT: u64 = 100;
+const MAX_LIMIT: u64 = 1000;
 
 /// The query of `GET /orders/{id}/events`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StreamParams {
-    from_version: Option<u64>,
-    limit: Option<usize>,
-    min_position: Option<u64>,
+    from_version: Option<QueryNumber>,
+    limit: Option<QueryNumber>,
+    min_position: Option<QueryNumber>,
 }
 
 /// `GET /orders/{id}/events`
@@ -36,11 +39,14 @@ pub async fn of_order(
     params: Params<StreamParams>,
 ) -> Result<HttpResponse, Problem> {
     let Params(params) = params;
-    state.wait_for(params.min_position.map(Position)).await?;
-    let limit = limit(params.limit)?;
-    let from = Version(params.from_version.unwrap_or(1).max(1));
+    let mut faults = Vec::new();
+    let from = params.from_version.and_then(|asked| number("from_version", asked, 1..=*COUNTABLE.end(), &mut faults));
+    let paging = Paging::read(None, params.limit, params.min_position, faults)?;
+    state.wait_for(paging.at_least).await?;
+    let (from, limit) = (Version(from.unwrap_or(1)), paging.limit);
     let events = state.store.read_stream(order.0, from, limit).await?;
-    if events.is_empty() && (from == Version(1) || state.store.read_stream(order.0, Version(1), 1).await?.is_empty()) {
+    let first = if events.is_empty() { state.store.read_stream(order.0, Version(1), 1).await? } else { Vec::new() };
+    if events.first().or(first.first()).is_none_or(|event| event.aggregate_type != Order::TYPE) {
         return Err(no_such_order());
     }
     let next = (events.len() == limit).then(|| events.last()).flatten();
@@ -52,21 +58,20 @@ pub async fn of_order(
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogParams {
-    after: Option<u64>,
-    limit: Option<usize>,
+    after: Option<QueryNumber>,
+    limit: Option<QueryNumber>,
     event_type: Option<String>,
     aggregate_type: Option<String>,
     aggregate_id: Option<uuid::Uuid>,
     from: Option<String>,
     to: Option<String>,
-    min_position: Option<u64>,
+    min_position: Option<QueryNumber>,
 }
 
 /// `GET /events`
 pub async fn of_log(state: Data<AppState>, params: Params<LogParams>) -> Result<HttpResponse, Problem> {
     let Params(params) = params;
-    state.wait_for(params.min_position.map(Position)).await?;
-    let limit = limit(params.limit)?;
+    let paging = Paging::read(params.after, params.limit, params.min_position, Vec::new())?;
     let time = |name: &str, text: Option<&str>| match text {
         None => Ok(None),
         Some(text) => {
@@ -75,17 +80,18 @@ pub async fn of_log(state: Data<AppState>, params: Params<LogParams>) -> Result<
     };
     let types = params.event_type.as_deref().unwrap_or_default();
     let query = LogQuery {
-        after: Position(params.after.unwrap_or(0)),
-        limit,
-        stream: params.aggregate_id.map(ordo_actors::event::StreamId),
+        after: paging.after,
+        limit: paging.limit,
+        stream: params.aggregate_id.map(StreamId),
         event_types: types.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect(),
         aggregate_type: params.aggregate_type.clone(),
         from: time("from", params.from.as_deref())?,
         to: time("to", params.to.as_deref())?,
     };
+    state.wait_for(paging.at_least).await?;
     let events = state.store.read_all(&query).await?;
-    let next = (events.len() == limit).then(|| events.last()).flatten();
-    let link = next.map(|last| link_after(last.position, limit, &params));
+    let next = (events.len() == query.limit).then(|| events.last()).flatten();
+    let link = next.map(|last| link_after(last.position, query.limit, &params));
     Ok(page(&events, link))
 }
 
@@ -108,13 +114,32 @@ fn link_after(after: Position, limit: usize, params: &LogParams) -> String {
     link.finish()
 }
 
-fn limit(asked: Option<usize>) -> Result<usize, Problem> {
-    match asked.unwrap_or(DEFAULT_LIMIT) {
-        fit @ 1..=MAX_LIMIT => Ok(fit),
-        _ => Err(Problem::validation(&[Fault {
-            pointer: "?limit".into(),
-            detail: format!("must be between 1 and {MAX_LIMIT}"),
-        }])),
+/// Which part of a log to show, and how new it must be.
+struct Paging {
+    after: Position,
+    limit: usize,
+    at_least: Option<Position>,
+}
+
+impl Paging {
+    /// Adds its faults to those found before, and fails if there are any.
+    fn read(
+        after: Option<QueryNumber>,
+        limit: Option<QueryNumber>,
+        at_least: Option<QueryNumber>,
+        mut faults: Vec<Fault>,
+    ) -> Result<Self, Problem> {
+        let after = after.and_then(|asked| number("after", asked, COUNTABLE, &mut faults));
+        let limit = limit.and_then(|asked| number("limit", asked, 1..=MAX_LIMIT, &mut faults));
+        let at_least = at_least.and_then(|asked| number("min_position", asked, COUNTABLE, &mut faults));
+        if !faults.is_empty() {
+            return Err(Problem::validation(&faults));
+        }
+        Ok(Self {
+            after: after.map_or(Position::START, Position),
+            limit: usize::try_from(limit.unwrap_or(DEFAULT_LIMIT)).unwrap_or(usize::MAX),
+            at_least: at_least.map(Position),
+        })
     }
 }
 

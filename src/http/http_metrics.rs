@@ -27,6 +27,7 @@ impl HttpMetrics {
     pub fn observe(&self, method: &Method, route: Option<&str>, status: StatusCode, elapsed: Duration) {
         let method = match *method {
             Method::GET => "GET",
+            Method::HEAD => "HEAD",
             Method::POST => "POST",
             Method::PATCH => "PATCH",
             Method::DELETE => "DELETE",

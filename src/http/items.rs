@@ -49,5 +49,6 @@ pub async fn remove(
 }
 
 fn line(text: &str) -> Result<LineId, Problem> {
-    text.parse().map(LineId).map_err(|_| Problem::invalid("a line's id is a whole number, 1 or more"))
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+    digits.map(LineId).ok_or_else(|| Problem::invalid("a line's id is a whole number, 1 or more"))
 }

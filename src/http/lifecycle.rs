@@ -9,9 +9,12 @@ use super::{
     error::{Fault, Problem},
     orders::{OrderPath, not_whole, run},
     state::AppState,
-    wire::{CancelBody, CompleteBody, EmptyBody, ProcessBody, ReserveBody, ReturnBody, ReturnedItemBody},
+    wire::{
+        CancelBody, CompleteBody, EmptyBody, Object, ProcessBody, ReserveBody, ReturnBody, ReturnedItemBody,
+        WireInteger,
+    },
 };
-use crate::order::{InvalidValue, LineId, OrderCommand, Reason, Reference, ReturnItems, ReturnRequest};
+use crate::order::{InvalidValue, LineId, MAX_QUANTITY, OrderCommand, Reason, Reference, ReturnItems, ReturnRequest};
 
 /// `POST /orders/{id}/submit`
 pub async fn submit(
@@ -80,19 +83,30 @@ pub async fn give_back(
     run(&state, order.0, command, input.terms, Success::Returned).await
 }
 
-fn returned_items(items: &[ReturnedItemBody], faults: &mut Vec<Fault>) -> Vec<ReturnRequest> {
+fn returned_items(items: &[Object<ReturnedItemBody>], faults: &mut Vec<Fault>) -> Vec<ReturnRequest> {
+    if items.is_empty() {
+        faults.push(Fault { pointer: "/items".into(), detail: InvalidValue::Empty.to_string() });
+    }
     let mut requests = Vec::with_capacity(items.len());
-    for (index, item) in items.iter().enumerate() {
-        let line_id = item.line_id.get().and_then(|line| u32::try_from(line).ok());
-        match (line_id, item.quantity.get()) {
-            (Some(line), Some(quantity)) => requests.push(ReturnRequest { line_id: LineId(line), quantity }),
-            (line, quantity) => {
-                faults.extend(line.is_none().then(|| not_whole(&format!("/items/{index}/line_id"))));
-                faults.extend(quantity.is_none().then(|| not_whole(&format!("/items/{index}/quantity"))));
-            }
+    for (index, Object(item)) in items.iter().enumerate() {
+        let line = ranged(&format!("/items/{index}/line_id"), item.line_id, u32::MAX, faults);
+        let quantity = ranged(&format!("/items/{index}/quantity"), item.quantity, MAX_QUANTITY, faults);
+        if let (Some(line), Some(quantity)) = (line, quantity) {
+            requests.push(ReturnRequest { line_id: LineId(line), quantity: i64::from(quantity) });
         }
     }
     requests
+}
+
+/// A number from 1 to `max`.
+fn ranged(pointer: &str, number: WireInteger, max: u32, faults: &mut Vec<Fault>) -> Option<u32> {
+    let Some(actual) = number.get() else {
+        faults.push(not_whole(pointer));
+        return None;
+    };
+    let out_of_range = InvalidValue::OutOfRange { min: 1, max: i64::from(max), actual };
+    let fit = u32::try_from(actual).ok().filter(|fit| (1..=max).contains(fit));
+    keep(pointer, fit.ok_or(out_of_range), faults)
 }
 
 fn reference(pointer: &str, text: Option<&str>) -> Result<Option<Reference>, Problem> {

@@ -2,7 +2,7 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{CONTENT_TYPE, IF_NONE_MATCH},
+    http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH},
     web::Data,
 };
 use ordo_actors::{
@@ -16,8 +16,8 @@ use uuid::Uuid;
 use super::{
     answer::{Success, etag, no_such_order, render, respond},
     command_input::{CommandInput, Terms},
-    error::{Fault, Problem},
-    query::Params,
+    error::{Fault, Problem, ProblemKind},
+    query::{COUNTABLE, Params, QueryNumber, number},
     request_context::RequestId,
     state::AppState,
     wire::{self, CreateOrderBody, ItemBody, WireInteger},
@@ -27,6 +27,10 @@ use crate::order::{CreateOrder, Currency, CustomerId, NewItem, OrderCommand};
 /// `POST /orders`
 pub async fn create(state: Data<AppState>, input: CommandInput<CreateOrderBody>) -> Result<HttpResponse, Problem> {
     let (order, command) = check(input.body)?;
+    if !input.terms.if_version.is_empty() {
+        let problem = Problem::new(ProblemKind::VersionConflict, "an order that is to be created has no version yet");
+        return Err(problem.with("version", Version::NONE.0.into()));
+    }
     let order = order.unwrap_or_else(StreamId::generate);
     run(&state, order, OrderCommand::CreateOrder(command), input.terms, Success::Created).await
 }
@@ -41,8 +45,7 @@ pub async fn run(
 ) -> Result<HttpResponse, Problem> {
     let fresh = matches!(command, OrderCommand::CreateOrder(_)) && !terms.dry_run;
     let intent = if terms.dry_run { Intent::DryRun(command) } else { Intent::Execute(command) };
-    // A dry run of a creation makes nothing, so it shows the order as it would be.
-    let success = if terms.dry_run { Success::Order } else { success };
+    let success = if terms.dry_run { Success::DryRun } else { success };
     let request = Request {
         if_version: terms.if_version.clone(),
         idempotency: terms.idempotency.clone(),
@@ -78,7 +81,7 @@ fn check(body: CreateOrderBody) -> Result<(Option<StreamId>, CreateOrder), Probl
     }
     let mut items = Vec::with_capacity(body.items.len());
     for (index, item) in body.items.iter().enumerate() {
-        match check_item(item, &format!("/items/{index}")) {
+        match check_item(&item.0, &format!("/items/{index}")) {
             Ok(item) => items.push(item),
             Err(mut more) => faults.append(&mut more),
         }
@@ -118,6 +121,7 @@ fn placed(fault: &crate::order::Fault, pointer: &str) -> Fault {
 }
 
 /// The fault of a number that is no 64-bit integer.
+#[must_use]
 pub fn not_whole(pointer: &str) -> Fault {
     Fault { pointer: pointer.into(), detail: "must be a whole number that can be counted with".into() }
 }
@@ -126,9 +130,9 @@ pub fn not_whole(pointer: &str) -> Fault {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Look {
-    at_version: Option<u64>,
+    at_version: Option<QueryNumber>,
     at_time: Option<String>,
-    min_position: Option<u64>,
+    min_position: Option<QueryNumber>,
 }
 
 /// `GET /orders/{id}`
@@ -139,17 +143,27 @@ pub async fn get(
     look: Params<Look>,
 ) -> Result<HttpResponse, Problem> {
     let Params(look) = look;
-    let at_least = look.min_position.map(Position);
-    state.wait_for(at_least).await?;
-    match (look.at_version, look.at_time) {
-        (None, None) => now(&state, &request, order.0, at_least).await,
-        (Some(version), None) => past(&state, order.0, Until::Version(Version(version))).await,
-        (None, Some(text)) => {
-            let time = wire::time(&text).ok_or_else(|| Problem::invalid("at_time is a time as RFC 3339"))?;
-            past(&state, order.0, Until::Time(time)).await
-        }
-        (Some(_), Some(_)) => Err(Problem::invalid("at_version and at_time exclude each other")),
+    let mut faults = Vec::new();
+    let at_least =
+        look.min_position.and_then(|asked| number("min_position", asked, COUNTABLE, &mut faults)).map(Position);
+    let version = look.at_version.and_then(|asked| number("at_version", asked, 1..=*COUNTABLE.end(), &mut faults));
+    if !faults.is_empty() {
+        return Err(Problem::validation(&faults));
     }
+    let until = match (version.map(Version), look.at_time) {
+        (None, None) => Until::Now,
+        (Some(version), None) => Until::Version(version),
+        (None, Some(text)) => {
+            Until::Time(wire::time(&text).ok_or_else(|| Problem::invalid("at_time is a time as RFC 3339"))?)
+        }
+        (Some(_), Some(_)) => return Err(Problem::invalid("at_version and at_time exclude each other")),
+    };
+    state.wait_for(at_least).await?;
+    let response = match until {
+        Until::Now => now(&state, &request, order.0, at_least).await?,
+        Until::Version(_) | Until::Time(_) => past(&state, order.0, until).await?,
+    };
+    Ok(if is_known(&request, &response) { not_modified(&response) } else { response })
 }
 
 async fn now(
@@ -162,18 +176,15 @@ async fn now(
         at_least: at_least.unwrap_or_default(),
         ..Request::new(Intent::Read, render(order, Success::Order, RequestId::from_request(request)))
     };
-    let response = respond(state.ask(order, looking).await?);
-    Ok(if is_known(request, &response) { not_modified(&response) } else { response })
+    Ok(respond(state.ask(order, looking).await?))
 }
 
 /// Whether the client has this very version.
 fn is_known(request: &HttpRequest, response: &HttpResponse) -> bool {
-    let tag = response.headers().get(actix_web::http::header::ETAG);
-    let known = request.headers().get(IF_NONE_MATCH).and_then(|known| known.to_str().ok());
-    match (tag.and_then(|tag| tag.to_str().ok()), known) {
-        (Some(tag), Some(known)) => known.split(',').any(|candidate| candidate.trim().trim_start_matches("W/") == tag),
-        _ => false,
-    }
+    let Some(tag) = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok()) else { return false };
+    let known = request.headers().get_all(IF_NONE_MATCH).filter_map(|known| known.to_str().ok());
+    let mut known = known.flat_map(|known| known.split(',')).map(str::trim);
+    known.any(|candidate| candidate == "*" || candidate.strip_prefix("W/").unwrap_or(candidate) == tag)
 }
 
 fn not_modified(response: &HttpResponse) -> HttpResponse {
@@ -186,7 +197,12 @@ fn not_modified(response: &HttpResponse) -> HttpResponse {
 
 async fn past(state: &AppState, order: StreamId, until: Until) -> Result<HttpResponse, Problem> {
     let loaded = state.orders.as_it_was(order, until).await?;
-    let view = loaded.state.view(order, loaded.version).ok_or_else(no_such_order)?;
+    let Some(view) = loaded.state.view(order, loaded.version) else {
+        return Err(match until {
+            Until::Time(_) => Problem::not_found("there was no order with this id at that time"),
+            Until::Now | Until::Version(_) => no_such_order(),
+        });
+    };
     if let Until::Version(version) = until
         && loaded.version != version
     {

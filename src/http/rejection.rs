@@ -6,13 +6,18 @@ use super::error::{Fault, Problem, ProblemKind};
 use crate::order::{Order, OrderRejection, RejectionKind};
 
 /// The problem that tells a client why the order said no.
+#[must_use]
 pub fn problem_of(rejection: &OrderRejection, order: &Order) -> Problem {
     let kind = match rejection.kind() {
         RejectionKind::NotFound => ProblemKind::NotFound,
         RejectionKind::AlreadyExists | RejectionKind::StateConflict => ProblemKind::StateConflict,
         RejectionKind::Invalid => {
             let pointer = rejection.pointer().unwrap_or_default();
-            return Problem::validation(&[Fault { pointer, detail: rejection.to_string() }]);
+            let detail = match rejection {
+                OrderRejection::Invalid { problem, .. } => problem.to_string(),
+                other => other.to_string(),
+            };
+            return Problem::validation(&[Fault { pointer, detail }]);
         }
     };
     let mut problem = Problem::new(kind, rejection.to_string());

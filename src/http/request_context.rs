@@ -7,7 +7,7 @@ use actix_web::{
     body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
-        StatusCode,
+        Method, StatusCode,
         header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue},
     },
     middleware::Next,
@@ -71,6 +71,9 @@ fn shape<B: MessageBody>(response: ServiceResponse<B>, id: &RequestId) -> Servic
         None if status == StatusCode::NOT_FOUND && !has_body_type(&response) => {
             Problem::not_found("there is nothing at this path")
         }
+        None if status == StatusCode::METHOD_NOT_ALLOWED && *response.request().method() == Method::OPTIONS => {
+            return methods(response);
+        }
         None if status == StatusCode::METHOD_NOT_ALLOWED => {
             Problem::new(ProblemKind::MethodNotAllowed, "this path does not take this method")
         }
@@ -83,6 +86,15 @@ fn shape<B: MessageBody>(response: ServiceResponse<B>, id: &RequestId) -> Servic
         shaped.headers_mut().insert(ALLOW, allow);
     }
     ServiceResponse::new(request, shaped).map_into_right_body()
+}
+
+/// OPTIONS: the methods of this path, and nothing else.
+fn methods<B: MessageBody>(response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B>> {
+    let allow =
+        response.headers().get_all(ALLOW).filter_map(|allow| allow.to_str().ok()).collect::<Vec<_>>().join(", ");
+    let (request, _) = response.into_parts();
+    let answer = HttpResponse::NoContent().insert_header((ALLOW, format!("{allow}, OPTIONS"))).finish();
+    ServiceResponse::new(request, answer).map_into_right_body()
 }
 
 fn has_body_type<B>(response: &ServiceResponse<B>) -> bool {
@@ -122,7 +134,7 @@ fn note<B>(response: &ServiceResponse<B>, id: &RequestId, started: Instant, stat
     let level = if status.is_server_error() { log::Level::Warn } else { log::Level::Debug };
     if log::log_enabled!(level) {
         let request = response.request();
-        log::log!(level, request_id = id.0.as_str(), status = status.as_u16(), micros = elapsed.as_micros() as u64;
+        log::log!(level, request_id = id.0.as_str(), status = status.as_u16(), micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
             "{} {}", request.method(), request.path());
     }
 }

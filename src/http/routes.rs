@@ -1,12 +1,17 @@
 //! The route table, on one screen.
 
 use actix_web::{
+    Route, guard,
     middleware::Compress,
-    web::{self, ServiceConfig, delete, get, patch, post, resource},
+    web::{ServiceConfig, delete, patch, post, resource, route},
 };
-use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{docs, events, health, items, lifecycle, orders};
+
+/// GET, and HEAD: the same without the body.
+fn get() -> Route {
+    route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
 
 /// Every path the server answers.
 #[rustfmt::skip]
@@ -29,6 +34,6 @@ pub fn routes(app: &mut ServiceConfig) {
         .service(resource("/metrics").route(get().to(health::metrics)))
         .service(resource("/openapi.json").route(get().to(docs::openapi)))
         .service(resource("/problems/{name}").route(get().to(docs::problem)))
-        .service(web::redirect("/docs", "/docs/"))
-        .service(SwaggerUi::new("/docs/{_:.*}").config(Config::new(["/openapi.json"])));
+        .service(resource("/docs").route(get().to(docs::to_page)))
+        .service(resource("/docs/{file:.*}").route(get().to(docs::page)));
 }

@@ -1,11 +1,37 @@
 //! The bodies clients send, read leniently and checked whole, so that every fault is named at once.
 
-use std::fmt;
+use std::{fmt, marker::PhantomData};
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Deserializer, de::Visitor};
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
-/// A JSON number that should be a whole one. Fractions and numbers beyond 64 bits are kept as such, to be named as faults.
+/// A JSON object. A derived reader alone would also take an array of the fields in their order.
+#[derive(Debug)]
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members))
+            }
+        }
+        deserializer.deserialize_map(Members(PhantomData)).map(Self)
+    }
+}
+
+/// A JSON number that should be a whole one: `2`, and `2.0` as well. Fractions and numbers beyond 64 bits are kept as such,
+/// to be named as faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WireInteger {
     /// A whole number.
@@ -13,6 +39,9 @@ pub enum WireInteger {
     /// A number that is none, or too large to count with.
     Unfit,
 }
+
+/// 2^53: a larger number with a fraction part or an exponent may have been rounded on its way.
+const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
 
 impl WireInteger {
     /// The number; one that does not fit is below every allowed range.
@@ -43,8 +72,10 @@ impl<'de> Deserialize<'de> for WireInteger {
                 Ok(i64::try_from(number).map_or(WireInteger::Unfit, WireInteger::Whole))
             }
 
-            fn visit_f64<E>(self, _: f64) -> Result<WireInteger, E> {
-                Ok(WireInteger::Unfit)
+            #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and small enough")]
+            fn visit_f64<E>(self, number: f64) -> Result<WireInteger, E> {
+                let exact = number.fract() == 0.0 && number.abs() <= LARGEST_EXACT;
+                Ok(if exact { WireInteger::Whole(number as i64) } else { WireInteger::Unfit })
             }
         }
         deserializer.deserialize_any(Number)
@@ -65,7 +96,7 @@ pub struct CreateOrderBody {
     pub placed_at: Option<String>,
     /// Its lines.
     #[serde(default)]
-    pub items: Vec<ItemBody>,
+    pub items: Vec<Object<ItemBody>>,
 }
 
 /// `POST /orders/{id}/items`, and each item of a new order.
@@ -134,7 +165,7 @@ pub struct CancelBody {
 #[serde(deny_unknown_fields)]
 pub struct ReturnBody {
     /// What comes back.
-    pub items: Vec<ReturnedItemBody>,
+    pub items: Vec<Object<ReturnedItemBody>>,
     /// Why.
     pub reason: String,
 }
@@ -150,6 +181,7 @@ pub struct ReturnedItemBody {
 }
 
 /// Reads a time as RFC 3339; whole microseconds, UTC, years 1 to 9999.
+#[must_use]
 pub fn time(text: &str) -> Option<DateTime<Utc>> {
     use chrono::Datelike;
     let time = DateTime::parse_from_rfc3339(text).ok()?.with_timezone(&Utc);
