@@ -1,6 +1,7 @@
 //! The composition root: puts the parts together, starts them in order and stops them in the reverse order.
 
 use std::{
+    any::Any,
     net::SocketAddr,
     sync::{
         Arc,
@@ -11,7 +12,7 @@ use std::{
 };
 
 use actix::{Arbiter, ArbiterHandle};
-use actix_web::{App, HttpServer, dev::Server, middleware::from_fn, web::Data};
+use actix_web::{App, HttpServer, dev::Server, middleware::from_fn, rt::net::TcpStream, web::Data};
 use ordo_actors::{
     appender::{Appender, AppenderLimits},
     clock::{Clock, SystemClock},
@@ -22,10 +23,16 @@ use ordo_actors::{
     store::{EventStore, StoreError},
     upcast::{UnreadableLog, Upcasters, Upcasting, readable, refuse_unreadable},
 };
+use socket2::SockRef;
 use tokio::sync::watch;
 
 use crate::{
     config::{Settings, StoreUrl},
+    live::{
+        live_hub::LiveHub,
+        live_metrics::LiveMetrics,
+        routes::{LiveState, routes as live_routes},
+    },
     http::{command_input::KeysInFlight, http_metrics::HttpMetrics, request_context, routes::routes, state::AppState},
     order::Order,
     stores::{
@@ -181,6 +188,7 @@ pub struct Application {
     core: Core,
     server: Server,
     state: Data<AppState>,
+    live: Arc<LiveHub>,
     address: SocketAddr,
     shutdown: Duration,
 }
@@ -208,8 +216,11 @@ impl Application {
             in_flight: AtomicUsize::new(0),
         });
         forget_old_keys(&core, settings.idempotency_kept);
-        let (server, address) = listen(&settings, &state)?;
-        Ok(Self { core, server, state, address, shutdown: settings.shutdown })
+        let live_metrics = LiveMetrics::register(&core.metrics)?;
+        let live = LiveHub::start(Arc::clone(&core.store), &core.feed, settings.live, live_metrics).await?;
+        let live_state = Data::new(LiveState { hub: Arc::clone(&live), origins: settings.origins.clone() });
+        let (server, address) = listen(&settings, &state, &live_state)?;
+        Ok(Self { core, server, state, live, address, shutdown: settings.shutdown })
     }
 
     /// Where it listens.
@@ -218,7 +229,7 @@ impl Application {
         self.address
     }
 
-    /// Serves until `stop` resolves, then: not ready, requests finish, orders leave, the last commit ends, the store closes.
+    /// Serves until `stop` resolves, then: not ready, live connections go, requests finish, orders leave, the last commit ends, the store closes.
     ///
     /// # Errors
     /// The store broke, or the web server failed.
@@ -235,24 +246,38 @@ impl Application {
         };
         self.state.draining.store(true, Ordering::Relaxed);
         log::info!("stopping");
+        self.live.drain().await;
         if tokio::time::timeout(self.shutdown, handle.stop(true)).await.is_err() {
             handle.stop(false).await;
         }
         let served = serving.await;
         drop(self.state);
+        self.live.stop();
+        drop(self.live);
         self.core.stop(self.shutdown).await;
         verdict?;
         served.unwrap_or(Ok(())).map_err(ApplicationError::Serve)
     }
 }
 
-fn listen(settings: &Settings, state: &Data<AppState>) -> Result<(Server, SocketAddr), ApplicationError> {
+fn listen(
+    settings: &Settings,
+    state: &Data<AppState>,
+    live: &Data<LiveState>,
+) -> Result<(Server, SocketAddr), ApplicationError> {
     let address = settings.listen;
     let failed = |source| ApplicationError::Listen { address, source };
-    let shared = state.clone();
+    let (shared, live) = (state.clone(), live.clone());
+    let cut_after = 2 * settings.live.stall;
     let mut server = HttpServer::new(move || {
-        App::new().app_data(shared.clone()).wrap(from_fn(request_context::wrap)).configure(routes)
+        App::new()
+            .app_data(shared.clone())
+            .app_data(live.clone())
+            .wrap(from_fn(request_context::wrap))
+            .configure(routes)
+            .configure(live_routes)
     })
+    .on_connect(move |connection, _| cut_when_stalled(connection, cut_after))
     .disable_signals()
     .keep_alive(Duration::from_secs(75))
     .client_request_timeout(Duration::from_secs(10))
@@ -263,6 +288,16 @@ fn listen(settings: &Settings, state: &Data<AppState>) -> Result<(Server, Socket
     let server = server.bind(address).map_err(failed)?;
     let bound = server.addrs().first().copied().unwrap_or(address);
     Ok((server.run(), bound))
+}
+
+/// Lets the kernel end a connection whose client has taken nothing of what waits for it for so long: the web server would
+/// wait for ever.
+fn cut_when_stalled(connection: &dyn Any, after: Duration) {
+    if let Some(stream) = connection.downcast_ref::<TcpStream>()
+        && let Err(error) = SockRef::from(stream).set_tcp_user_timeout(Some(after))
+    {
+        log::debug!("a connection has no limit on how long it may stall: {error}");
+    }
 }
 
 /// Forgets idempotency records that have been kept long enough, a bounded number at a time.
