@@ -28,12 +28,12 @@ use tokio::sync::watch;
 
 use crate::{
     config::{Settings, StoreUrl},
+    http::{command_input::KeysInFlight, http_metrics::HttpMetrics, request_context, routes::routes, state::AppState},
     live::{
         live_hub::LiveHub,
         live_metrics::LiveMetrics,
         routes::{LiveState, routes as live_routes},
     },
-    http::{command_input::KeysInFlight, http_metrics::HttpMetrics, request_context, routes::routes, state::AppState},
     order::Order,
     stores::{
         postgres::{PostgresOptions, PostgresStore},

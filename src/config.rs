@@ -1,6 +1,13 @@
 //! Settings: flag over environment over file over default. The only file that reads the environment (through clap).
 
-use std::{fmt, net::SocketAddr, num::{NonZeroU32, NonZeroUsize}, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    fmt,
+    net::SocketAddr,
+    num::{NonZeroU32, NonZeroUsize},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
 
 use clap::Args;
 use ordo_actors::registry::Lifespan;
@@ -202,7 +209,11 @@ impl Settings {
                 heartbeat: seconds(serve.live_heartbeat_seconds, file.live_heartbeat_seconds, live.heartbeat),
                 stall: seconds(serve.live_stall_seconds, file.live_stall_seconds, live.stall),
             },
-            origins: Origins(if serve.allow_origin.is_empty() { file.allow_origin } else { serve.allow_origin.clone() }),
+            origins: Origins(if serve.allow_origin.is_empty() {
+                file.allow_origin
+            } else {
+                serve.allow_origin.clone()
+            }),
             lifespan: Lifespan {
                 most_actors: number(serve.max_actors, file.max_actors, defaults.1.most_actors),
                 idle: serve.idle_seconds.or(file.idle_seconds).map_or(defaults.1.idle, Duration::from_secs),

@@ -8,6 +8,7 @@ mod migrate;
 mod progress;
 mod serve;
 mod verify;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -32,6 +33,7 @@ pub fn main() -> ExitCode {
         Some(Command::Verify(args)) => verify::run(&args),
         Some(Command::Migrate(args)) => migrate::run(&args),
         Some(Command::Health(args)) => health::run(&args),
+        Some(Command::Watch(args)) => watch::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -195,7 +195,7 @@ impl Board {
 
     /// How far a drained subscriber has seen that has been sent everything up to `place`.
     pub fn seen(&self, seat: &Seat, place: Position) -> Position {
-        if seat.bell.has_rung() { place } else { place.max(self.ring.head()) }
+        place.max(Position(seat.bell.since.load(Ordering::Acquire)).min(self.ring.head()))
     }
 }
 

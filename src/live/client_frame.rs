@@ -64,12 +64,7 @@ pub fn check_topic(text: Option<&str>, place: impl Fn(&str) -> String, faults: &
 }
 
 /// A snapshot is of one order.
-pub fn check_snapshot(
-    asked: bool,
-    topic: Option<&Topic>,
-    place: impl Fn(&str) -> String,
-    faults: &mut Vec<Fault>,
-) {
+pub fn check_snapshot(asked: bool, topic: Option<&Topic>, place: impl Fn(&str) -> String, faults: &mut Vec<Fault>) {
     if asked && !matches!(topic, None | Some(Topic::Order(_))) {
         let detail = "is for order:<id>; for more than one order read GET /orders and subscribe after its X-Position";
         faults.push(Fault { pointer: place("snapshot"), detail: detail.to_owned() });
@@ -159,7 +154,10 @@ mod tests {
     fn a_subscription_needs_a_name_and_a_topic_alone() {
         let frame = ClientFrame::read(r#"{"type":"subscribe","id":"a","topic":"orders"}"#).unwrap();
         let ClientFrame::Subscribe { id, wish } = frame else { panic!("{frame:?}") };
-        assert_eq!((id.as_str(), wish.topic, wish.after, wish.epoch, wish.snapshot), ("a", Topic::Orders, None, None, false));
+        assert_eq!(
+            (id.as_str(), wish.topic, wish.after, wish.epoch, wish.snapshot),
+            ("a", Topic::Orders, None, None, false)
+        );
     }
 
     #[test]

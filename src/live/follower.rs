@@ -87,9 +87,12 @@ impl Follower {
         let wanted = self.hub.board().decide(events, through);
         let mut live = Vec::with_capacity(wanted.len());
         for event in &wanted {
-            live.push(Arc::new(self.persistently(async |hub, fold| {
-                fold.past(hub.store(), event).await.map(|order| LiveEvent::new(event, order))
-            }).await));
+            live.push(Arc::new(
+                self.persistently(async |hub, fold| {
+                    fold.past(hub.store(), event).await.map(|order| LiveEvent::new(event, order))
+                })
+                .await,
+            ));
         }
         self.hub.metrics().written.inc_by(live.len() as u64);
         self.hub.metrics().position.set(i64::try_from(through.0).unwrap_or(i64::MAX));

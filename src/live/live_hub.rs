@@ -39,6 +39,7 @@ const PAGE: usize = 200;
 /// The live side of one process.
 pub struct LiveHub {
     store: Arc<dyn EventStore>,
+    feed: EventFeed,
     head: Head,
     board: Mutex<Board>,
     reads: Semaphore,
@@ -90,6 +91,7 @@ impl LiveHub {
         let ring = Ring::new(head.position, limits.ring_events, RING_BYTES);
         let hub = Arc::new(Self {
             store,
+            feed: feed.clone(),
             head,
             board: Mutex::new(Board::new(ring)),
             reads: Semaphore::new(READS_AT_ONCE),
@@ -124,6 +126,11 @@ impl LiveHub {
     #[must_use]
     pub fn limits(&self) -> LiveLimits {
         self.limits
+    }
+
+    /// How far the log has come. What somebody was told is in the log is not beyond this.
+    pub(super) fn now(&self) -> Position {
+        self.feed.head()
     }
 
     /// How far subscribers can see.

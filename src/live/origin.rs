@@ -62,7 +62,15 @@ mod tests {
         let origins = Origins::default();
         assert!(origins.allow("http://localhost:8080", "localhost:8080"));
         assert!(origins.allow("https://Orders.example", "orders.example"));
-        for foreign in ["http://localhost:8081", "http://localhost", "https://evil.example", "null", "", "localhost:8080", "file://"] {
+        for foreign in [
+            "http://localhost:8081",
+            "http://localhost",
+            "https://evil.example",
+            "null",
+            "",
+            "localhost:8080",
+            "file://",
+        ] {
             assert!(!origins.allow(foreign, "localhost:8080"), "{foreign}");
         }
         assert!(!origins.allow("http://", ""));
@@ -72,7 +80,9 @@ mod tests {
     fn an_allowed_origin_is_let_in_and_its_neighbours_are_not() {
         let origins = Origins(vec!["https://shop.example".parse().unwrap()]);
         assert!(origins.allow("https://shop.example", "orders.example"));
-        for foreign in ["http://shop.example", "https://shop.example:444", "https://a.shop.example", "https://shop.example.evil"] {
+        for foreign in
+            ["http://shop.example", "https://shop.example:444", "https://a.shop.example", "https://shop.example.evil"]
+        {
             assert!(!origins.allow(foreign, "orders.example"), "{foreign}");
         }
         assert!(Origins(vec!["*".parse().unwrap()]).allow("null", "orders.example"));
@@ -80,7 +90,8 @@ mod tests {
 
     #[test]
     fn what_is_no_origin_is_refused() {
-        for text in ["", "shop.example", "https://", "https://shop.example/", "ftp://shop.example", "https://a b", "**"] {
+        for text in ["", "shop.example", "https://", "https://shop.example/", "ftp://shop.example", "https://a b", "**"]
+        {
             assert!(text.parse::<AllowedOrigin>().is_err(), "{text:?}");
         }
     }

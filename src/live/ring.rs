@@ -99,6 +99,10 @@ mod tests {
         Arc::new(LiveEvent { position: Position(position), order: StreamId::generate(), customer: None, body })
     }
 
+    fn fill(ring: &mut Ring, positions: &[u64], bytes: usize) {
+        positions.iter().for_each(|position| ring.push(event(*position, bytes)));
+    }
+
     fn positions(slice: &Slice) -> Vec<u64> {
         slice.events.iter().map(|event| event.position.0).collect()
     }
@@ -106,7 +110,7 @@ mod tests {
     #[test]
     fn what_is_after_a_position_is_read_in_order() {
         let mut ring = Ring::new(Position(4), 10, 1000);
-        [5, 7, 8].map(|position| ring.push(event(position, 1)));
+        fill(&mut ring, &[5, 7, 8], 1);
         ring.advance(Position(9));
         let slice = ring.read(Position(5), &Topic::Orders);
         assert_eq!((positions(&slice), slice.through), (vec![7, 8], Position(9)));
@@ -122,7 +126,7 @@ mod tests {
     #[test]
     fn it_holds_no_more_than_its_limit_of_events() {
         let mut ring = Ring::new(Position(0), 2, 1000);
-        [1, 2, 3].map(|position| ring.push(event(position, 1)));
+        fill(&mut ring, &[1, 2, 3], 1);
         assert_eq!(ring.floor(), Position(1));
         assert_eq!(positions(&ring.read(ring.floor(), &Topic::Orders)), [2, 3]);
     }
@@ -130,7 +134,7 @@ mod tests {
     #[test]
     fn it_holds_no_more_than_its_limit_of_bytes_but_always_the_newest() {
         let mut ring = Ring::new(Position(0), 100, 10);
-        [1, 2, 3].map(|position| ring.push(event(position, 4)));
+        fill(&mut ring, &[1, 2, 3], 4);
         assert_eq!(ring.floor(), Position(1));
         ring.push(event(4, 50));
         assert_eq!((ring.floor(), positions(&ring.read(Position(3), &Topic::Orders))), (Position(3), vec![4]));
@@ -147,7 +151,7 @@ mod tests {
     #[test]
     fn a_slice_is_bounded_in_bytes_but_holds_at_least_one_event() {
         let mut ring = Ring::new(Position(0), 1000, 1 << 30);
-        [1, 2].map(|position| ring.push(event(position, BATCH_BYTES + 1)));
+        fill(&mut ring, &[1, 2], BATCH_BYTES + 1);
         let slice = ring.read(Position(0), &Topic::Orders);
         assert_eq!((positions(&slice), slice.through), (vec![1], Position(1)));
     }

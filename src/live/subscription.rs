@@ -86,6 +86,8 @@ pub struct Subscription {
     hub: Arc<LiveHub>,
     seat: Seat,
     place: Position,
+    /// Where the log ended when it was opened: not caught up before that.
+    goal: Position,
     phase: Phase,
     wants_snapshot: bool,
     reading: bool,
@@ -120,11 +122,13 @@ impl Subscription {
     #[must_use]
     pub fn open(hub: &Arc<LiveHub>, wish: Wish, wake: Arc<Notify>) -> Self {
         let seat = hub.join(wish.topic, wake);
-        let joined = seat.joined;
+        // The ring may be a little behind the log.
+        let now = seat.joined.max(hub.now());
         let mut subscription = Self {
             hub: Arc::clone(hub),
             seat,
-            place: joined,
+            place: now,
+            goal: now,
             phase: Phase::CatchingUp,
             wants_snapshot: wish.snapshot,
             reading: false,
@@ -136,7 +140,7 @@ impl Subscription {
             Some(_) if wish.epoch.is_some_and(|epoch| epoch != hub.epoch()) => {
                 subscription.begin_now(Some(ResetReason::OtherEpoch));
             }
-            Some(after) if after <= joined => subscription.begin_at(after),
+            Some(after) if after <= now => subscription.begin_at(after),
             Some(after) => {
                 subscription.place = after;
                 subscription.phase = Phase::Checking;
@@ -152,7 +156,7 @@ impl Subscription {
     }
 
     fn begin_now(&mut self, reset: Option<ResetReason>) {
-        self.place = self.seat.joined;
+        self.place = self.goal;
         self.prelude.push_back(Update::Subscribed(self.place));
         self.prelude.extend(reset.map(Update::Reset));
         self.phase = if self.wants_snapshot { Phase::Looking } else { Phase::CatchingUp };
@@ -185,10 +189,13 @@ impl Subscription {
 
     fn catch_up(&mut self) -> Step {
         let Look::Slice(slice) = self.look(false) else { return Step::Read };
+        if slice.events.is_empty() && slice.through < self.goal {
+            return Step::Read;
+        }
         self.fold = None;
         let mut updates: Vec<_> = slice.events.into_iter().map(Update::Event).collect();
         self.place = slice.through;
-        if slice.drained {
+        if slice.drained && self.place >= self.goal {
             updates.push(Update::CaughtUp(self.place));
             self.phase = Phase::Live { drained: true };
         }
@@ -200,7 +207,11 @@ impl Subscription {
             Look::Slice(slice) => {
                 self.place = slice.through;
                 self.phase = Phase::Live { drained: slice.drained };
-                if slice.events.is_empty() { Step::Wait } else { Step::Send(slice.events.into_iter().map(Update::Event).collect()) }
+                if slice.events.is_empty() {
+                    Step::Wait
+                } else {
+                    Step::Send(slice.events.into_iter().map(Update::Event).collect())
+                }
             }
             Look::Gone(place) => {
                 self.hub.metrics().fell_behind.inc();

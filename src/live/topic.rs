@@ -36,9 +36,9 @@ impl FromStr for Topic {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
             None if text == "orders" => Ok(Self::Orders),
-            Some(("order", id)) => {
-                Uuid::parse_str(id).map(|id| Self::Order(StreamId(id))).map_err(|_| "an order's id is a UUID".to_owned())
-            }
+            Some(("order", id)) => Uuid::parse_str(id)
+                .map(|id| Self::Order(StreamId(id)))
+                .map_err(|_| "an order's id is a UUID".to_owned()),
             Some(("customer", id)) => {
                 CustomerId::new(id).map(Self::Customer).map_err(|invalid| format!("the customer's id {invalid}"))
             }
@@ -70,7 +70,9 @@ mod tests {
 
     #[test]
     fn anything_else_is_no_topic() {
-        for text in ["", "order", "orders:", "Orders", "order:", "order:1", "customer:", "customer: a", "customer", "events"] {
+        for text in
+            ["", "order", "orders:", "Orders", "order:", "order:1", "customer:", "customer: a", "customer", "events"]
+        {
             assert!(text.parse::<Topic>().is_err(), "{text:?}");
         }
         assert!(format!("customer:{}", "x".repeat(65)).parse::<Topic>().is_err());
