@@ -66,13 +66,10 @@ impl LiveState {
 }
 
 /// `GET /ws`
-async fn web_socket(
-    request: HttpRequest,
-    body: Payload,
-    state: Data<LiveState>,
-) -> Result<HttpResponse, actix_web::Error> {
+async fn web_socket(request: HttpRequest, body: Payload, state: Data<LiveState>) -> Result<HttpResponse, Problem> {
     let connection = state.admit(&request, "ws")?;
-    let (response, session, messages) = actix_ws::handle_with_protocols(&request, body, &[SUBPROTOCOL])?;
+    let (response, session, messages) = actix_ws::handle_with_protocols(&request, body, &[SUBPROTOCOL])
+        .map_err(|error| Problem::invalid(error.to_string()))?;
     let messages = messages.max_frame_size(FRAME_BYTES).aggregate_continuations().max_continuation_size(FRAME_BYTES);
     let id = RequestId::from_request(&request);
     actix_web::rt::spawn(socket::serve(Arc::clone(&state.hub), connection, session, messages, id));

@@ -87,6 +87,13 @@ impl TestApp {
         self.server = Some(Server::start(&self.store.argument(), &self.arguments));
     }
 
+    /// The same, at the address it had: for clients that come back by themselves.
+    pub fn restart_in_place(&mut self) {
+        let address = self.address();
+        self.kill();
+        self.server = Some(Server::start_at(&address, &self.store.argument(), &self.arguments));
+    }
+
     /// Ends the server without a warning, as `kill -9` does.
     pub fn kill(&mut self) {
         self.server = None;
@@ -198,9 +205,13 @@ pub fn item(product: &str, quantity: i64, unit_price_cents: i64) -> Value {
 
 impl Server {
     fn start(store: &str, arguments: &[String]) -> Self {
+        Self::start_at("127.0.0.1:0", store, arguments)
+    }
+
+    fn start_at(address: &str, store: &str, arguments: &[String]) -> Self {
         let log = NamedTempFile::new().unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_ordo"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--store", store])
+            .args(["serve", "--listen", address, "--store", store])
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
