@@ -126,7 +126,7 @@ pub struct ServeArgs {
     /// Hours for which idempotency keys are kept, at least 24 [default: 48]
     #[arg(long, env = "ORDO_IDEMPOTENCY_HOURS", value_parser = clap::value_parser!(u32).range(24..=8760))]
     pub idempotency_hours: Option<u32>,
-    /// A web page that may listen to live updates besides the server's own, as https://HOST[:PORT]; several with commas
+    /// A web page that may listen to live updates besides the server's own, such as `https://shop.example`; several with commas
     #[arg(long, env = "ORDO_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub allow_origin: Vec<AllowedOrigin>,
     /// Live connections at once [default: 20000]

@@ -100,7 +100,9 @@ mod tests {
     }
 
     fn fill(ring: &mut Ring, positions: &[u64], bytes: usize) {
-        positions.iter().for_each(|position| ring.push(event(*position, bytes)));
+        for position in positions {
+            ring.push(event(*position, bytes));
+        }
     }
 
     fn positions(slice: &Slice) -> Vec<u64> {

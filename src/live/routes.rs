@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{
-        ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN, VARY,
+    http::{
+        header::{
+            ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN, VARY,
+        },
+        uri::Authority,
     },
     web::{Data, Payload, ServiceConfig, get, resource},
 };
@@ -53,7 +56,7 @@ impl LiveState {
     fn admit(&self, request: &HttpRequest, transport: &'static str) -> Result<Connection, Problem> {
         if let Some(origin) = request.headers().get(ORIGIN) {
             let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-            let host = host.or_else(|| request.uri().authority().map(|authority| authority.as_str()));
+            let host = host.or_else(|| request.uri().authority().map(Authority::as_str));
             let allowed = origin.to_str().is_ok_and(|origin| self.origins.allow(origin, host.unwrap_or_default()));
             if !allowed {
                 let detail = "pages of this origin may not listen here; the operator can allow it with --allow-origin";

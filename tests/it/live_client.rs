@@ -168,15 +168,15 @@ impl LiveClient {
 }
 
 /// A number that `/metrics` shows.
-pub fn metric(app: &TestApp, name: &str) -> f64 {
+pub fn metric(app: &TestApp, name: &str) -> u64 {
     let text = app.get("/metrics").expect(200).body;
     let line = text.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
-    line.map_or(0.0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
+    line.map_or(0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
 }
 
 /// Waits until a metric is as it should be: asking the server is what lets time pass.
 #[track_caller]
-pub fn until_metric(app: &TestApp, name: &str, right: impl Fn(f64) -> bool) {
+pub fn until_metric(app: &TestApp, name: &str, right: impl Fn(u64) -> bool) {
     let started = Instant::now();
     while !right(metric(app, name)) {
         assert!(started.elapsed() < PATIENCE, "{name} is {}", metric(app, name));

@@ -131,8 +131,8 @@ fn a_hundred_subscriptions_are_served_and_one_more_closes_the_socket() {
     assert_eq!(client.positions(200).len(), 200);
     client.subscribe("one more", "orders", None);
     assert_eq!(client.close_code(), 4505);
-    until_metric(&app, "ordo_live_closed_total{code=\"4505\"}", |count| count == 1.0);
-    until_metric(&app, "ordo_live_subscriptions", |count| count == 0.0);
+    until_metric(&app, "ordo_live_closed_total{code=\"4505\"}", |count| count == 1);
+    until_metric(&app, "ordo_live_subscriptions", |count| count == 0);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn subscriptions_that_come_and_go_leave_nothing_behind() {
     }
     client.send(&json!({"type": "ping"}));
     client.until("pong");
-    until_metric(&app, "ordo_live_subscriptions", |count| count == 0.0);
+    until_metric(&app, "ordo_live_subscriptions", |count| count == 0);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_client_that_gives_no_sign_of_life_is_closed() {
     let app = TestApp::start_on(Store::Memory, &["--live-heartbeat-seconds", "1"]);
     let mut client = LiveClient::subscribed(&app, "orders", None);
     // It would answer the pings if it read them.
-    until_metric(&app, "ordo_live_closed_total{code=\"4012\"}", |count| count == 1.0);
+    until_metric(&app, "ordo_live_closed_total{code=\"4012\"}", |count| count == 1);
     assert_eq!(client.close_code(), 4012);
 }
 
@@ -172,7 +172,7 @@ fn one_connection_too_many_is_told_to_come_back() {
     let first = LiveClient::connect(&app);
     app.get("/stream?topic=orders").problem(503, "overloaded");
     drop(first);
-    until_metric(&app, "ordo_live_connections{transport=\"ws\"}", |count| count == 0.0);
+    until_metric(&app, "ordo_live_connections{transport=\"ws\"}", |count| count == 0);
     LiveClient::connect(&app).is_well();
 }
 
@@ -182,7 +182,7 @@ fn a_client_that_vanishes_is_noticed() {
     let mut client = LiveClient::subscribed(&app, "orders", None);
     client.socket.get_mut().flush().unwrap();
     client.socket.get_ref().shutdown(std::net::Shutdown::Both).unwrap();
-    until_metric(&app, "ordo_live_subscriptions", |count| count == 0.0);
+    until_metric(&app, "ordo_live_subscriptions", |count| count == 0);
 }
 
 #[test]

@@ -198,8 +198,8 @@ fn what_listeners_do_is_counted() {
         assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
     }
     drop(client);
-    crate::live_client::until_metric(&app, "ordo_live_subscriptions", |count| count == 0.0);
-    crate::live_client::until_metric(&app, "ordo_live_connections{transport=\"ws\"}", |count| count == 0.0);
+    crate::live_client::until_metric(&app, "ordo_live_subscriptions", |count| count == 0);
+    crate::live_client::until_metric(&app, "ordo_live_connections{transport=\"ws\"}", |count| count == 0);
 }
 
 #[test]

@@ -164,6 +164,6 @@ fn a_listener_that_goes_is_noticed() {
     let mut stream = Stream::open(&app, "topic=orders", None);
     stream.expect("hello");
     drop(stream);
-    until_metric(&app, "ordo_live_connections{transport=\"sse\"}", |count| count == 0.0);
-    until_metric(&app, "ordo_live_subscriptions", |count| count == 0.0);
+    until_metric(&app, "ordo_live_connections{transport=\"sse\"}", |count| count == 0);
+    until_metric(&app, "ordo_live_subscriptions", |count| count == 0);
 }

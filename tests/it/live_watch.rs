@@ -65,7 +65,7 @@ fn watch_follows_one_order_from_now_and_ends_when_it_has_seen_enough() {
     let app = TestApp::start();
     let path = app.draft();
     let mut watch = Watch::start(&app, &[&format!("order:{}", id_of(&path)), "--count", "1"]);
-    until_metric(&app, "ordo_live_subscriptions", |count| count == 1.0);
+    until_metric(&app, "ordo_live_subscriptions", |count| count == 1);
     app.draft();
     app.post(&format!("{path}/submit"), &serde_json::json!({})).expect(200);
     let line = watch.next();
