@@ -17,14 +17,17 @@ use ordo_actors::{
     appender::{Appender, AppenderLimits},
     clock::{Clock, SystemClock},
     event_feed::EventFeed,
+    memory_rows::MemoryRows,
     memory_store::MemoryStore,
-    metrics::EngineMetrics,
+    metrics::{EngineMetrics, ProjectionMetrics},
+    projection_progress::{ProjectionLimits, ProjectionParts},
     registry::{Engine, EngineParts, Lifespan},
+    row_store::RowStore,
     store::{EventStore, StoreError},
     upcast::{UnreadableLog, Upcasters, Upcasting, readable, refuse_unreadable},
 };
 use socket2::SockRef;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
     config::{Settings, StoreUrl},
@@ -35,6 +38,7 @@ use crate::{
         routes::{LiveState, routes as live_routes},
     },
     order::Order,
+    read_models::Running,
     stores::{
         postgres::{PostgresOptions, PostgresStore},
         sqlite::{SqliteOptions, SqliteStore},
@@ -47,6 +51,11 @@ const FEED_BATCHES: usize = 4096;
 /// How many idempotency records are forgotten in one step, and how often a step is taken.
 const FORGET_AT_ONCE: usize = 10_000;
 const FORGET_EVERY: Duration = Duration::from_mins(1);
+/// The same while there are more: faster than keys can come in, slow enough for commits to go between.
+const FORGET_MORE_AFTER: Duration = Duration::from_millis(500);
+
+/// How long the last commit may take when the requests have used up the time for stopping.
+const LAST_COMMIT: Duration = Duration::from_secs(1);
 
 /// Why the application did not start or go on; a sentence for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +68,9 @@ pub enum ApplicationError {
         /// Why.
         reason: String,
     },
+    /// There is nothing to look at.
+    #[error("there is no log at {}", .0.display())]
+    NoLog(std::path::PathBuf),
     /// The store failed while starting.
     #[error(transparent)]
     Read(#[from] StoreError),
@@ -91,6 +103,8 @@ pub enum ApplicationError {
 pub struct Core {
     /// The log.
     pub store: Arc<dyn EventStore>,
+    /// The rows of the read models.
+    pub rows: Arc<dyn RowStore>,
     /// News from the log.
     pub feed: EventFeed,
     /// The orders.
@@ -104,25 +118,57 @@ pub struct Core {
     appender: JoinHandle<()>,
 }
 
+/// A store with both its sides.
+#[derive(Clone)]
+pub struct Stores {
+    /// The log.
+    pub log: Arc<dyn EventStore>,
+    /// The rows of the read models.
+    pub rows: Arc<dyn RowStore>,
+}
+
+impl Stores {
+    /// A log whose read models live in memory and are folded anew at each start.
+    fn of(log: impl EventStore) -> Self {
+        Self { log: Arc::new(log), rows: Arc::new(MemoryRows::new()) }
+    }
+}
+
 /// Opens a store, migrated and ready.
 ///
 /// # Errors
 /// A sentence that says why not.
-pub async fn open_store(
-    url: &StoreUrl,
-    allow_unsafe_durability: bool,
-) -> Result<Arc<dyn EventStore>, ApplicationError> {
+pub async fn open_stores(url: &StoreUrl, allow_unsafe_durability: bool) -> Result<Stores, ApplicationError> {
     let failed = |reason: String| ApplicationError::Store { store: url.to_string(), reason };
     Ok(match url {
-        StoreUrl::Memory => Arc::new(MemoryStore::new()),
+        StoreUrl::Memory => Stores::of(MemoryStore::new()),
         StoreUrl::Sqlite(path) => {
-            Arc::new(SqliteStore::open(path, SqliteOptions::default()).map_err(|error| failed(with_causes(&error)))?)
+            Stores::of(SqliteStore::open(path, SqliteOptions::default()).map_err(|error| failed(with_causes(&error)))?)
         }
         StoreUrl::Postgres(url) => {
             let options = PostgresOptions { allow_unsafe_durability, ..PostgresOptions::default() };
-            Arc::new(PostgresStore::open(url, options).await.map_err(|error| failed(with_causes(&error)))?)
+            Stores::of(PostgresStore::open(url, options).await.map_err(|error| failed(with_causes(&error)))?)
         }
     })
+}
+
+/// Opens a store to look at what is in it: a file that is not there is not made.
+///
+/// # Errors
+/// A sentence that says why not.
+pub async fn open_existing_stores(url: &StoreUrl) -> Result<Stores, ApplicationError> {
+    if let StoreUrl::Sqlite(path) = url
+        && !path.exists()
+    {
+        return Err(ApplicationError::NoLog(path.clone()));
+    }
+    open_stores(url, true).await
+}
+
+/// How events of older schema versions are read.
+#[must_use]
+pub fn upcasters() -> Upcasters {
+    Upcasters::new()
 }
 
 /// An error and what caused it, in one sentence.
@@ -137,11 +183,11 @@ impl Core {
     /// # Errors
     /// See [`ApplicationError`].
     pub async fn start(
-        store: Arc<dyn EventStore>,
+        Stores { log: store, rows }: Stores,
         lifespan: Lifespan,
         arbiters: Vec<ArbiterHandle>,
     ) -> Result<Self, ApplicationError> {
-        let upcasters = Upcasters::new();
+        let upcasters = upcasters();
         refuse_unreadable(store.as_ref(), &[readable::<Order>()], &upcasters).await?;
         let store: Arc<dyn EventStore> = Arc::new(Upcasting::new(store, upcasters));
         let metrics = prometheus::Registry::new();
@@ -167,7 +213,7 @@ impl Core {
             metrics: engine_metrics,
             arbiters,
         });
-        Ok(Self { store, feed, orders, clock, metrics, broken, appender: thread })
+        Ok(Self { store, rows, feed, orders, clock, metrics, broken, appender: thread })
     }
 
     /// Lets all orders go and waits until the last commit is done, at most `patience` long. The store closes with its last user.
@@ -175,8 +221,13 @@ impl Core {
         let Self { store, orders, appender, .. } = self;
         orders.close();
         drop(orders);
-        let ended = tokio::task::spawn_blocking(move || appender.join());
-        if tokio::time::timeout(patience, ended).await.is_err() {
+        let (tell, ended) = tokio::sync::oneshot::channel();
+        // A thread of its own: the runtime would wait for one of its own however long that takes.
+        let waiting = std::thread::Builder::new().name("stopping".into()).spawn(move || {
+            // Nobody listens any more when it took too long.
+            let _ = tell.send(appender.join());
+        });
+        if waiting.is_err() || tokio::time::timeout(patience, ended).await.is_err() {
             log::warn!("the appender did not end in time");
         }
         drop(store);
@@ -199,8 +250,8 @@ impl Application {
     /// # Errors
     /// See [`ApplicationError`].
     pub async fn build(settings: Settings) -> Result<Self, ApplicationError> {
-        let store = open_store(&settings.store, settings.allow_unsafe_durability).await?;
-        let core = Core::start(store, settings.lifespan, vec![Arbiter::current()]).await?;
+        let stores = open_stores(&settings.store, settings.allow_unsafe_durability).await?;
+        let core = Core::start(stores, settings.lifespan, vec![Arbiter::current()]).await?;
         expose_process(&core.metrics)?;
         let state = Data::new(AppState {
             orders: Arc::clone(&core.orders),
@@ -216,10 +267,18 @@ impl Application {
             in_flight: AtomicUsize::new(0),
         });
         forget_old_keys(&core, settings.idempotency_kept);
+        let running = Running::start(&ProjectionParts {
+            log: Arc::clone(&core.store),
+            rows: Arc::clone(&core.rows),
+            feed: core.feed.clone(),
+            clock: Arc::clone(&core.clock),
+            limits: ProjectionLimits::default(),
+            metrics: ProjectionMetrics::register(&core.metrics)?,
+        });
         let live_metrics = LiveMetrics::register(&core.metrics)?;
         let live = LiveHub::start(Arc::clone(&core.store), &core.feed, settings.live, live_metrics).await?;
         let live_state = Data::new(LiveState { hub: Arc::clone(&live), origins: settings.origins.clone() });
-        let (server, address) = listen(&settings, &state, &live_state)?;
+        let (server, address) = listen(&settings, &state, &running, &live_state)?;
         Ok(Self { core, server, state, live, address, shutdown: settings.shutdown })
     }
 
@@ -246,6 +305,7 @@ impl Application {
         };
         self.state.draining.store(true, Ordering::Relaxed);
         log::info!("stopping");
+        let deadline = Instant::now() + self.shutdown;
         self.live.drain().await;
         if tokio::time::timeout(self.shutdown, handle.stop(true)).await.is_err() {
             handle.stop(false).await;
@@ -254,7 +314,7 @@ impl Application {
         drop(self.state);
         self.live.stop();
         drop(self.live);
-        self.core.stop(self.shutdown).await;
+        self.core.stop(deadline.duration_since(Instant::now()).max(LAST_COMMIT)).await;
         verdict?;
         served.unwrap_or(Ok(())).map_err(ApplicationError::Serve)
     }
@@ -263,15 +323,18 @@ impl Application {
 fn listen(
     settings: &Settings,
     state: &Data<AppState>,
+    running: &Running,
     live: &Data<LiveState>,
 ) -> Result<(Server, SocketAddr), ApplicationError> {
     let address = settings.listen;
     let failed = |source| ApplicationError::Listen { address, source };
-    let (shared, live) = (state.clone(), live.clone());
-    let cut_after = 2 * settings.live.stall;
+    let (state, models, running) = (state.clone(), Data::new(running.models.clone()), Data::new(running.clone()));
+    let (live, cut_after) = (live.clone(), 2 * settings.live.stall);
     let mut server = HttpServer::new(move || {
         App::new()
-            .app_data(shared.clone())
+            .app_data(state.clone())
+            .app_data(models.clone())
+            .app_data(running.clone())
             .app_data(live.clone())
             .wrap(from_fn(request_context::wrap))
             .configure(routes)
@@ -308,8 +371,10 @@ fn forget_old_keys(core: &Core, kept: Duration) {
         let mut tick = tokio::time::interval(FORGET_EVERY);
         // Ends with the appender, so that the store can close.
         while tokio::select! { _ = tick.tick() => true, changed = broken.changed() => changed.is_ok() } {
-            if let Err(error) = store.forget_idempotency(clock.now() - kept, FORGET_AT_ONCE).await {
-                log::warn!("old idempotency keys could not be forgotten: {error}");
+            match store.forget_idempotency(clock.now() - kept, FORGET_AT_ONCE).await {
+                Ok(FORGET_AT_ONCE..) => tick.reset_after(FORGET_MORE_AFTER),
+                Ok(_) => {}
+                Err(error) => log::warn!("old idempotency keys could not be forgotten: {error}"),
             }
         }
     });

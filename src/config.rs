@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use clap::Args;
+use clap::{Args, builder::TypedValueParser, error::ErrorKind};
 use ordo_actors::registry::Lifespan;
 use serde::Deserialize;
 
@@ -49,17 +49,46 @@ impl FromStr for StoreUrl {
     }
 }
 
+/// Reads a store from the command line. Its complaint does not repeat what it read: there may be a password in it.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadStore;
+
+impl TypedValueParser for ReadStore {
+    type Value = StoreUrl;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<StoreUrl, clap::Error> {
+        value.to_str().unwrap_or_default().parse().map_err(|reason| {
+            let argument = argument.map(ToString::to_string).unwrap_or_default();
+            let complaint = format!("the value of '{argument}' is no store: {reason}\n");
+            clap::Error::raw(ErrorKind::ValueValidation, complaint).with_cmd(command)
+        })
+    }
+}
+
 /// Shows where, never the password.
 impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Memory => f.write_str("memory (gone when the server stops)"),
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            Self::Postgres(url) => match url.rsplit_once('@') {
-                Some((_, place)) => write!(f, "postgres://{}", place.split('?').next().unwrap_or(place)),
-                None => f.write_str("postgres"),
-            },
+            Self::Postgres(url) => write!(f, "postgres://{}", place(url)),
         }
+    }
+}
+
+/// Host, port and database of a URL; less when it cannot be told apart from a user, a password and parameters.
+fn place(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let before_parameters = rest.split('?').next().unwrap_or_default();
+    match before_parameters.rsplit_once('@') {
+        Some((_, place)) => place,
+        None if rest.contains('@') => "",
+        None => before_parameters,
     }
 }
 
@@ -79,10 +108,10 @@ impl<'de> Deserialize<'de> for StoreUrl {
 #[derive(Debug, Clone, Default, Args)]
 pub struct StoreArgs {
     /// memory, sqlite:PATH or postgres://... [default: `DATABASE_URL`, else sqlite:./ordo-data/ordo.db]
-    #[arg(long, env = "ORDO_STORE", value_name = "STORE", hide_env_values = true)]
+    #[arg(long, env = "ORDO_STORE", value_name = "STORE", value_parser = ReadStore, hide_env_values = true)]
     pub store: Option<StoreUrl>,
     /// Used when no store is named.
-    #[arg(long, env = "DATABASE_URL", hide = true, hide_env_values = true)]
+    #[arg(long, env = "DATABASE_URL", value_parser = ReadStore, hide = true, hide_env_values = true)]
     pub database_url: Option<StoreUrl>,
     /// Accept a PostgreSQL that may forget what it has confirmed (fsync or synchronous commit off).
     #[arg(long, env = "ORDO_ALLOW_UNSAFE_DURABILITY")]
@@ -228,5 +257,10 @@ impl Settings {
 
 fn read_file(path: &PathBuf) -> Result<ServeArgs, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
+    toml::from_str(&text).map_err(|error| {
+        // Not the line itself, which the error would show: it may hold the password of a store.
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = 1 + before.matches('\n').count();
+        format!("{}, line {line}: {}", path.display(), error.message())
+    })
 }

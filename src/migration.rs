@@ -18,6 +18,9 @@ pub enum MigrationError {
     /// The target holds something that is not a beginning of the source.
     #[error("the target is not a beginning of the source: position {0} differs")]
     OtherLog(Position),
+    /// Source and target are one log, under two names or in a file and its copy.
+    #[error("source and target are the same log")]
+    SameLog,
     /// Somebody else writes to the target.
     #[error("the target was written to while it was copied to, near position {0}")]
     Disturbed(Position),
@@ -33,10 +36,13 @@ pub async fn migrate(
     to: &dyn EventStore,
     progress: impl Fn(u64),
 ) -> Result<u64, MigrationError> {
-    let head = from.head().await?.position;
-    let mut last = to.head().await?.position;
+    let (source, target) = (from.head().await?, to.head().await?);
+    if source.epoch == target.epoch {
+        return Err(MigrationError::SameLog);
+    }
+    let mut last = target.position;
     same_event(from, to, last).await?;
-    while last < head {
+    while last < source.position {
         let events = from.read_all(&LogQuery::after(last, PAGE)).await?;
         let Some(end) = events.last().map(|event| event.position) else { break };
         let verdicts = to.append(commits(&events)).await?;

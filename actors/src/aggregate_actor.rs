@@ -8,33 +8,24 @@
 //! Invariant: at most one group is in flight, and `loaded` is the store's state plus `in_flight` plus `gathering`, in order.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use prometheus::IntGauge;
 
 use crate::{
     aggregate::Aggregate,
     appender::Verdicts,
-    event::{Position, StreamId},
-    metrics::EngineMetrics,
+    event::{Position, StreamId, Version},
+    message::{Handle, Passivate},
     registry::Engine,
     rehydrate::{Loaded, Until, rehydrate},
     request::Failure,
-    store::{Commit, Verdict},
+    store::{Commit, ExpectedVersion, Verdict},
     work::{Settled, Surroundings, Work},
 };
-
-/// Handles one request.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(crate) struct Handle<A: Aggregate>(pub Box<dyn Work<A>>);
-
-/// Leaves memory, unless there is something to do.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(crate) struct Passivate;
 
 /// The actor of one aggregate.
 pub(crate) struct AggregateActor<A: Aggregate> {
@@ -42,6 +33,8 @@ pub(crate) struct AggregateActor<A: Aggregate> {
     engine: Arc<Engine<A>>,
     /// None: nothing is known, read the store first.
     loaded: Option<Loaded<A>>,
+    /// `loaded` is what a request believed, not read: nothing leaves before a commit on top of it has been appended.
+    believed: bool,
     /// Answered when the group in flight is durable.
     in_flight: Vec<Entry<A>>,
     /// Answered when the next group is durable.
@@ -49,12 +42,12 @@ pub(crate) struct AggregateActor<A: Aggregate> {
     commits: Vec<Commit>,
     /// Every event of this stream up to this position has been seen, whoever wrote it.
     synced: Position,
-    /// Decided (again) when the aggregate has been read.
+    /// Decided (again) when the group in flight has been judged and the aggregate has been read.
     stalled: Vec<Box<dyn Work<A>>>,
     /// The incarnation before this one died: commits of it may still be in the appender's queue.
     after_crash: bool,
-    /// Out of the registry: whatever still arrives belongs to the next incarnation.
-    retired: bool,
+    /// Out of the registry: what is left in the mailbox belongs to the next incarnation, or shares the failure of this one.
+    retired: Option<Parting>,
     _alive: Alive,
 }
 
@@ -70,69 +63,81 @@ struct CommitShape {
     changes_state: bool,
 }
 
+/// What an actor that retires leaves to those in its mailbox.
+enum Parting {
+    HandBack,
+    Fail(Failure),
+}
+
 /// Counts the actors in memory, however they end.
-struct Alive(EngineMetrics);
+struct Alive(IntGauge);
 
 impl Alive {
-    fn new(metrics: &EngineMetrics) -> Self {
-        metrics.live_actors.inc();
-        Self(metrics.clone())
+    fn new(live_actors: &IntGauge) -> Self {
+        live_actors.inc();
+        Self(live_actors.clone())
     }
 }
 
 impl Drop for Alive {
     fn drop(&mut self) {
-        self.0.live_actors.dec();
+        self.0.dec();
     }
 }
 
 impl<A: Aggregate> AggregateActor<A> {
     pub(crate) fn new(stream: StreamId, engine: Arc<Engine<A>>, after_crash: bool) -> Self {
-        let alive = Alive::new(&engine.metrics);
+        let alive = Alive::new(&engine.metrics.live_actors);
         Self {
             stream,
             engine,
             loaded: None,
+            believed: false,
             in_flight: Vec::new(),
             gathering: Vec::new(),
             commits: Vec::new(),
             synced: Position::START,
             stalled: Vec::new(),
             after_crash,
-            retired: false,
+            retired: None,
             _alive: alive,
         }
     }
 
     /// Decides one request and puts it in line.
-    fn attempt(&mut self, mut work: Box<dyn Work<A>>, ctx: &mut Context<Self>) {
-        if work.at_least() > self.synced && self.engine.store.is_shared() && self.is_idle() {
-            self.loaded = None;
-        }
-        let Some(loaded) = self.loaded.as_mut() else {
-            self.stall(work, ctx);
-            return;
-        };
-        if self.gathering.len() >= self.engine.lifespan.group_requests {
+    fn attempt(&mut self, mut work: Box<dyn Work<A>>) {
+        if self.is_full() {
             self.settle(work, Settled::Failed(Failure::Overloaded));
             return;
         }
+        if self.is_behind(&*work) && self.is_idle() {
+            self.loaded = None;
+        }
+        if self.loaded.is_none() && work.is_fresh() && !self.after_crash && self.is_idle() {
+            self.loaded = Some(Loaded::default());
+            self.believed = true;
+        }
+        let Some(loaded) = self.loaded.as_mut() else {
+            self.stalled.push(work);
+            return;
+        };
         let around = Surroundings {
             stream: self.stream,
             now: self.engine.clock.now(),
             snapshot_every: self.engine.lifespan.snapshot_every,
-            metrics: &self.engine.metrics,
         };
         match catch_unwind(AssertUnwindSafe(|| work.attempt(loaded, &around))) {
-            Ok(Ok(Some(commit))) => self.gather(work, commit, ctx),
+            Ok(Ok(Some(commit))) => self.gather(work, commit),
             Ok(Ok(None)) => self.line_up(work),
-            Ok(Err(failure)) => self.settle(work, Settled::Failed(failure)),
-            Err(panic) => {
+            Ok(Err(failure)) => {
+                self.settle(work, Settled::Failed(failure));
+                self.distrust();
+            }
+            Err(_) => {
                 log::error!(stream = self.stream.to_string(), aggregate = A::TYPE; "a decision panicked");
                 self.engine.metrics.panics.inc();
                 self.settle(work, Settled::Failed(Failure::Panicked));
-                // The state may be half moved: this incarnation ends here, the registry opens the next one.
-                resume_unwind(panic);
+                self.distrust();
             }
         }
     }
@@ -144,18 +149,45 @@ impl<A: Aggregate> AggregateActor<A> {
             self.gathering.push(entry);
         } else if !self.in_flight.is_empty() {
             self.in_flight.push(entry);
+        } else if self.believed {
+            self.loaded = None;
+            self.stalled.push(entry.work);
         } else {
             let position = self.position();
             self.settle(entry.work, Settled::Durable(position));
         }
     }
 
-    fn gather(&mut self, work: Box<dyn Work<A>>, commit: Commit, ctx: &mut Context<Self>) {
+    fn gather(&mut self, work: Box<dyn Work<A>>, mut commit: Commit) {
+        if !self.commits.is_empty() {
+            follow(&mut commit);
+        }
         let changes_state = commit.writes.first().is_some_and(|write| !write.events.is_empty());
         self.gathering.push(Entry { work, commit: Some(CommitShape { changes_state }) });
         self.commits.push(commit);
-        if self.in_flight.is_empty() {
+    }
+
+    /// Forgets a state that may be half moved or lacks what others have written. What was decided on it and has not been sent
+    /// is decided again, after the group in flight has been judged.
+    fn distrust(&mut self) {
+        self.loaded = None;
+        self.commits = Vec::new();
+        self.stalled.extend(std::mem::take(&mut self.gathering).into_iter().map(|entry| entry.work));
+    }
+
+    /// Does what is next when a message, a verdict or a reading has been dealt with. What has come together by then goes as one
+    /// group: of many requests that were answered before, each alone would throw the others back.
+    fn go_on(&mut self, ctx: &mut Context<Self>) {
+        if !self.in_flight.is_empty() {
+            return;
+        }
+        if !self.stalled.is_empty() {
+            self.rehydrate(ctx);
+        } else if !self.commits.is_empty() {
             self.flush(ctx);
+        } else if self.loaded.as_ref().is_some_and(|loaded| loaded.version == Version::NONE) {
+            // A stream that does not exist takes no room in memory.
+            self.retire(Parting::HandBack, ctx);
         }
     }
 
@@ -168,9 +200,9 @@ impl<A: Aggregate> AggregateActor<A> {
                 let judged = async move { verdicts.await.map_err(|_| Failure::Unknown("the appender ended".into())) };
                 ctx.spawn(judged.into_actor(self).map(|verdicts, actor, ctx| actor.judge(verdicts, ctx)));
             }
-            Err(_full) => {
+            Err(refused) => {
                 self.loaded = None;
-                self.fail_all(entries, &Failure::Overloaded);
+                self.fail_all(entries.into_iter().map(|entry| entry.work), &refused.into());
             }
         }
     }
@@ -180,42 +212,41 @@ impl<A: Aggregate> AggregateActor<A> {
         let entries = std::mem::take(&mut self.in_flight);
         match verdicts.and_then(|verdicts| verdicts.map_err(Failure::from)) {
             Ok(verdicts) => {
-                self.stalled = self.answer(entries, verdicts);
-                if self.loaded.is_none() {
-                    let gathering = std::mem::take(&mut self.gathering);
-                    self.commits.clear();
-                    self.stalled.extend(gathering.into_iter().map(|entry| entry.work));
-                    self.decide_again(ctx);
-                } else if !self.commits.is_empty() {
-                    self.flush(ctx);
+                let losers = self.answer(entries, verdicts);
+                if self.loaded.is_none() || !losers.is_empty() {
+                    self.distrust();
+                    self.stalled.splice(..0, losers);
+                    self.give_up_on_the_weary();
                 }
             }
             Err(failure) => {
-                self.loaded = None;
-                self.commits.clear();
-                let gathering = std::mem::take(&mut self.gathering);
+                self.fail_all(entries.into_iter().map(|entry| entry.work), &failure);
+                self.distrust();
                 // What was decided on top of an unknown state was never sent: it is certain not to have happened.
-                self.fail_all(entries, &failure);
-                self.fail_all(gathering, &Failure::Unavailable("the commit before it failed".into()));
+                let stalled = std::mem::take(&mut self.stalled);
+                self.fail_all(stalled, &Failure::Unavailable("the commit before it failed".into()));
             }
         }
-        self.leave_if_absent(ctx);
+        self.go_on(ctx);
     }
 
-    /// Answers each request by its verdict. The losers come back, and `loaded` is gone when memory had run ahead wrongly.
+    /// Answers each request by its verdict. Those that lost, or have not seen enough, come back, and `loaded` is gone when memory
+    /// had run ahead wrongly.
     fn answer(&mut self, entries: Vec<Entry<A>>, verdicts: Vec<Verdict>) -> Vec<Box<dyn Work<A>>> {
         let mut verdicts = verdicts.into_iter();
         let mut losers = Vec::new();
         for Entry { work, commit } in entries {
             let Some(shape) = commit else {
-                match self.loaded {
-                    Some(_) => self.settle(work, Settled::Durable(self.position())),
-                    None => losers.push(work),
+                if self.loaded.is_some() && !self.is_behind(&*work) {
+                    self.settle(work, Settled::Durable(self.position()));
+                } else {
+                    losers.push(work);
                 }
                 continue;
             };
             match verdicts.next() {
                 Some(Verdict::Appended { events, position }) => {
+                    self.believed = false;
                     if let (Some(loaded), false) = (self.loaded.as_mut(), events.is_empty()) {
                         loaded.position = position;
                         self.synced = position;
@@ -223,7 +254,8 @@ impl<A: Aggregate> AggregateActor<A> {
                     self.settle(work, Settled::Durable(position));
                 }
                 Some(Verdict::Duplicate(record)) => {
-                    if shape.changes_state {
+                    // Its versions were not looked at.
+                    if shape.changes_state || self.believed {
                         self.loaded = None;
                     }
                     self.settle(work, Settled::Duplicate(record));
@@ -246,31 +278,13 @@ impl<A: Aggregate> AggregateActor<A> {
         losers
     }
 
-    /// Reads the aggregate again and decides those that lost on what is really there; each a bounded number of times.
-    fn decide_again(&mut self, ctx: &mut Context<Self>) {
+    /// Each request is decided a bounded number of times.
+    fn give_up_on_the_weary(&mut self) {
         let most = self.engine.lifespan.attempts;
-        let (weary, again) =
-            std::mem::take(&mut self.stalled).into_iter().partition::<Vec<_>, _>(|work| work.attempts() >= most);
-        for work in weary {
-            self.settle(work, Settled::Failed(Failure::Contended(most)));
-        }
+        let stalled = std::mem::take(&mut self.stalled);
+        let (weary, again): (Vec<_>, Vec<_>) = stalled.into_iter().partition(|work| work.attempts() >= most);
+        self.fail_all(weary, &Failure::Contended(most));
         self.stalled = again;
-        if self.stalled.is_empty() {
-            self.retire(ctx);
-        } else {
-            self.rehydrate(ctx);
-        }
-    }
-
-    /// Keeps a request until the aggregate has been read; one that creates the stream needs no reading.
-    fn stall(&mut self, work: Box<dyn Work<A>>, ctx: &mut Context<Self>) {
-        if work.is_fresh() && !self.after_crash {
-            self.loaded = Some(Loaded::default());
-            self.attempt(work, ctx);
-            return;
-        }
-        self.stalled.push(work);
-        self.rehydrate(ctx);
     }
 
     /// Reads the aggregate from the store; the mailbox waits meanwhile.
@@ -300,38 +314,40 @@ impl<A: Aggregate> AggregateActor<A> {
                 let asked = stalled.iter().map(|work| work.at_least()).max().unwrap_or_default();
                 self.synced = loaded.position.max(asked);
                 self.loaded = Some(loaded);
+                self.believed = false;
                 self.after_crash = false;
                 for work in stalled {
-                    self.attempt(work, ctx);
+                    self.attempt(work);
                 }
-                self.leave_if_absent(ctx);
+                self.go_on(ctx);
             }
             Err(failure) => {
-                for work in stalled {
-                    self.settle(work, Settled::Failed(failure.clone()));
-                }
-                self.retire(ctx);
+                self.fail_all(stalled, &failure);
+                self.retire(Parting::Fail(failure), ctx);
             }
         }
     }
 
-    /// A stream that does not exist takes no room in memory.
-    fn leave_if_absent(&mut self, ctx: &mut Context<Self>) {
-        if self.loaded.as_ref().is_some_and(|loaded| loaded.version.0 == 0) && self.is_idle() {
-            self.retire(ctx);
-        }
+    /// Whether it asks for events of other processes that this actor may not have seen.
+    fn is_behind(&self, work: &dyn Work<A>) -> bool {
+        work.at_least() > self.synced && self.engine.store.is_shared()
+    }
+
+    /// While nothing gathers, those without a commit line up behind the group in flight: as many again.
+    fn is_full(&self) -> bool {
+        let most = self.engine.lifespan.group_requests;
+        self.gathering.len().max(self.stalled.len()) >= most || self.in_flight.len() >= 2 * most
     }
 
     fn is_idle(&self) -> bool {
         self.in_flight.is_empty() && self.gathering.is_empty() && self.stalled.is_empty()
     }
 
-    /// Leaves the registry. The actor ends when the last sender that still holds its address lets go; what such a sender
-    /// sends is handed back for the next incarnation.
-    fn retire(&mut self, ctx: &mut Context<Self>) {
+    /// Leaves the registry, which holds the only address: the actor ends with the last message in its mailbox.
+    fn retire(&mut self, parting: Parting, ctx: &mut Context<Self>) {
         self.engine.forget(self.stream, &ctx.address());
         self.loaded = None;
-        self.retired = true;
+        self.retired = Some(parting);
     }
 
     fn position(&self) -> Position {
@@ -342,30 +358,39 @@ impl<A: Aggregate> AggregateActor<A> {
         work.settle(settled, &self.engine.metrics);
     }
 
-    fn fail_all(&self, entries: Vec<Entry<A>>, failure: &Failure) {
-        for entry in entries {
-            self.settle(entry.work, Settled::Failed(failure.clone()));
+    fn fail_all(&self, all: impl IntoIterator<Item = Box<dyn Work<A>>>, failure: &Failure) {
+        for work in all {
+            self.settle(work, Settled::Failed(failure.clone()));
         }
+    }
+}
+
+/// Makes a commit lose with the one before it in its group.
+fn follow(commit: &mut Commit) {
+    if let Some(own) = commit.writes.first_mut()
+        && let ExpectedVersion::Exact(version) = own.expected
+    {
+        own.expected = ExpectedVersion::Following(version);
     }
 }
 
 impl<A: Aggregate> Actor for AggregateActor<A> {
     type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Context<Self>) {
-        ctx.set_mailbox_capacity(self.engine.lifespan.mailbox);
-    }
 }
 
 impl<A: Aggregate> Handler<Handle<A>> for AggregateActor<A> {
     type Result = ();
 
-    fn handle(&mut self, Handle(work): Handle<A>, ctx: &mut Context<Self>) {
-        if self.retired {
-            work.hand_back();
-        } else {
-            self.attempt(work, ctx);
-            self.leave_if_absent(ctx);
+    fn handle(&mut self, mut message: Handle<A>, ctx: &mut Context<Self>) {
+        match &self.retired {
+            Some(Parting::HandBack) => {}
+            Some(Parting::Fail(failure)) => self.fail_all(message.take(), failure),
+            None => {
+                if let Some(work) = message.take() {
+                    self.attempt(work);
+                    self.go_on(ctx);
+                }
+            }
         }
     }
 }
@@ -374,9 +399,9 @@ impl<A: Aggregate> Handler<Passivate> for AggregateActor<A> {
     type Result = ();
 
     fn handle(&mut self, _: Passivate, ctx: &mut Context<Self>) {
-        if !self.retired && self.is_idle() {
+        if self.retired.is_none() && self.is_idle() {
             self.engine.metrics.passivations.inc();
-            self.retire(ctx);
+            self.retire(Parting::HandBack, ctx);
         }
     }
 }

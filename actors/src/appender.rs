@@ -3,10 +3,13 @@
 //! It never waits for time: the commit in flight is the wait. One fsync then carries as many commits as arrived during the
 //! last one. The idea is `DeWitt` et al., "Implementation techniques for main memory database systems" (1984).
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{ops::ControlFlow, sync::Arc, thread, time::Duration};
 
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{
+        mpsc::{self, error::TrySendError},
+        oneshot,
+    },
     time::{Instant, interval},
 };
 
@@ -22,7 +25,7 @@ use crate::{
 pub struct AppenderLimits {
     /// Groups that may wait; one more is refused.
     pub waiting_groups: usize,
-    /// Events after which a batch takes no further group.
+    /// Events after which a batch takes no further group; a commit without events counts as one.
     pub batch_events: usize,
     /// How often a shared log is asked for events of other processes.
     pub shared_poll: Duration,
@@ -48,11 +51,17 @@ pub struct Appender {
     groups: mpsc::Sender<Group>,
 }
 
-/// The queue is full: nothing was taken.
-#[derive(Debug)]
-pub(crate) struct QueueFull;
+/// Why nothing was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// The queue is full.
+    Full,
+    /// The thread has ended: the store broke, or the appender died.
+    Ended,
+}
 
-/// Called once when the store broke while committing, or the appender's thread died: the process must stop.
+/// Called once when the store broke while committing, or the appender's thread died: the process must stop. Nothing is
+/// appended after that.
 pub type OnBroken = Box<dyn FnOnce(String) + Send>;
 
 impl Appender {
@@ -79,9 +88,12 @@ impl Appender {
 
     /// Queues commits that follow one another. The receiver gets a verdict for each; when it errs, the outcome is unknown.
     /// Without commits it is a barrier: answered when everything queued before has been.
-    pub(crate) fn submit(&self, commits: Vec<Commit>) -> Result<oneshot::Receiver<Verdicts>, QueueFull> {
+    pub(crate) fn submit(&self, commits: Vec<Commit>) -> Result<oneshot::Receiver<Verdicts>, Refused> {
         let (reply, verdicts) = oneshot::channel();
-        self.groups.try_send(Group { commits, reply }).map_err(|_| QueueFull)?;
+        self.groups.try_send(Group { commits, reply }).map_err(|refused| match refused {
+            TrySendError::Full(_) => Refused::Full,
+            TrySendError::Closed(_) => Refused::Ended,
+        })?;
         Ok(verdicts)
     }
 }
@@ -124,7 +136,11 @@ impl Worker {
             tokio::select! {
                 biased;
                 group = queue.recv() => match group {
-                    Some(group) => self.append(group, &mut queue).await,
+                    Some(group) => {
+                        if self.append(group, &mut queue).await.is_break() {
+                            return;
+                        }
+                    }
                     None => return,
                 },
                 _ = poll.tick(), if shared => self.look_for_others().await,
@@ -132,8 +148,9 @@ impl Worker {
         }
     }
 
-    /// Makes the first group and all that wait behind it durable, tells the subscribers, then the actors.
-    async fn append(&mut self, first: Group, queue: &mut mpsc::Receiver<Group>) {
+    /// Makes the first group and all that wait behind it durable, tells the subscribers, then the actors. Breaks when the
+    /// store did.
+    async fn append(&mut self, first: Group, queue: &mut mpsc::Receiver<Group>) -> ControlFlow<()> {
         let (batch, replies) = self.gather(first, queue);
         let started = Instant::now();
         let commits = batch.len();
@@ -160,9 +177,11 @@ impl Worker {
                 }
                 if let StoreError::Broken(reason) = error {
                     self.alarm.ring(reason);
+                    return ControlFlow::Break(());
                 }
             }
         }
+        ControlFlow::Continue(())
     }
 
     fn gather(
@@ -175,7 +194,7 @@ impl Worker {
         let mut events = 0;
         let mut next = Some(first);
         while let Some(group) = next {
-            events += group.commits.iter().map(Commit::event_count).sum::<usize>();
+            events += group.commits.iter().map(|commit| commit.event_count().max(1)).sum::<usize>();
             replies.push((group.reply, group.commits.len()));
             batch.extend(group.commits);
             next = if events < self.limits.batch_events { queue.try_recv().ok() } else { None };

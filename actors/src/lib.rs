@@ -3,19 +3,25 @@
 pub mod aggregate;
 mod aggregate_actor;
 pub mod appender;
+mod backlog;
 pub mod clock;
 pub mod event;
 pub mod event_feed;
+mod generations;
+pub mod memory_rows;
 pub mod memory_store;
+mod message;
 pub mod metrics;
 pub mod projection;
 pub mod projection_actor;
+pub mod projection_progress;
 mod projector;
 pub mod registry;
 pub mod rehydrate;
 pub mod request;
 pub mod retry;
 pub mod row_store;
+mod sharded;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;

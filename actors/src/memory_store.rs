@@ -4,9 +4,7 @@
 //! because one vector or one map that doubles at millions of entries stops every writer for as long as the copy takes.
 
 use std::{
-    borrow::Borrow,
-    collections::{BTreeMap, HashMap, HashSet},
-    hash::{BuildHasher, Hash, RandomState},
+    collections::{BTreeMap, HashSet},
     sync::Arc,
 };
 
@@ -17,6 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     event::{Epoch, EventEnvelope, Head, Position, StreamId, Version},
+    sharded::Sharded,
     store::{
         Commit, EventStore, IdempotencyKey, IdempotencyRecord, LogQuery, MAX_READ, Snapshot, StoreError, StoredKind,
         StreamWrite, Verdict,
@@ -31,9 +30,6 @@ const CHUNKS_PER_TURN: usize = 16;
 
 /// Keys forgotten before readers and writers may pass.
 const KEYS_PER_TURN: usize = 256;
-
-/// Maps that streams and keys are spread over; a power of two.
-const SHARDS: usize = 1024;
 
 /// An [`EventStore`] in memory. Nothing survives the process; everything else is promised as by the durable stores.
 ///
@@ -75,7 +71,13 @@ impl MemoryStore {
 impl EventStore for MemoryStore {
     async fn append(&self, batch: Vec<Commit>) -> Result<Vec<Verdict>, StoreError> {
         // The lock is taken per commit, so a reader waits for one commit and not for the batch.
-        Ok(batch.into_iter().map(|commit| self.state.write().commit(commit)).collect())
+        let mut after_loser = false;
+        let judge = |commit| {
+            let verdict = self.state.write().commit(commit, after_loser);
+            after_loser = !matches!(verdict, Verdict::Appended { .. });
+            verdict
+        };
+        Ok(batch.into_iter().map(judge).collect())
     }
 
     async fn read_stream(
@@ -174,14 +176,14 @@ impl State {
         }
     }
 
-    fn commit(&mut self, mut commit: Commit) -> Verdict {
+    fn commit(&mut self, mut commit: Commit, after_loser: bool) -> Verdict {
         if let Some(first) = commit.idempotency.as_ref().and_then(|record| self.records.get(&record.key)) {
             return Verdict::Duplicate(first.clone());
         }
         let mut base = Vec::with_capacity(commit.writes.len());
         for write in &commit.writes {
             let actual = self.streams.get(&write.stream).map_or(Version::NONE, |stream| stream.end);
-            if !write.expected.accepts(actual) {
+            if !write.expected.accepts(actual, after_loser) {
                 return Verdict::Conflict { stream: write.stream, actual };
             }
             base.push(actual);
@@ -374,48 +376,5 @@ impl Stream {
         let next = if at > after { start } else { start.plus(after.0 - at.0).plus(1) };
         let following = self.jumps.get(jumps).map_or(self.end.plus(1), |(start, _)| *start);
         next.min(following)
-    }
-}
-
-/// A map in many parts, so that the growth of one part is short.
-#[derive(Debug)]
-struct Sharded<K, V> {
-    hasher: RandomState,
-    shards: Box<[HashMap<K, V, RandomState>]>,
-}
-
-impl<K: Eq + Hash, V> Sharded<K, V> {
-    fn new() -> Self {
-        let hasher = RandomState::new();
-        let shards = (0..SHARDS).map(|_| HashMap::with_hasher(hasher.clone())).collect();
-        Self { hasher, shards }
-    }
-
-    /// Picks by bits of the hash that a map of this size uses for nothing else.
-    fn shard_of<Q: Hash + ?Sized>(&self, key: &Q) -> usize {
-        (self.hasher.hash_one(key) >> 32) as usize & (SHARDS - 1)
-    }
-
-    fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<&V>
-    where
-        K: Borrow<Q>,
-    {
-        self.shards[self.shard_of(key)].get(key)
-    }
-
-    fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        self.shards[self.shard_of(key)].get_mut(key)
-    }
-
-    fn insert(&mut self, key: K, value: V) {
-        self.shards[self.shard_of(&key)].insert(key, value);
-    }
-
-    fn entry_or_insert_with(&mut self, key: K, value: impl FnOnce() -> V) -> &mut V {
-        self.shards[self.shard_of(&key)].entry(key).or_insert_with(value)
-    }
-
-    fn remove(&mut self, key: &K) {
-        self.shards[self.shard_of(key)].remove(key);
     }
 }

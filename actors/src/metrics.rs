@@ -4,7 +4,7 @@ use prometheus::{
     GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
-use crate::event::Position;
+use crate::projection_progress::Progress;
 
 /// The engine's metrics; one per process.
 #[derive(Clone)]
@@ -136,11 +136,12 @@ impl ProjectionMetrics {
         self.events.with_label_values(&[model]).inc_by(count as u64);
     }
 
-    pub(crate) fn show(&self, model: &str, position: Position, head: Position, lag_seconds: f64, parked: usize) {
+    pub(crate) fn show(&self, model: &str, progress: &Progress) {
         let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        self.position.with_label_values(&[model]).set(number(position.0));
-        self.lag_events.with_label_values(&[model]).set(number(head.0.saturating_sub(position.0)));
-        self.lag_seconds.with_label_values(&[model]).set(lag_seconds);
-        self.parked.with_label_values(&[model]).set(number(parked as u64));
+        let position = progress.position().0;
+        self.position.with_label_values(&[model]).set(number(position));
+        self.lag_events.with_label_values(&[model]).set(number(progress.head.0.saturating_sub(position)));
+        self.lag_seconds.with_label_values(&[model]).set(progress.lag_seconds);
+        self.parked.with_label_values(&[model]).set(number(progress.parked as u64));
     }
 }

@@ -6,9 +6,9 @@
 //!                |                                                 | superseded
 //!                +---- the other runner stands still -- stand by <-+
 //! ```
-//! Rows are written when a batch is full, when the linger time is over, or at once when somebody waits for a position.
+//! Rows are written when a batch is full, the linger time is over, or somebody waits for a position.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use actix::{
     Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseActFuture, SpawnHandle, WrapFuture,
@@ -16,103 +16,14 @@ use actix::{
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    clock::Clock,
-    event::{EventEnvelope, Position, StreamId},
-    event_feed::{EventFeed, Heard},
-    metrics::ProjectionMetrics,
-    projection::ReadModel,
-    projector::{Places, Projector, Step},
-    row_store::{Checkpoint, RowStore, RowVerdict},
-    store::{EventStore, StoreError},
+    backlog::Backlog,
+    event::{Position, StreamId},
+    event_feed::Heard,
+    generations::{build, claim, switch},
+    projection_progress::{MakeModel, Progress, ProjectionParts, ProjectionState},
+    projector::{Projector, Step},
+    store::StoreError,
 };
-
-/// Makes a fresh read model, for the start and for each rebuild.
-pub type MakeModel = Arc<dyn Fn() -> Box<dyn ReadModel> + Send + Sync>;
-
-/// What bounds a projection.
-#[derive(Debug, Clone, Copy)]
-pub struct ProjectionLimits {
-    /// Events taken in at once; also how many are kept while rows are being written.
-    pub batch_events: usize,
-    /// How long news may wait for company before they are written.
-    pub linger: Duration,
-    /// Pause after a failed store, and between looks while another process runs the projection.
-    pub pause: Duration,
-    /// A runner that stands still for so long while the log grows is replaced.
-    pub replace_after: Duration,
-    /// Rows of an old generation deleted at once.
-    pub discard_rows: usize,
-}
-
-impl Default for ProjectionLimits {
-    fn default() -> Self {
-        Self {
-            batch_events: 4096,
-            linger: Duration::from_millis(100),
-            pause: Duration::from_millis(500),
-            replace_after: Duration::from_secs(5),
-            discard_rows: 5000,
-        }
-    }
-}
-
-/// What a projection needs.
-#[derive(Clone)]
-pub struct ProjectionParts {
-    /// The log.
-    pub log: Arc<dyn EventStore>,
-    /// Where the rows go.
-    pub rows: Arc<dyn RowStore>,
-    /// News from the log.
-    pub feed: EventFeed,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-    /// The limits.
-    pub limits: ProjectionLimits,
-    /// The counters.
-    pub metrics: ProjectionMetrics,
-}
-
-/// What a projection is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProjectionState {
-    /// Not claimed yet.
-    Starting,
-    /// Behind the log, reading it.
-    CatchingUp,
-    /// With the log.
-    Live,
-    /// Another process runs it; this one watches.
-    StandingBy,
-}
-
-/// How far a projection is.
-#[derive(Debug, Clone)]
-pub struct Progress {
-    /// What it is doing.
-    pub state: ProjectionState,
-    /// Where its live rows stand; nothing before the first claim.
-    pub checkpoint: Option<Checkpoint>,
-    /// The last position of the log it has heard of.
-    pub head: Position,
-    /// Streams it could not take in.
-    pub parked: usize,
-    /// Seconds between the recording of the last event taken in and now, while there are others to take in; else zero.
-    pub lag_seconds: f64,
-    /// How far a rebuild is, while there is one.
-    pub rebuild: Option<Rebuilding>,
-    /// What went wrong last, until something goes right.
-    pub trouble: Option<String>,
-}
-
-/// How far a rebuild is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rebuilding {
-    /// The generation being built.
-    pub generation: u32,
-    /// Everything up to here is in it.
-    pub position: Position,
-}
 
 /// One side of a projection that many may hold: how far it is, and a way to hurry it.
 #[derive(Clone)]
@@ -123,7 +34,7 @@ pub struct ProjectionHandle {
 }
 
 impl ProjectionHandle {
-    /// The read model's name.
+    /// Its name.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
@@ -133,6 +44,12 @@ impl ProjectionHandle {
     #[must_use]
     pub fn progress(&self) -> Progress {
         self.progress.borrow().clone()
+    }
+
+    /// Follows how far it is.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Progress> {
+        self.progress.clone()
     }
 
     /// Waits until the rows have come to a position; ends only when they have, or when the projection ends.
@@ -153,10 +70,7 @@ impl ProjectionHandle {
         self.actor.send(Rebuild).await.unwrap_or(false)
     }
 
-    /// Tries a parked stream again; true when it is in the rows now.
-    ///
-    /// # Errors
-    /// The store failed.
+    /// Tries a parked stream again; true when it is in the rows now. Errs when the store failed.
     pub async fn retry(&self, stream: StreamId) -> Result<bool, StoreError> {
         let ended = |_| StoreError::Unavailable("the projection has ended".into());
         self.actor.send(Retry(stream)).await.map_err(ended)?
@@ -195,8 +109,7 @@ pub struct ProjectionActor {
     name: &'static str,
     /// Away while it is at work, and while another process runs the projection.
     projector: Option<Projector>,
-    /// News that follow the checkpoint without a hole, oldest first.
-    heard: Vec<Arc<EventEnvelope>>,
+    backlog: Backlog,
     linger: Option<SpawnHandle>,
     progress: watch::Sender<Progress>,
     last_at: Option<chrono::DateTime<chrono::Utc>>,
@@ -208,22 +121,14 @@ impl ProjectionActor {
     #[must_use]
     pub fn start_with(parts: ProjectionParts, make: MakeModel) -> ProjectionHandle {
         let name = make().name();
-        let first = Progress {
-            state: ProjectionState::Starting,
-            checkpoint: None,
-            head: parts.feed.head(),
-            parked: 0,
-            lag_seconds: 0.0,
-            rebuild: None,
-            trouble: None,
-        };
-        let (progress, watching) = watch::channel(first);
+        let (progress, watching) = watch::channel(Progress::starting(parts.feed.head()));
+        let backlog = Backlog::of(parts.limits.batch_events);
         let actor = Self {
             parts,
             make,
             name,
             projector: None,
-            heard: Vec::new(),
+            backlog,
             linger: None,
             progress,
             last_at: None,
@@ -252,7 +157,7 @@ impl ProjectionActor {
         if let Some(linger) = self.linger.take() {
             ctx.cancel_future(linger);
         }
-        let heard = std::mem::take(&mut self.heard);
+        let heard = self.backlog.take();
         let page = self.parts.limits.batch_events;
         let working = async move {
             let step = projector.advance(heard, page, None).await;
@@ -340,29 +245,9 @@ impl ProjectionActor {
                 progress.checkpoint = Some(projector.checkpoint());
                 progress.parked = projector.parked();
             }
-            let position = progress.checkpoint.map_or(Position::START, |checkpoint| checkpoint.position);
-            progress.head = head.max(position);
-            let behind = progress.head > position;
-            progress.lag_seconds = match self.last_at {
-                Some(last) if behind => (self.parts.clock.now() - last).as_seconds_f64().max(0.0),
-                _ => 0.0,
-            };
-            self.parts.metrics.show(self.name, position, progress.head, progress.lag_seconds, progress.parked);
+            progress.measure(head, self.last_at, self.parts.clock.now());
+            self.parts.metrics.show(self.name, progress);
         });
-    }
-
-    /// Keeps news that follow on; anything else makes the next turn read the log.
-    fn hear(&mut self, events: &[Arc<EventEnvelope>]) {
-        let next = match (self.heard.last(), &self.projector) {
-            (Some(last), _) => last.position.plus(1),
-            (None, Some(projector)) => projector.checkpoint().position.plus(1),
-            (None, None) => return,
-        };
-        let fresh = events.iter().position(|event| event.position >= next).map_or(&[][..], |start| &events[start..]);
-        let follows = fresh.first().is_some_and(|event| event.position == next);
-        if follows && self.heard.len() + fresh.len() <= self.parts.limits.batch_events {
-            self.heard.extend(fresh.iter().cloned());
-        }
     }
 
     fn rebuild(&mut self, ctx: &mut Context<Self>) -> bool {
@@ -382,15 +267,11 @@ impl ProjectionActor {
 
     /// Brings the new generation to where the live one stands, compares, and switches.
     fn hand_over(&mut self, new: Projector, ctx: &mut Context<Self>) {
-        let Some(old) = self.projector.take() else {
-            self.rebuilding = false;
-            return;
-        };
+        let Some(old) = self.projector.take() else { return self.end_rebuild() };
         let page = self.parts.limits.batch_events;
         let switching = async move { switch(old, new, page).await };
         ctx.wait(switching.into_actor(self).map(|switched, actor, ctx| {
-            actor.rebuilding = false;
-            actor.progress.send_modify(|progress| progress.rebuild = None);
+            actor.end_rebuild();
             match switched {
                 Ok((projector, old)) => {
                     log::info!("{}: rebuilt; generation {} is live", actor.name, projector.checkpoint().generation);
@@ -407,77 +288,17 @@ impl ProjectionActor {
         }));
     }
 
+    fn end_rebuild(&mut self) {
+        self.rebuilding = false;
+        self.progress.send_modify(|progress| progress.rebuild = None);
+    }
+
     /// Deletes an old generation piece by piece, between turns.
     fn discard(&mut self, generation: u32, ctx: &mut Context<Self>) {
         let (rows, name, tables, limit) =
             (Arc::clone(&self.parts.rows), self.name, (self.make)().tables(), self.parts.limits.discard_rows);
         let discarding = async move { while let Ok(false) = rows.discard(name, tables, generation, limit).await {} };
         ctx.spawn(discarding.into_actor(self));
-    }
-}
-
-/// Claims the live generation, or the first, or, when the log is another one than the rows are of, a new one.
-async fn claim(parts: &ProjectionParts, make: &MakeModel, name: &'static str) -> Result<Projector, StoreError> {
-    let places = Places { log: Arc::clone(&parts.log), rows: Arc::clone(&parts.rows) };
-    let head = parts.log.head().await?;
-    let live = parts.rows.live(name).await?;
-    let generation = live.map_or(1, |live| live.generation);
-    let Some(live) = live.filter(|live| live.epoch != head.epoch || live.position > head.position) else {
-        return Projector::claim(make(), places, generation, head.epoch).await;
-    };
-    log::error!("{name}: its rows are of another log (they end at {}); it is built anew", live.position);
-    let projector = Projector::claim(make(), places, generation + 1, head.epoch).await?;
-    match projector.go_live().await? {
-        RowVerdict::Committed => Ok(projector),
-        RowVerdict::Superseded => Err(StoreError::Unavailable("another process claims the projection".into())),
-    }
-}
-
-/// Builds the next generation until it is within a batch of the log's end.
-async fn build(
-    parts: &ProjectionParts,
-    model: Box<dyn ReadModel>,
-    live: Checkpoint,
-    progress: &watch::Sender<Progress>,
-) -> Result<Projector, StoreError> {
-    let places = Places { log: Arc::clone(&parts.log), rows: Arc::clone(&parts.rows) };
-    let generation = live.generation + 1;
-    let name = model.name();
-    // What an earlier rebuild left behind when it was cut off.
-    let tables = model.tables();
-    while !parts.rows.discard(name, tables, generation, parts.limits.discard_rows).await? {}
-    let mut projector = Projector::claim(model, places, generation, live.epoch).await?;
-    loop {
-        let step = projector.advance(Vec::new(), parts.limits.batch_events, None).await?;
-        let position = projector.checkpoint().position;
-        progress.send_modify(|progress| progress.rebuild = Some(Rebuilding { generation, position }));
-        let near = position.plus(parts.limits.batch_events as u64) >= parts.feed.head();
-        match step {
-            Step::Superseded => return Err(StoreError::Unavailable("another process rebuilds it".into())),
-            Step::Idle => return Ok(projector),
-            Step::Advanced { .. } if near => return Ok(projector),
-            Step::Advanced { .. } => {}
-        }
-    }
-}
-
-/// Brings both to the same position, compares them and makes the new one live. Gives it back, and the old generation.
-async fn switch(old: Projector, mut new: Projector, page: usize) -> Result<(Projector, u32), StoreError> {
-    let end = old.checkpoint().position;
-    while new.checkpoint().position < end {
-        match new.advance(Vec::new(), page, Some(end)).await? {
-            Step::Advanced { .. } => {}
-            Step::Idle | Step::Superseded => return Err(StoreError::Unavailable("it could not catch up".into())),
-        }
-    }
-    let generation = old.checkpoint().generation;
-    let differences = new.differences(generation).await?;
-    if differences > 0 {
-        log::warn!("{differences} rows differed from a fold of the log and are mended by the rebuild");
-    }
-    match new.go_live().await? {
-        RowVerdict::Committed => Ok((new, generation)),
-        RowVerdict::Superseded => Err(StoreError::Unavailable("another process runs the projection".into())),
     }
 }
 
@@ -507,15 +328,13 @@ impl Handler<News> for ProjectionActor {
     type Result = ();
 
     fn handle(&mut self, News(heard): News, ctx: &mut Context<Self>) {
-        if self.projector.is_none() {
-            return;
-        }
+        let Some(projector) = &self.projector else { return };
         match heard {
-            Heard::News(item) => self.hear(&item.events),
+            Heard::News(item) => self.backlog.hear(projector.checkpoint().position, &item.events),
             Heard::Lagged => {}
             Heard::Closed => return,
         }
-        if self.heard.len() >= self.parts.limits.batch_events / 2 {
+        if self.backlog.len() >= self.parts.limits.batch_events / 2 {
             self.turn(ctx);
         } else if self.linger.is_none() {
             self.linger = Some(ctx.run_later(self.parts.limits.linger, |actor, ctx| {
@@ -550,8 +369,7 @@ impl Handler<Handover> for ProjectionActor {
             Ok(projector) => self.hand_over(*projector, ctx),
             Err(error) => {
                 log::error!("{}: the rebuild was given up: {error}", self.name);
-                self.rebuilding = false;
-                self.progress.send_modify(|progress| progress.rebuild = None);
+                self.end_rebuild();
             }
         }
     }

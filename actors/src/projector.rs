@@ -2,10 +2,7 @@
 //!
 //! Free of actix: the actor decides when, this decides what.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use uuid::Uuid;
 
@@ -111,14 +108,16 @@ impl Projector {
         Ok(())
     }
 
-    /// What the events change, without those of parked streams. Each poison event parks its stream, so this ends.
+    /// What the events change, without those of parked streams. Each poison event parks its stream from there on, so this
+    /// ends; what comes before it in its stream is taken in.
     async fn take(&mut self, events: &[Arc<EventEnvelope>]) -> Result<(Vec<RowChange>, Vec<DeadLetter>), StoreError> {
-        let mut out: HashSet<StreamId> = HashSet::new();
+        let mut out: HashMap<StreamId, Version> = HashMap::new();
         let mut park = Vec::new();
         loop {
             let live: Vec<_> = events
                 .iter()
-                .filter(|event| !self.parked.contains_key(&event.aggregate_id) && !out.contains(&event.aggregate_id))
+                .filter(|event| !self.parked.contains_key(&event.aggregate_id))
+                .filter(|event| out.get(&event.aggregate_id).is_none_or(|first| event.version < *first))
                 .cloned()
                 .collect();
             let sources = Sources {
@@ -134,7 +133,7 @@ impl Projector {
                 }
                 Err(TakeError::Poison { stream, version, position, reason }) => {
                     log::error!(model = self.model.name(), position = position.0; "{stream}@{version} is parked: {reason}");
-                    if !out.insert(stream) {
+                    if out.insert(stream, version).is_some() {
                         return Err(StoreError::Corrupt(format!(
                             "{stream} poisons its read model though it is parked"
                         )));
@@ -175,9 +174,10 @@ impl Projector {
         let (changes, park, free) = match self.model.take(&events, sources).await {
             Ok(changes) => (changes, Vec::new(), vec![stream]),
             Err(TakeError::Store(error)) => return Err(error),
-            Err(TakeError::Poison { version, position, reason, .. }) => {
+            Err(TakeError::Poison { reason, .. }) => {
+                // Nothing was taken in, so the first event that is missing is the same, wherever the poison is now.
                 let attempts = letter.attempts.saturating_add(1);
-                (Vec::new(), vec![DeadLetter { stream, version, position, reason, attempts }], Vec::new())
+                (Vec::new(), vec![DeadLetter { reason, attempts, ..letter }], Vec::new())
             }
         };
         let freed = !free.is_empty();

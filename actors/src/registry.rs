@@ -4,21 +4,25 @@ use std::{
     hash::{BuildHasher, RandomState},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use actix::{Actor, Addr, Arbiter, ArbiterHandle, dev::SendError};
+use actix::{
+    Addr, Arbiter, ArbiterHandle, Context,
+    dev::{SendError, channel::channel},
+};
 use lru::LruCache;
 use parking_lot::Mutex;
 
 use crate::{
     aggregate::Aggregate,
-    aggregate_actor::{AggregateActor, Handle, Passivate},
-    appender::Appender,
+    aggregate_actor::AggregateActor,
+    appender::{Appender, Refused},
     clock::Clock,
     event::StreamId,
+    message::{Handle, Passivate},
     metrics::EngineMetrics,
     rehydrate::{Loaded, Until, rehydrate},
     request::{Answer, Answered, Failure, Request},
@@ -29,7 +33,8 @@ use crate::{
 /// How aggregates live in memory. Every field is a limit.
 #[derive(Debug, Clone, Copy)]
 pub struct Lifespan {
-    /// Aggregates in memory; above it the longest unused leave first.
+    /// Aggregates in memory; above it the longest unused leave first. Those with something to do stay, so it may be passed
+    /// for a while.
     pub most_actors: usize,
     /// An aggregate that nobody asked for so long leaves memory.
     pub idle: Duration,
@@ -84,6 +89,8 @@ pub struct Engine<A: Aggregate> {
     next_arbiter: AtomicUsize,
     shards: Vec<Shard<A>>,
     hasher: RandomState,
+    /// Set before the shards are emptied, read with a shard locked: nothing is opened after.
+    closed: AtomicBool,
 }
 
 type Shard<A> = Mutex<LruCache<StreamId, Slot<A>>>;
@@ -91,10 +98,16 @@ type Shard<A> = Mutex<LruCache<StreamId, Slot<A>>>;
 struct Slot<A: Aggregate> {
     actor: Addr<AggregateActor<A>>,
     last_used: Instant,
+    /// Since it was last used, so that a busy one does not find its mailbox full of this.
+    asked_to_leave: bool,
 }
 
-/// Power of two, so that the hash spreads evenly; many more than threads, so that locks are rarely contended.
+/// Many more than threads, so that locks are rarely contended; fewer when fewer aggregates may be in memory.
 const SHARDS: usize = 64;
+
+/// How many of the longest unused are looked at when another one is opened, and how many of them are asked to leave.
+const LOOKED_AT: usize = 32;
+const ASKED_AT_ONCE: usize = 4;
 
 /// How often a request follows an aggregate through incarnations before it gives up.
 const INCARNATIONS: usize = 8;
@@ -103,6 +116,7 @@ impl<A: Aggregate> Engine<A> {
     /// Puts an engine together and keeps it tidy: a task on the first arbiter passivates idle aggregates.
     #[must_use]
     pub fn start(parts: EngineParts) -> Arc<Self> {
+        let shards = parts.lifespan.most_actors.clamp(1, SHARDS);
         let engine = Arc::new(Self {
             store: parts.store,
             appender: parts.appender,
@@ -111,8 +125,9 @@ impl<A: Aggregate> Engine<A> {
             metrics: parts.metrics,
             arbiters: parts.arbiters,
             next_arbiter: AtomicUsize::new(0),
-            shards: (0..SHARDS).map(|_| Mutex::new(LruCache::unbounded())).collect(),
+            shards: (0..shards).map(|_| Mutex::new(LruCache::unbounded())).collect(),
             hasher: RandomState::new(),
+            closed: AtomicBool::new(false),
         });
         if let Some(arbiter) = engine.arbiters.first() {
             let sweeping = Arc::downgrade(&engine);
@@ -122,7 +137,7 @@ impl<A: Aggregate> Engine<A> {
                 loop {
                     tick.tick().await;
                     let Some(engine) = sweeping.upgrade() else { return };
-                    engine.passivate_idle();
+                    engine.tidy();
                 }
             });
         }
@@ -167,81 +182,96 @@ impl<A: Aggregate> Engine<A> {
         self.shards.iter().map(|shard| shard.lock().len()).sum()
     }
 
-    /// Lets every actor go. Those with something in flight finish it first.
+    /// Lets every actor go and opens no other. Those with something in flight finish it first; whoever asks later is told that
+    /// the engine is not available.
     pub fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
         for shard in &self.shards {
             shard.lock().clear();
         }
     }
 
+    /// Puts a request into its actor's mailbox. Only the registry holds addresses, one each: actix lets every copy of an
+    /// address exceed the mailbox's limit by a message.
     fn send(self: &Arc<Self>, stream: StreamId, work: Box<dyn Work<A>>) -> Result<(), Failure> {
-        match self.address(stream).try_send(Handle(work)) {
+        let mut shard = self.shard(stream).lock();
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(Failure::Unavailable("the engine is closed".into()));
+        }
+        let sent = match shard.get_mut(&stream) {
+            Some(slot) => {
+                slot.last_used = Instant::now();
+                slot.asked_to_leave = false;
+                slot.actor.try_send(Handle::new(work))
+            }
+            None => self.open(&mut shard, stream, false).try_send(Handle::new(work)),
+        };
+        match sent {
             Ok(()) => Ok(()),
             Err(SendError::Full(_)) => Err(Failure::Overloaded),
-            Err(SendError::Closed(Handle(work))) => {
-                self.reopen(stream).try_send(Handle(work)).map_err(|_| Failure::Overloaded)
+            Err(SendError::Closed(message)) => {
+                self.open(&mut shard, stream, true).try_send(message).map_err(|_| Failure::Overloaded)
             }
         }
     }
 
-    fn address(self: &Arc<Self>, stream: StreamId) -> Addr<AggregateActor<A>> {
-        let mut shard = self.shard(stream).lock();
-        if let Some(slot) = shard.get_mut(&stream) {
-            slot.last_used = Instant::now();
-            return slot.actor.clone();
-        }
-        let actor = self.open(stream, false);
-        shard.put(stream, Slot { actor: actor.clone(), last_used: Instant::now() });
-        self.make_room(&shard);
-        actor
+    /// Opens an actor, or the next incarnation of one that died.
+    fn open<'s>(
+        self: &Arc<Self>,
+        shard: &'s mut LruCache<StreamId, Slot<A>>,
+        stream: StreamId,
+        after_crash: bool,
+    ) -> &'s Addr<AggregateActor<A>> {
+        let actor = self.start_actor(AggregateActor::new(stream, Arc::clone(self), after_crash));
+        self.make_room(shard);
+        shard.pop(&stream);
+        let slot = || Slot { actor, last_used: Instant::now(), asked_to_leave: false };
+        &shard.get_or_insert(stream, slot).actor
     }
 
-    /// Opens the next incarnation of an actor that died, unless someone else has done so.
-    fn reopen(self: &Arc<Self>, stream: StreamId) -> Addr<AggregateActor<A>> {
-        let mut shard = self.shard(stream).lock();
-        if let Some(slot) = shard.get(&stream)
-            && slot.actor.connected()
-        {
-            return slot.actor.clone();
-        }
-        let actor = self.open(stream, true);
-        shard.put(stream, Slot { actor: actor.clone(), last_used: Instant::now() });
-        actor
-    }
-
-    fn open(self: &Arc<Self>, stream: StreamId, after_crash: bool) -> Addr<AggregateActor<A>> {
-        let actor = AggregateActor::new(stream, Arc::clone(self), after_crash);
+    fn start_actor(&self, actor: AggregateActor<A>) -> Addr<AggregateActor<A>> {
+        let (sender, mailbox) = channel(self.lifespan.mailbox);
+        let run = move || drop(actix::spawn(Context::with_receiver(mailbox).into_future(actor)));
         if Arbiter::try_current().is_some() || self.arbiters.is_empty() {
-            return actor.start();
+            run();
+        } else {
+            let next = self.next_arbiter.fetch_add(1, Ordering::Relaxed) % self.arbiters.len();
+            self.arbiters[next].spawn_fn(run);
         }
-        let next = self.next_arbiter.fetch_add(1, Ordering::Relaxed) % self.arbiters.len();
-        AggregateActor::start_in_arbiter(&self.arbiters[next], move |_| actor)
+        Addr::new(sender)
     }
 
     fn shard(&self, stream: StreamId) -> &Shard<A> {
         let hash = self.hasher.hash_one(stream.0);
         #[expect(clippy::cast_possible_truncation, reason = "the low bits are all that is wanted")]
-        &self.shards[hash as usize % SHARDS]
+        &self.shards[hash as usize % self.shards.len()]
     }
 
-    /// Asks the longest unused to leave when there are too many. A busy one stays: its turn comes again.
-    fn make_room(&self, shard: &LruCache<StreamId, Slot<A>>) {
-        let most = self.lifespan.most_actors.div_ceil(SHARDS);
-        if shard.len() > most {
-            for (_, slot) in shard.iter().rev().take(2) {
-                // A full mailbox means it is not idle at all.
-                let _ = slot.actor.try_send(Passivate);
-            }
-        }
+    /// Asks some of the longest unused to leave when there are too many.
+    fn make_room(&self, shard: &mut LruCache<StreamId, Slot<A>>) {
+        let surplus = (shard.len() + 1).saturating_sub(self.most_per_shard());
+        let asked = shard.iter_mut().rev().take(surplus.min(LOOKED_AT)).filter(|(_, slot)| !slot.asked_to_leave);
+        let gone: Vec<_> = asked.take(ASKED_AT_ONCE).filter_map(ask_to_leave).collect();
+        gone.iter().for_each(|stream| drop(shard.pop(stream)));
     }
 
-    fn passivate_idle(&self) {
+    /// Asks all to leave that are too many or have been idle for long.
+    fn tidy(&self) {
         for shard in &self.shards {
-            let shard = shard.lock();
-            for (_, slot) in shard.iter().rev().take_while(|(_, slot)| slot.last_used.elapsed() >= self.lifespan.idle) {
-                let _ = slot.actor.try_send(Passivate);
-            }
+            let mut shard = shard.lock();
+            let surplus = shard.len().saturating_sub(self.most_per_shard());
+            let leaving = shard
+                .iter_mut()
+                .rev()
+                .enumerate()
+                .take_while(|(nth, (_, slot))| *nth < surplus || slot.last_used.elapsed() >= self.lifespan.idle);
+            let gone: Vec<_> = leaving.filter_map(|(_, slot)| ask_to_leave(slot)).collect();
+            gone.iter().for_each(|stream| drop(shard.pop(stream)));
         }
+    }
+
+    fn most_per_shard(&self) -> usize {
+        self.lifespan.most_actors.div_ceil(self.shards.len())
     }
 
     /// Called by an actor that retires.
@@ -254,11 +284,22 @@ impl<A: Aggregate> Engine<A> {
 
     /// Waits until every commit queued so far has been judged.
     pub(crate) async fn settle_queue(&self) -> Result<(), Failure> {
-        let barrier = self.appender.submit(Vec::new()).map_err(|_| Failure::Overloaded)?;
-        match barrier.await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(error.into()),
-            Err(_) => Err(Failure::Unavailable("the appender ended".into())),
+        match self.appender.submit(Vec::new()) {
+            // Whatever became of the batch: it has been judged.
+            Ok(barrier) => drop(barrier.await),
+            Err(Refused::Full) => return Err(Failure::Overloaded),
+            Err(Refused::Ended) => {}
         }
+        Ok(())
+    }
+}
+
+/// Asks an actor to leave; a busy one stays, its turn comes again. Names the stream of one that has ended without leaving.
+fn ask_to_leave<A: Aggregate>((stream, slot): (&StreamId, &mut Slot<A>)) -> Option<StreamId> {
+    slot.asked_to_leave = true;
+    match slot.actor.try_send(Passivate) {
+        Err(SendError::Closed(_)) => Some(*stream),
+        // A full mailbox means it is not idle at all.
+        Ok(()) | Err(SendError::Full(_)) => None,
     }
 }

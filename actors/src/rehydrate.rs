@@ -1,13 +1,15 @@
 //! From the store back into memory: the newest snapshot, if one helps, and the events after it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aggregate::{Aggregate, DomainEvent},
+    aggregate::{Aggregate, DecodeError, DomainEvent},
     event::{EventEnvelope, Position, StreamId, Version},
     request::Failure,
-    store::{EventStore, Snapshot},
+    store::{EventStore, MAX_READ, Snapshot},
 };
 
 /// An aggregate in memory.
@@ -57,17 +59,18 @@ impl Until {
     }
 }
 
-/// Reads an aggregate up to a point. `page` events are read at a time; a stream that fits in one page is read
-/// without looking for a snapshot, so `page` is best the number of events between two snapshots.
+/// Reads an aggregate up to a point. `page` events are read at a time, 1 to [`MAX_READ`]; a stream that fits in one page is
+/// read without looking for a snapshot, so `page` is best the number of events between two snapshots.
 ///
 /// # Errors
-/// The store failed, the stream belongs to another aggregate type, or an event of it cannot be read.
+/// The store failed, the stream belongs to another aggregate type, or an event of it cannot be read or panics.
 pub async fn rehydrate<A: Aggregate>(
     store: &dyn EventStore,
     stream: StreamId,
     until: Until,
     page: usize,
 ) -> Result<Loaded<A>, Failure> {
+    let page = page.clamp(1, MAX_READ);
     let mut loaded = Loaded::default();
     let mut events = store.read_stream(stream, Version(1), page).await?;
     if events.len() == page
@@ -96,7 +99,8 @@ pub async fn rehydrate<A: Aggregate>(
 /// Folds one event in.
 ///
 /// # Errors
-/// The event is of another aggregate type, leaves a hole in the stream, or cannot be read.
+/// The event is of another aggregate type, leaves a hole in the stream, cannot be read, or panics: then the state may be half
+/// moved.
 pub fn fold<A: Aggregate>(loaded: &mut Loaded<A>, event: &EventEnvelope) -> Result<(), Failure> {
     if event.aggregate_type != A::TYPE {
         return Err(Failure::OtherType(event.aggregate_type.clone().into_owned()));
@@ -107,9 +111,14 @@ pub fn fold<A: Aggregate>(loaded: &mut Loaded<A>, event: &EventEnvelope) -> Resu
             event.aggregate_id, event.version, loaded.version
         )));
     }
-    let decoded = A::Event::decode(&event.event_type, &event.payload)
-        .map_err(|error| Failure::Unreadable(format!("{}@{}: {error}", event.aggregate_id, event.version)))?;
-    loaded.state.evolve(&decoded, event.timestamp);
+    let state = &mut loaded.state;
+    catch_unwind(AssertUnwindSafe(|| {
+        let decoded = A::Event::decode(&event.event_type, &event.payload)?;
+        state.evolve(&decoded, event.timestamp);
+        Ok(())
+    }))
+    .map_err(|_| Failure::Panicked)?
+    .map_err(|error: DecodeError| Failure::Unreadable(format!("{}@{}: {error}", event.aggregate_id, event.version)))?;
     loaded.version = event.version;
     loaded.position = event.position;
     loaded.last_at = event.timestamp;

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::{
     aggregate::Aggregate,
+    appender::Refused,
     event::{Metadata, Position, StreamId, Version},
     store::{IdempotencyKey, StoreError, StreamWrite},
 };
@@ -130,7 +131,7 @@ pub enum Failure {
     /// The log holds something this code cannot read, or the reverse.
     #[error("the stream cannot be read: {0}")]
     Unreadable(String),
-    /// The code that decides panicked. Nothing was done.
+    /// The code that decides, or that reads an event back, panicked. Nothing was done.
     #[error("the decision panicked")]
     Panicked,
 }
@@ -141,6 +142,15 @@ impl From<StoreError> for Failure {
             StoreError::Unavailable(reason) => Self::Unavailable(reason),
             StoreError::Unknown(reason) | StoreError::Broken(reason) => Self::Unknown(reason),
             StoreError::Corrupt(reason) => Self::Unreadable(reason),
+        }
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Full => Self::Overloaded,
+            Refused::Ended => Self::Unavailable("the appender has ended".into()),
         }
     }
 }

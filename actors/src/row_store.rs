@@ -89,6 +89,13 @@ impl Table {
         let found = self.columns.iter().position(|column| column.name == name);
         found.unwrap_or_else(|| panic!("table {} has no column {name}", self.name))
     }
+
+    /// These columns and behind them the rest of the key: an index over them, as it really is.
+    #[must_use]
+    pub fn with_key(&self, columns: &[usize]) -> Vec<usize> {
+        let rest = (0..self.key).filter(|column| !columns.contains(column));
+        columns.iter().copied().chain(rest).collect()
+    }
 }
 
 /// A change to one row. Within a commit the last change to a row wins.
@@ -149,10 +156,10 @@ pub struct RowCommit {
     pub next: Checkpoint,
     /// The rows.
     pub changes: Vec<RowChange>,
-    /// Streams parked by this commit.
-    pub park: Vec<DeadLetter>,
     /// Streams freed by this commit.
     pub free: Vec<StreamId>,
+    /// Streams parked by this commit, after those above were freed; one that is parked already is written anew.
+    pub park: Vec<DeadLetter>,
 }
 
 /// What became of a commit.
@@ -194,6 +201,55 @@ pub struct Page {
     pub limit: usize,
 }
 
+/// What a row must look like to come after [`Page::after`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resume<'a> {
+    /// The values of these columns, taken as one tuple, come after these in the direction of the page...
+    pub columns: Vec<(usize, &'a Value)>,
+    /// ...or equal them. Without columns: every row is meant, or none.
+    pub inclusive: bool,
+}
+
+impl Page {
+    /// The value that a condition fixes a column to.
+    #[must_use]
+    pub fn fixed(&self, column: usize) -> Option<&Value> {
+        self.conditions.iter().find_map(|condition| match condition {
+            Condition::Is(of, value) if *of == column => Some(value),
+            Condition::Is(..) | Condition::From(..) | Condition::Before(..) => None,
+        })
+    }
+
+    /// The columns that order the rows, without those that are the same in all of them.
+    #[must_use]
+    pub fn order(&self) -> Vec<usize> {
+        let key = (0..self.table.key).filter(|column| *column != self.order_by);
+        std::iter::once(self.order_by).chain(key).filter(|column| self.fixed(*column).is_none()).collect()
+    }
+
+    /// Where the page goes on, put so that an index can be entered there; nothing when it starts at the beginning.
+    #[must_use]
+    pub fn resume(&self) -> Option<Resume<'_>> {
+        let (value, key) = self.after.as_ref()?;
+        let key = key.iter().enumerate().filter(|(column, _)| *column != self.order_by);
+        let mut columns = Vec::with_capacity(self.table.key + 1);
+        for (column, after) in std::iter::once((self.order_by, value)).chain(key) {
+            match self.fixed(column).map(|fixed| if self.descending { after.cmp(fixed) } else { fixed.cmp(after) }) {
+                None => columns.push((column, after)),
+                Some(Ordering::Equal) => {}
+                Some(decided) => return Some(Resume { columns, inclusive: decided == Ordering::Greater }),
+            }
+        }
+        Some(Resume { columns, inclusive: false })
+    }
+
+    /// How many rows it may have.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.limit.min(MAX_PAGE)
+    }
+}
+
 /// Tables of rows beside a log.
 ///
 /// Promises: a commit is written whole or not at all, durable when it returns (as durable as the store gets); a reader sees all
@@ -206,8 +262,9 @@ pub trait RowStore: Send + Sync + 'static {
     /// Where one generation of a read model stands.
     async fn checkpoint(&self, model: &'static str, generation: u32) -> Result<Option<Checkpoint>, StoreError>;
 
-    /// Puts a new owner on a generation, making the checkpoint (at the start of the log `epoch`) if there is none. The runner
-    /// before it is superseded at its next commit. The first generation claimed for a read model is live.
+    /// Puts a new owner on a generation, making the checkpoint (at the start of the log `epoch`) if there is none; one that is
+    /// there keeps its position and its epoch. The runner before it is superseded at its next commit. The first generation
+    /// claimed for a read model is live.
     async fn claim(
         &self,
         model: &'static str,
@@ -216,14 +273,18 @@ pub trait RowStore: Send + Sync + 'static {
         owner: Uuid,
     ) -> Result<Checkpoint, StoreError>;
 
-    /// Writes rows, dead letters and checkpoint in one transaction.
+    /// Writes rows, dead letters and checkpoint in one transaction. A generation that was never claimed, or was discarded,
+    /// is superseded.
     async fn commit(&self, commit: RowCommit) -> Result<RowVerdict, StoreError>;
 
     /// Makes a generation the live one, if it stands at `expected`.
     async fn switch(&self, model: &'static str, expected: Checkpoint) -> Result<RowVerdict, StoreError>;
 
-    /// Deletes rows, checkpoint and dead letters of a generation that is not live, at most `limit` rows at once; true when
-    /// nothing is left.
+    /// Deletes rows, dead letters and at last the checkpoint of a generation, at most `limit` rows at once; true when there is
+    /// nothing left to delete. The live generation is left alone, and that is all there is to do.
+    ///
+    /// The first call supersedes the runner. Until the last, the checkpoint stands at the start of no log (epoch zero): a
+    /// generation found like that is to be discarded to its end before it is built again.
     async fn discard(
         &self,
         model: &'static str,
@@ -232,7 +293,7 @@ pub trait RowStore: Send + Sync + 'static {
         limit: usize,
     ) -> Result<bool, StoreError>;
 
-    /// Rows by key, in the order of the keys; nothing where there is none.
+    /// Rows by key, in the order of the keys, all of one moment; nothing where there is none.
     async fn fetch(&self, table: &'static Table, generation: u32, keys: &[Row])
     -> Result<Vec<Option<Row>>, StoreError>;
 

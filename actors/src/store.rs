@@ -19,17 +19,22 @@ pub enum ExpectedVersion {
     NoStream,
     /// The stream ends at this version; zero is the same as `NoStream`.
     Exact(Version),
+    /// As `Exact`, and the commit before this one in the batch was appended: this one was decided on top of it. The version
+    /// alone does not tell: another writer may have appended as many events as the one that lost.
+    Following(Version),
     /// Whatever the stream holds.
     Any,
 }
 
 impl ExpectedVersion {
-    /// Whether a stream that ends at `actual` is what was expected.
+    /// Whether a stream that ends at `actual` is what was expected, in a commit that comes `after_loser`: the one before it in
+    /// the batch was not appended.
     #[must_use]
-    pub fn accepts(self, actual: Version) -> bool {
+    pub fn accepts(self, actual: Version, after_loser: bool) -> bool {
         match self {
             Self::NoStream => actual == Version::NONE,
             Self::Exact(version) => actual == version,
+            Self::Following(version) => actual == version && !after_loser,
             Self::Any => true,
         }
     }
@@ -215,8 +220,9 @@ pub enum StoreError {
 #[async_trait]
 pub trait EventStore: Send + Sync + 'static {
     /// Appends a batch in order, in one transaction, with a verdict for each commit, in the same order. A commit sees those
-    /// before it in the batch. One that loses (conflict, duplicate key) loses alone; the key is looked at before the versions,
-    /// and the versions in the order of the writes. May block the calling thread: only the
+    /// before it in the batch. One that loses (conflict, duplicate key) loses alone, but for those
+    /// [`Following`](ExpectedVersion::Following) it; the key is looked at before the versions, and the versions in the order of
+    /// the writes. May block the calling thread: only the
     /// appender calls it, on a thread of its own.
     ///
     /// # Errors

@@ -18,11 +18,10 @@ use crate::{
 };
 
 /// What an actor lends to a request while it is attempted.
-pub(crate) struct Surroundings<'a> {
+pub(crate) struct Surroundings {
     pub stream: StreamId,
     pub now: DateTime<Utc>,
     pub snapshot_every: u64,
-    pub metrics: &'a EngineMetrics,
 }
 
 /// How a request ended, from the actor's point of view.
@@ -38,7 +37,7 @@ pub(crate) enum Settled {
 /// A request with its types forgotten.
 pub(crate) trait Work<A: Aggregate>: Send {
     /// Decides on the state and moves it. Gives the commit that must be durable before the answer leaves, if any.
-    fn attempt(&mut self, on: &mut Loaded<A>, around: &Surroundings<'_>) -> Result<Option<Commit>, Failure>;
+    fn attempt(&mut self, on: &mut Loaded<A>, around: &Surroundings) -> Result<Option<Commit>, Failure>;
 
     /// How often it has been attempted.
     fn attempts(&self) -> u32;
@@ -65,12 +64,21 @@ pub(crate) struct Pending<A: Aggregate, R> {
     reply: oneshot::Sender<Reply<A, R>>,
     attempts: u32,
     rendered: Option<R>,
+    decided: Option<Decided>,
+}
+
+/// How the last attempt at a command ended; counted when it is durable.
+#[derive(Clone, Copy)]
+enum Decided {
+    Accepted,
+    Unchanged,
+    Rejected,
 }
 
 impl<A: Aggregate, R: Answer> Pending<A, R> {
     pub(crate) fn new(request: Box<Request<A, R>>) -> (Self, oneshot::Receiver<Reply<A, R>>) {
         let (reply, answer) = oneshot::channel();
-        (Self { request, reply, attempts: 0, rendered: None }, answer)
+        (Self { request, reply, attempts: 0, rendered: None, decided: None }, answer)
     }
 
     /// The state, the version and what the renderer makes of them, without moving anything.
@@ -84,7 +92,7 @@ impl<A: Aggregate, R: Answer> Pending<A, R> {
         let Intent::DryRun(command) = &self.request.intent else { return };
         let rendered = match shadow.state.decide(command) {
             Ok(events) => {
-                evolve(&mut shadow, &events, now);
+                evolve(&mut shadow, &events, now.max(on.last_at));
                 let outcome = Outcome::Accepted { state: &shadow.state, version: shadow.version, events: &events };
                 (self.request.render)(&outcome)
             }
@@ -96,7 +104,7 @@ impl<A: Aggregate, R: Answer> Pending<A, R> {
         self.rendered = Some(rendered);
     }
 
-    fn execute(&mut self, on: &mut Loaded<A>, around: &Surroundings<'_>) -> Result<Option<Commit>, Failure> {
+    fn execute(&mut self, on: &mut Loaded<A>, around: &Surroundings) -> Result<Option<Commit>, Failure> {
         let Intent::Execute(command) = &self.request.intent else { return Ok(None) };
         let before = on.version;
         let events = match on.state.decide(command) {
@@ -109,7 +117,7 @@ impl<A: Aggregate, R: Answer> Pending<A, R> {
         };
         let encoded = encode(&events)?;
         evolve(on, &events, around.now.max(on.last_at));
-        if events.is_empty() { &around.metrics.unchanged } else { &around.metrics.accepted }.inc();
+        self.decided = Some(if events.is_empty() { Decided::Unchanged } else { Decided::Accepted });
         let outcome = Outcome::Accepted { state: &on.state, version: on.version, events: &events };
         self.rendered = Some((self.request.render)(&outcome));
         let snapshot = snapshot_if_due(before, on, around.snapshot_every);
@@ -122,7 +130,7 @@ impl<A: Aggregate, R: Answer> Pending<A, R> {
         &self,
         write: StreamWrite,
         alongside: &[StreamWrite],
-        around: &Surroundings<'_>,
+        around: &Surroundings,
         at: DateTime<Utc>,
     ) -> Result<Option<Commit>, Failure> {
         if write.events.is_empty() && alongside.is_empty() && self.request.idempotency.is_none() {
@@ -141,8 +149,8 @@ impl<A: Aggregate, R: Answer> Pending<A, R> {
     }
 
     /// A commit that only keeps the answer to a refused request, if it is to be kept.
-    fn refusal(&self, on: &Loaded<A>, around: &Surroundings<'_>) -> Result<Option<Commit>, Failure> {
-        around.metrics.rejected.inc();
+    fn refusal(&mut self, on: &Loaded<A>, around: &Surroundings) -> Result<Option<Commit>, Failure> {
+        self.decided = Some(Decided::Rejected);
         self.commit(write::<A>(around.stream, on.version, Vec::new(), None), &[], around, on.last_at)
     }
 
@@ -170,7 +178,7 @@ impl<A: Aggregate, R: Answer> Pending<A, R> {
 }
 
 impl<A: Aggregate, R: Answer> Work<A> for Pending<A, R> {
-    fn attempt(&mut self, on: &mut Loaded<A>, around: &Surroundings<'_>) -> Result<Option<Commit>, Failure> {
+    fn attempt(&mut self, on: &mut Loaded<A>, around: &Surroundings) -> Result<Option<Commit>, Failure> {
         self.attempts += 1;
         self.request.stamp();
         let demanded = &self.request.if_version;
@@ -209,10 +217,18 @@ impl<A: Aggregate, R: Answer> Work<A> for Pending<A, R> {
                 self.replay(&record)
             }
             Settled::Failed(failure) => Err(failure),
-            Settled::Durable(position) => match self.rendered {
-                Some(answer) => Ok(Answered { answer, position, replayed: false }),
-                None => Err(Failure::Panicked),
-            },
+            Settled::Durable(position) => {
+                match self.decided {
+                    Some(Decided::Accepted) => metrics.accepted.inc(),
+                    Some(Decided::Unchanged) => metrics.unchanged.inc(),
+                    Some(Decided::Rejected) => metrics.rejected.inc(),
+                    None => {}
+                }
+                match self.rendered {
+                    Some(answer) => Ok(Answered { answer, position, replayed: false }),
+                    None => Err(Failure::Panicked),
+                }
+            }
         };
         if answer.is_err() {
             metrics.failed.inc();

@@ -109,7 +109,7 @@ CREATE FUNCTION ordo_append(
     commit_writes            integer[],     -- how many writes it has
     commit_records           integer[],     -- its idempotency record
     write_streams            integer[],
-    write_expected           bigint[],      -- the version demanded, or -1
+    write_expected           bigint[],      -- the version demanded, or -1; -2 - it when the commit before must not have lost
     write_events             integer[],     -- how many events it has
     event_writes             integer[],
     event_numbers            integer[],     -- 1, 2, ... within its write
@@ -169,7 +169,8 @@ BEGIN
         ELSE
             FOR w IN first_write..last_write LOOP
                 bases[w] := versions[write_streams[w]];
-                IF write_expected[w] >= 0 AND write_expected[w] <> bases[w] THEN
+                IF write_expected[w] >= 0 AND write_expected[w] <> bases[w]
+                    OR write_expected[w] < -1 AND (-2 - write_expected[w] <> bases[w] OR outcomes[c - 1] <> 0) THEN
                     outcome := w;
                     EXIT;
                 END IF;

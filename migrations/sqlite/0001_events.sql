@@ -27,10 +27,9 @@ CREATE TRIGGER events_are_never_deleted BEFORE DELETE ON events
 BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
 
 -- INSERT OR REPLACE deletes without asking the trigger above, so insertion is refused as well: the function exists on
--- the store's own writing connection only. Anyone else is told that there is no such function. FAIL, because ABORT would
--- make SQLite keep a copy of every page the insertion touches.
+-- the store's own writing connection only. Anyone else is told that there is no such function.
 CREATE TRIGGER events_are_only_appended_by_the_store BEFORE INSERT ON events WHEN NOT only_the_store_may_append()
-BEGIN SELECT RAISE(FAIL, 'the log is append-only'); END;
+BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
 
 -- Every kind of event that has ever been appended.
 CREATE TABLE event_kinds (

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    config::{ServeArgs, StoreArgs, StoreUrl},
+    config::{ReadStore, ServeArgs, StoreArgs, StoreUrl},
     import::{ColumnMap, Format, OrderNumbers, Outcome},
     live::topic::Topic,
     order::Currency,
@@ -38,8 +38,10 @@ pub enum Command {
     Import(ImportCommand),
     /// Write orders or events as JSON lines.
     Export(ExportCommand),
-    /// Read the whole log and check it.
+    /// Read the whole log and check it, and the read models against it. Nobody should write meanwhile.
     Verify(VerifyCommand),
+    /// Build a read model anew from the log, beside the live one.
+    Rebuild(RebuildCommand),
     /// Copy the log of one store to another.
     Migrate(MigrateCommand),
     /// Ask a running server whether it is well: for container health checks.
@@ -130,14 +132,23 @@ pub struct VerifyCommand {
     pub(crate) store: StoreArgs,
 }
 
+/// `ordo rebuild`
+#[derive(Debug, Args)]
+pub struct RebuildCommand {
+    /// Which read model.
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
 /// `ordo migrate`
 #[derive(Debug, Args)]
 pub struct MigrateCommand {
     /// The store to read.
-    #[arg(long, value_name = "STORE")]
+    #[arg(long, value_name = "STORE", value_parser = ReadStore)]
     pub(crate) from: StoreUrl,
     /// The store to write: empty, or left over from a run that was cut off.
-    #[arg(long, value_name = "STORE")]
+    #[arg(long, value_name = "STORE", value_parser = ReadStore)]
     pub(crate) to: StoreUrl,
     /// Accept a target that may forget what it has confirmed.
     #[arg(long)]

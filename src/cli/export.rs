@@ -1,11 +1,15 @@
 //! `ordo export`
 
-use std::io::{BufWriter, Write};
+use std::{
+    io::{BufWriter, Write},
+    sync::Arc,
+};
 
 use ordo_actors::{
     event::{EventEnvelope, Position},
     rehydrate::{Until, rehydrate},
     store::{EventStore, LogQuery},
+    upcast::Upcasting,
 };
 use serde_json::json;
 
@@ -16,7 +20,7 @@ use super::{
     progress::Progress,
 };
 use crate::{
-    application::open_store,
+    application::{open_existing_stores, upcasters},
     order::{Order, OrderState},
 };
 
@@ -26,7 +30,10 @@ const PAGE: usize = 1000;
 /// Writes orders or events as JSON lines. Holds one page of the log in memory, whatever its size.
 pub fn run(args: &ExportCommand) -> CommandResult {
     actix_web::rt::System::new().block_on(async {
-        let store = open_store(&args.store.url(), true).await?;
+        let mut store = open_existing_stores(&args.store.url()).await?.log;
+        if args.what == Exported::Orders {
+            store = Arc::new(Upcasting::new(store, upcasters()));
+        }
         let mut out: Box<dyn Write> = match &args.output {
             Some(path) => Box::new(BufWriter::new(std::fs::File::create(path)?)),
             None => Box::new(BufWriter::new(std::io::stdout().lock())),

@@ -12,7 +12,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Asks `/readyz` by hand: one request does not need an HTTP client in the binary.
 pub fn run(args: &HealthCommand) -> CommandResult {
-    let mut stream = TcpStream::connect_timeout(&reachable(args.listen), PATIENCE)?;
+    let address = reachable(args.listen);
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)
+        .map_err(|error| format!("no server answers at {address}: {error}"))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: ordo\r\nConnection: close\r\n\r\n")?;

@@ -16,7 +16,7 @@ use uuid::Builder;
 
 use super::{CommandResult, arguments::ImportCommand, print, progress::Progress};
 use crate::{
-    application::{Core, open_store},
+    application::{Core, open_stores},
     import::{
         CsvRules, Format, ImportedOrder, JsonDefaults, JsonLines, Line, Outcome, Reject, RejectLog, RejectReason,
         Source,
@@ -48,7 +48,7 @@ pub fn run(args: &ImportCommand) -> CommandResult {
         None => RejectLog::counting(),
     };
     actix_web::rt::System::new().block_on(async {
-        let store = open_store(&args.store.url(), args.store.allow_unsafe_durability).await?;
+        let store = open_stores(&args.store.url(), args.store.allow_unsafe_durability).await?;
         let core = Core::start(store, Lifespan::default(), vec![Arbiter::current()]).await?;
         let imported = import(args, &core.orders, &mut rejects).await;
         core.stop(PATIENCE).await;

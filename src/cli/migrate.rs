@@ -1,7 +1,10 @@
 //! `ordo migrate`
 
 use super::{CommandResult, arguments::MigrateCommand, print, progress::Progress};
-use crate::{application::open_store, migration::migrate};
+use crate::{
+    application::{open_existing_stores, open_stores},
+    migration::migrate,
+};
 
 /// Copies the log of one store to another.
 pub fn run(args: &MigrateCommand) -> CommandResult {
@@ -9,8 +12,8 @@ pub fn run(args: &MigrateCommand) -> CommandResult {
         return Err("a store cannot be migrated to itself".into());
     }
     actix_web::rt::System::new().block_on(async {
-        let from = open_store(&args.from, true).await?;
-        let to = open_store(&args.to, args.allow_unsafe_durability).await?;
+        let from = open_existing_stores(&args.from).await?.log;
+        let to = open_stores(&args.to, args.allow_unsafe_durability).await?.log;
         let progress = Progress::start("migrating", from.head().await?.position.0);
         let copied = migrate(from.as_ref(), to.as_ref(), |done| progress.at(done)).await?;
         progress.finish();

@@ -6,6 +6,7 @@ mod health;
 mod import;
 mod migrate;
 mod progress;
+mod rebuild;
 mod serve;
 mod verify;
 mod watch;
@@ -20,6 +21,14 @@ use crate::telemetry;
 /// Why a command failed: a sentence, its causes after it.
 pub(crate) type CommandResult = Result<(), Box<dyn std::error::Error>>;
 
+/// The command was asked wrongly, as only its own looking at what it was given could tell.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Misuse(pub(crate) String);
+
+/// What clap exits with, too.
+const MISUSED: u8 = 2;
+
 /// Runs the command that the process was started with.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -31,6 +40,7 @@ pub fn main() -> ExitCode {
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Export(args)) => export::run(&args),
         Some(Command::Verify(args)) => verify::run(&args),
+        Some(Command::Rebuild(args)) => rebuild::run(&args),
         Some(Command::Migrate(args)) => migrate::run(&args),
         Some(Command::Health(args)) => health::run(&args),
         Some(Command::Watch(args)) => watch::run(&args),
@@ -39,7 +49,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(error.as_ref());
-            ExitCode::FAILURE
+            if error.is::<Misuse>() { ExitCode::from(MISUSED) } else { ExitCode::FAILURE }
         }
     }
 }

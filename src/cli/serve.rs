@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::CommandResult;
+use super::{CommandResult, Misuse};
 use crate::{
     application::Application,
     config::{ServeArgs, Settings, StoreArgs, StoreUrl},
@@ -12,7 +12,7 @@ use crate::{
 
 /// Runs the server until it is told to stop (SIGTERM or SIGINT).
 pub fn run(store: &StoreArgs, serve: &ServeArgs, file: Option<&PathBuf>) -> CommandResult {
-    let settings = Settings::resolve(store, serve, file)?;
+    let settings = Settings::resolve(store, serve, file).map_err(Misuse)?;
     actix_web::rt::System::new().block_on(async {
         let store = settings.store.clone();
         let application = Application::build(settings).await?;

@@ -8,19 +8,26 @@
 //!
 //! Invariant: only `error` knows which fault has which status code.
 
+pub mod admin;
 pub mod answer;
 pub mod command_input;
+pub mod cursor;
+pub mod customers;
 pub mod docs;
 pub mod error;
 pub mod events;
 pub mod health;
 pub mod http_metrics;
+pub mod inventory;
 pub mod items;
 pub mod lifecycle;
+pub mod listing;
+pub mod order_lists;
 pub mod orders;
 pub mod query;
 pub mod rejection;
 pub mod request_context;
 pub mod routes;
 pub mod state;
+pub mod table_list;
 pub mod wire;

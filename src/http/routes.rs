@@ -6,7 +6,7 @@ use actix_web::{
     web::{ServiceConfig, delete, patch, post, resource, route},
 };
 
-use super::{docs, events, health, items, lifecycle, orders};
+use super::{admin, customers, docs, events, health, inventory, items, lifecycle, order_lists, orders};
 
 /// GET, and HEAD: the same without the body.
 fn get() -> Route {
@@ -16,7 +16,8 @@ fn get() -> Route {
 /// Every path the server answers.
 #[rustfmt::skip]
 pub fn routes(app: &mut ServiceConfig) {
-    app.service(resource("/orders").route(post().to(orders::create)))
+    app.service(resource("/orders").route(get().to(order_lists::current).wrap(Compress::default())).route(post().to(orders::create)))
+        .service(resource("/orders/history").wrap(Compress::default()).route(get().to(order_lists::history)))
         .service(resource("/orders/{id}").route(get().to(orders::get)))
         .service(resource("/orders/{id}/items").route(post().to(items::add)))
         .service(resource("/orders/{id}/items/{line_id}").route(patch().to(items::change)).route(delete().to(items::remove)))
@@ -28,6 +29,16 @@ pub fn routes(app: &mut ServiceConfig) {
         .service(resource("/orders/{id}/returns").route(post().to(lifecycle::give_back)))
         .service(resource("/orders/{id}/events").wrap(Compress::default()).route(get().to(events::of_order)))
         .service(resource("/events").wrap(Compress::default()).route(get().to(events::of_log)))
+        .service(resource("/customers").wrap(Compress::default()).route(get().to(customers::list)))
+        .service(resource("/customers/{id}").route(get().to(customers::get)))
+        .service(resource("/customers/{id}/orders").wrap(Compress::default()).route(get().to(customers::orders)))
+        .service(resource("/inventory").wrap(Compress::default()).route(get().to(inventory::list)))
+        .service(resource("/inventory/{product_id}").route(get().to(inventory::get)))
+        .service(resource("/admin/projections").route(get().to(admin::projections)))
+        .service(resource("/admin/projections/{name}").route(get().to(admin::projection)))
+        .service(resource("/admin/projections/{name}/rebuild").route(post().to(admin::rebuild)))
+        .service(resource("/admin/dead-letters").route(get().to(admin::dead_letters)))
+        .service(resource("/admin/dead-letters/{name}/{id}/retry").route(post().to(admin::retry)))
         .service(resource("/health").route(get().to(health::ready)))
         .service(resource("/livez").route(get().to(health::live)))
         .service(resource("/readyz").route(get().to(health::ready)))

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::{ImportError, ImportedItem, ImportedOrder, Outcome, Reject, RejectReason};
 use crate::order::CustomerId;
 
-/// Most bytes in one line; enough for an order of some thousand items.
-pub const MAX_LINE_BYTES: u64 = 1 << 20;
+/// Most bytes in one line: more than the largest order that can be exported has.
+pub const MAX_LINE_BYTES: u64 = 32 << 20;
 
 /// How much of a line that is too long is kept to recognize it by.
 const KEPT_BYTES: usize = 256;

@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use actix::Arbiter;
 use ordo_actors::{
     event::{Epoch, EventEnvelope, Name, Position, StreamId, Version},
+    memory_rows::MemoryRows,
     memory_store::MemoryStore,
     registry::Lifespan,
     rehydrate::{Until, rehydrate},
@@ -23,7 +24,7 @@ use super::{
     topic::Topic,
 };
 use crate::{
-    application::Core,
+    application::{Core, Stores},
     order::{CreateOrder, Currency, CustomerId, NewItem, Order, OrderCommand, OrderId},
 };
 
@@ -45,7 +46,8 @@ impl World {
     }
 
     async fn on(store: Arc<dyn EventStore>, ring_events: usize) -> Self {
-        let core = Core::start(store, Lifespan::default(), vec![Arbiter::current()]).await.unwrap();
+        let stores = Stores { log: store, rows: Arc::new(MemoryRows::new()) };
+        let core = Core::start(stores, Lifespan::default(), vec![Arbiter::current()]).await.unwrap();
         let limits = LiveLimits { ring_events, ..LiveLimits::default() };
         let hub =
             LiveHub::start(Arc::clone(&core.store), &core.feed, limits, LiveMetrics::unregistered()).await.unwrap();
@@ -342,6 +344,7 @@ async fn one_whose_order_rests_does_not_fall_behind_while_others_are_busy() {
 async fn a_quiet_subscription_moves_with_the_log() {
     let world = World::new().await;
     let ours = world.place("ada").await;
+    world.visible().await;
     let mut subscriber = world.subscribe(wish(Topic::Order(ours)));
     subscriber.until_caught_up().await;
     world.place("bob").await;

@@ -45,7 +45,8 @@ impl Line {
     }
 
     /// What the whole line costs, in minor units. Every line that was decided fits.
-    pub(super) fn amount_cents(&self) -> i64 {
+    #[must_use]
+    pub fn amount_cents(&self) -> i64 {
         self.unit_price_cents.saturating_mul(i64::from(self.quantity))
     }
 

@@ -134,16 +134,46 @@ impl Order {
         self.sheet().map(|sheet| &sheet.customer_id)
     }
 
+    /// When it was placed; when it was recorded if nobody said.
+    #[must_use]
+    pub fn created_at(&self) -> Option<DateTime<Utc>> {
+        self.sheet().map(|sheet| sheet.created_at)
+    }
+
     /// Its lines, in ascending order of their numbers.
     #[must_use]
     pub fn lines(&self) -> &[Line] {
         self.sheet().map_or(&[], |sheet| &sheet.lines)
     }
 
+    /// The line with this number.
+    #[must_use]
+    pub fn line(&self, line_id: LineId) -> Option<&Line> {
+        self.sheet().and_then(|sheet| sheet.line(line_id))
+    }
+
+    /// What all its lines cost, in minor units; zero while nobody has created it.
+    #[must_use]
+    pub fn total_cents(&self) -> i64 {
+        self.sheet().map_or(0, Sheet::total_cents)
+    }
+
+    /// What has been paid back for items that came back, in minor units.
+    #[must_use]
+    pub fn refunded_cents(&self) -> i64 {
+        if let Self::Completed(completed) = self { completed.refunded_cents } else { 0 }
+    }
+
     /// What all its lines cost. Returned items count: they have been ordered.
     #[must_use]
     pub fn total(&self) -> Option<Money> {
         self.sheet().map(|sheet| Money { minor: sheet.total_cents(), currency: sheet.currency })
+    }
+
+    /// What came back and has been paid back; a line that came back in parts appears once for each.
+    pub fn refunded_items(&self) -> impl Iterator<Item = &ReturnedItem> {
+        let returns = if let Self::Completed(completed) = self { &*completed.returns } else { &[] };
+        returns.iter().filter(|back| back.refund_id.is_some()).flat_map(|back| &back.items)
     }
 
     pub(super) fn sheet(&self) -> Option<&Sheet> {
@@ -169,6 +199,31 @@ impl Order {
     }
 }
 
+impl OrderState {
+    /// All of them, in the order in which they are reached.
+    pub const ALL: [Self; 6] =
+        [Self::Draft, Self::Submitted, Self::Reserved, Self::Processing, Self::Completed, Self::Cancelled];
+
+    /// Its name, as clients and stores see it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Draft => "Draft",
+            Self::Submitted => "Submitted",
+            Self::Reserved => "Reserved",
+            Self::Processing => "Processing",
+            Self::Completed => "Completed",
+            Self::Cancelled => "Cancelled",
+        }
+    }
+
+    /// Whether nothing comes after it.
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::Cancelled)
+    }
+}
+
 impl Sheet {
     /// What all lines cost, in minor units. Every order that was decided fits.
     pub(super) fn total_cents(&self) -> i64 {
@@ -187,6 +242,6 @@ impl Sheet {
 
 impl fmt::Display for OrderState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+        f.write_str(self.name())
     }
 }

@@ -1,3 +1,53 @@
-//! Orders as lists, customers and demand: folds of the log into rows.
+//! Orders as lists, customers and demand: folds of the log into rows, and how those rows are found again.
+//!
+//! ```text
+//! events -> order_projection -> orders before and after -> current_orders, order_history,      -> row changes
+//!                                                          customer_orders, inventory_demand        |
+//! rows found <- walk <- order_search <- filters and sort              tables <-----------------------+
+//! ```
+//! **Invariant:** a read model is a pure function of orders before and after. What it remembers is only a shortcut; the same
+//! events give the same rows, however they are cut into batches.
 
 pub mod tables;
+
+// From events to rows.
+mod changes;
+mod order_projection;
+mod remembered_orders;
+
+mod current_orders;
+mod customer_orders;
+mod inventory_demand;
+mod order_history;
+mod order_rows;
+
+// From rows to readers.
+mod order_search;
+mod reader;
+mod walk;
+
+// At work.
+mod running;
+
+// The same rows, found another way.
+mod comparison;
+mod expected;
+
+#[cfg(test)]
+mod examples;
+#[cfg(test)]
+mod order_search_tests;
+#[cfg(test)]
+mod projection_tests;
+
+pub use comparison::Comparison;
+pub use current_orders::CurrentOrders;
+pub use customer_orders::CustomerOrders;
+pub use expected::Expected;
+pub use inventory_demand::InventoryDemand;
+pub use order_history::OrderHistory;
+pub use order_projection::OrderProjection;
+pub use order_search::{OrderFilter, OrderSearch, OrderSort, OrderTables, orders_of};
+pub use reader::{ReadModelGate, ReadModels, Standing};
+pub use running::{Running, all};
+pub use walk::{Found, Place, Shown, Walk};

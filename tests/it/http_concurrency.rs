@@ -91,21 +91,24 @@ fn orders_placed_by_many_clients_fill_the_log_without_a_hole() {
 
 #[test]
 fn more_than_may_be_under_way_is_503_with_the_time_to_wait_and_nothing_is_lost() {
+    const ROUNDS: usize = 50;
     let app = TestApp::start_on(Store::Memory, &["--max-in-flight", "1"]);
+    let place = || {
+        let reply = app.post("/orders", &json!({"items": [widget(1)]}));
+        if reply.status == 503 {
+            reply.problem(503, "overloaded");
+            assert_eq!(reply.header("retry-after"), Some("1"));
+            return false;
+        }
+        reply.expect(201);
+        true
+    };
     let placed: usize = std::thread::scope(|scope| {
-        let place = || {
-            let reply = app.post("/orders", &json!({"items": [widget(1)]}));
-            if reply.status == 503 {
-                reply.problem(503, "overloaded");
-                assert_eq!(reply.header("retry-after"), Some("1"));
-                return 0;
-            }
-            reply.expect(201);
-            1
-        };
-        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(place)).collect();
+        let client = || (0..ROUNDS).filter(|_| place()).count();
+        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
         clients.into_iter().map(|client| client.join().unwrap()).sum()
     });
+    assert!((1..CLIENTS * ROUNDS).contains(&placed), "{placed} placed");
     assert_eq!(app.head(), 2 * u64::try_from(placed).unwrap());
     app.draft();
 }

@@ -188,3 +188,22 @@ fn many_at_once_with_one_key_on_one_order_have_one_effect() {
     assert!(bodies.iter().all(|body| *body == bodies[0]));
     assert_eq!(app.get(&path).json()["items"][0]["quantity"], 3);
 }
+
+#[test]
+fn many_requests_to_one_order_sent_again_at_once_all_get_their_first_answer() {
+    let app = TestApp::start();
+    let path = format!("{}/items", app.draft());
+    let send_all = || -> Vec<Reply> {
+        std::thread::scope(|scope| {
+            let client = |number: usize| {
+                let (app, path) = (&app, &path);
+                move || post(app, path, &format!("k{number}"), &item(&format!("p{number}"), 1, 1))
+            };
+            let clients: Vec<_> = (0..64).map(|number| scope.spawn(client(number))).collect();
+            clients.into_iter().map(|client| client.join().unwrap().expect(200)).collect()
+        })
+    };
+    let (first, second) = (send_all(), send_all());
+    first.iter().zip(&second).for_each(|(first, second)| assert_replayed(first, second));
+    assert_eq!(app.head(), 66);
+}

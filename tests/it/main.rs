@@ -1,6 +1,11 @@
 //! What is shown from outside: each module is one subject.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod command_line;
+mod crash;
+mod dice;
+mod equal_logs;
+mod faults;
 mod http_bad_input;
 mod http_concurrency;
 mod http_conditional;
@@ -10,6 +15,7 @@ mod http_events;
 mod http_every_response;
 mod http_idempotency;
 mod http_items;
+mod http_lists;
 mod http_openapi;
 mod http_operations;
 mod http_past;
@@ -19,6 +25,7 @@ mod http_returns;
 mod http_shutdown;
 mod http_steps;
 mod layering;
+mod ledger;
 mod live_client;
 mod live_limits;
 mod live_origin;
@@ -27,12 +34,16 @@ mod live_slow;
 mod live_socket;
 mod live_stream;
 mod live_watch;
+mod load;
+mod mount;
+mod ordo_command;
 mod postgres_contract;
 mod postgres_nodes;
 mod postgres_opening;
 mod postgres_outcomes;
 mod postgres_server;
 mod real_orders;
+mod real_year;
 mod sqlite_store;
 mod test_app;
 mod wire;

@@ -46,8 +46,15 @@ pub struct PrivateServer {
 }
 
 enum Running {
-    Container(Box<ContainerAsync<Postgres>>, tokio::runtime::Runtime),
+    Container(Container),
     Process(ServerProcess),
+}
+
+struct Container {
+    engine_side: Box<ContainerAsync<Postgres>>,
+    runtime: tokio::runtime::Runtime,
+    /// Removes the container when its standard input ends: with this value, or with the process.
+    _keeper: Option<Child>,
 }
 
 /// How a server is made to end.
@@ -128,7 +135,7 @@ impl PrivateServer {
     /// Starts it again on the same port with what is on disk.
     pub fn start_again(&mut self) {
         match self.kind.as_mut().expect("a server") {
-            Running::Container(container, runtime) => runtime.block_on(container.start()).expect("a container"),
+            Running::Container(held) => held.runtime.block_on(held.engine_side.start()).expect("a container"),
             Running::Process(server) => server.launch().expect("a server"),
         }
         wait_until_ready(&self.url());
@@ -136,9 +143,9 @@ impl PrivateServer {
 
     fn end(&mut self, ending: Ending) {
         match self.kind.as_mut().expect("a server") {
-            Running::Container(container, runtime) => {
+            Running::Container(held) => {
                 let seconds = if ending == Ending::Crash { 0 } else { 30 };
-                runtime.block_on(container.stop_with_timeout(Some(seconds))).expect("a stopped container");
+                held.runtime.block_on(held.engine_side.stop_with_timeout(Some(seconds))).expect("a stopped container");
             }
             Running::Process(server) => server.end(Some(ending)),
         }
@@ -206,15 +213,21 @@ fn start_container(settings: &[String]) -> Result<(Running, u16), String> {
         .with_mapped_port(port, 5432.tcp());
     let started = runtime.block_on(async { tokio::time::timeout(CONTAINER_PATIENCE, request.start()).await });
     let container = started.map_err(|_| "the container did not start in time")?.map_err(|e| e.to_string())?;
-    // Nothing is dropped when a test process ends: this removes the container then.
-    let _ = watch(Command::new("sh").args(["-c", "read -r _; docker rm --force --volumes \"$0\"", container.id()]));
-    Ok((Running::Container(Box::new(container), runtime), port))
+    let held = Container { _keeper: keep(container.id()), engine_side: Box::new(container), runtime };
+    Ok((Running::Container(held), port))
 }
 
-/// Starts a shell whose standard input ends when this process does. In its own group, so that Ctrl-C does not reach it.
-fn watch(command: &mut Command) -> std::io::Result<Child> {
-    let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn()?;
-    Ok(child)
+/// Starts a shell that removes a container when its standard input ends: a test process drops nothing when it ends. In a
+/// group of its own, so that Ctrl-C does not reach it.
+fn keep(container: &str) -> Option<Child> {
+    Command::new("sh")
+        .args(["-c", "read -r _; docker rm --force --volumes \"$0\"", container])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .ok()
 }
 
 /// The programs, and whom to run them as: PostgreSQL refuses to be root.

@@ -292,7 +292,7 @@ async fn searchable(log: &Log) -> SqliteStore {
             n if n % 2 == 0 => "Even",
             _ => "Odd",
         };
-        let micros = 1_000 * number - 2_500 * (number % 3);
+        let micros = 1_000 * number - 100_000 * (number % 2);
         let events = (0..6).map(|_| event(event_type, "{}")).collect();
         let mut commit = commit(StreamId::generate(), ExpectedVersion::NoStream, micros, events);
         if number % 100 == 99 {
@@ -376,7 +376,9 @@ proptest! {
                 let commits = batch.into_iter().map(|(stream, expected, events)| {
                     let expected = if expected == 2 { ExpectedVersion::Any } else { ExpectedVersion::Exact(Version(expected)) };
                     let events = (0..events).map(|n| event("Counted", &format!("{{\"n\":  {n}}}"))).collect();
-                    commit(streams[stream], expected, 5, events)
+                    let mut commit = commit(streams[stream], expected, 5, events);
+                    commit.metadata = Arc::new(Metadata { principal: Some(format!("{stream}")), ..Metadata::default() });
+                    commit
                 });
                 for verdict in store.append(commits.collect()).await.expect("verdicts") {
                     if let Verdict::Appended { events, .. } = verdict {
@@ -404,7 +406,7 @@ mod contract {
     }
 
     impl Fixture {
-        async fn new() -> Self {
+        fn new() -> Self {
             let log = Log::new();
             Self { store: Arc::new(log.open()), log }
         }
@@ -422,11 +424,11 @@ mod contract {
         }
     }
 
-    ordo_actors::store_contract!(Fixture::new);
+    ordo_actors::store_contract!(|| async { Fixture::new() });
 
     mod after_reopening {
         use super::Fixture;
 
-        ordo_actors::durable_store_contract!(Fixture::new);
+        ordo_actors::durable_store_contract!(|| async { Fixture::new() });
     }
 }

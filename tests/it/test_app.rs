@@ -41,7 +41,8 @@ impl Store {
         Self::Postgres(TestDatabase::fresh())
     }
 
-    fn argument(&self) -> String {
+    /// As `--store` takes it.
+    pub fn argument(&self) -> String {
         match self {
             Self::Memory => "memory".into(),
             Self::Sqlite(folder) => format!("sqlite:{}", folder.path().join("ordo.db").display()),
@@ -55,6 +56,8 @@ pub struct TestApp {
     server: Option<Server>,
     store: Store,
     arguments: Vec<String>,
+    /// What starts the server, when not the system: `strace`, or a shell that sets limits and then becomes it.
+    launcher: Vec<String>,
     client: Client,
 }
 
@@ -74,9 +77,15 @@ impl TestApp {
 
     /// A server on a store, with further arguments.
     pub fn start_on(store: Store, arguments: &[&str]) -> Self {
+        Self::launch(&[], store, arguments)
+    }
+
+    /// The same, started by another program, which must become the server.
+    pub fn launch(launcher: &[&str], store: Store, arguments: &[&str]) -> Self {
         let client = Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        let arguments = arguments.iter().map(ToString::to_string).collect();
-        let mut app = Self { server: None, store, arguments, client };
+        let owned = |words: &[&str]| words.iter().map(ToString::to_string).collect();
+        let (arguments, launcher) = (owned(arguments), owned(launcher));
+        let mut app = Self { server: None, store, arguments, launcher, client };
         app.restart();
         app
     }
@@ -84,14 +93,30 @@ impl TestApp {
     /// Starts a server on the same store, after killing the one that runs.
     pub fn restart(&mut self) {
         self.kill();
-        self.server = Some(Server::start(&self.store.argument(), &self.arguments));
+        self.server = Some(Server::start(&self.launcher, &self.store.argument(), &self.arguments));
+    }
+
+    /// Starts a server on the same store as any other process is started.
+    pub fn restart_plainly(&mut self) {
+        self.launcher.clear();
+        self.restart();
+    }
+
+    /// Its store, as `--store` takes it.
+    pub fn store(&self) -> String {
+        self.store.argument()
+    }
+
+    /// What the server has written to its log so far.
+    pub fn said(&self) -> String {
+        self.server.as_ref().unwrap().said()
     }
 
     /// The same, at the address it had: for clients that come back by themselves.
     pub fn restart_in_place(&mut self) {
         let address = self.address();
         self.kill();
-        self.server = Some(Server::start_at(&address, &self.store.argument(), &self.arguments));
+        self.server = Some(Server::start_at(&address, &self.launcher, &self.store.argument(), &self.arguments));
     }
 
     /// Ends the server without a warning, as `kill -9` does.
@@ -204,13 +229,15 @@ pub fn item(product: &str, quantity: i64, unit_price_cents: i64) -> Value {
 }
 
 impl Server {
-    fn start(store: &str, arguments: &[String]) -> Self {
-        Self::start_at("127.0.0.1:0", store, arguments)
+    fn start(launcher: &[String], store: &str, arguments: &[String]) -> Self {
+        Self::start_at("127.0.0.1:0", launcher, store, arguments)
     }
 
-    fn start_at(address: &str, store: &str, arguments: &[String]) -> Self {
+    fn start_at(address: &str, launcher: &[String], store: &str, arguments: &[String]) -> Self {
         let log = NamedTempFile::new().unwrap();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_ordo"))
+        let words: Vec<&str> = launcher.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_ordo")]).collect();
+        let mut process = Command::new(words[0])
+            .args(&words[1..])
             .args(["serve", "--listen", address, "--store", store])
             .args(arguments)
             .stdin(Stdio::null())

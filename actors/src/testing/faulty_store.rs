@@ -3,7 +3,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -32,6 +32,7 @@ pub struct FaultyStore<S> {
     commits: AtomicU64,
     stream_reads: AtomicU64,
     log_reads: AtomicU64,
+    shared: AtomicBool,
 }
 
 #[derive(Default)]
@@ -91,12 +92,18 @@ impl<S: EventStore> FaultyStore<S> {
             commits: AtomicU64::new(0),
             stream_reads: AtomicU64::new(0),
             log_reads: AtomicU64::new(0),
+            shared: AtomicBool::new(false),
         }
     }
 
     /// The store below, without faults, gates and counts: for looking at what was really written.
     pub fn below(&self) -> &S {
         &self.store
+    }
+
+    /// Says from now on that other processes may append to the same log.
+    pub fn share(&self) {
+        self.shared.store(true, Ordering::SeqCst);
     }
 
     /// Makes the next append fail.
@@ -274,6 +281,6 @@ impl<S: EventStore> EventStore for FaultyStore<S> {
     }
 
     fn is_shared(&self) -> bool {
-        self.store.is_shared()
+        self.shared.load(Ordering::SeqCst) || self.store.is_shared()
     }
 }

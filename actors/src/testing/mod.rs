@@ -7,6 +7,7 @@ mod given_when_then;
 mod manual_clock;
 
 pub mod contract;
+pub mod row_contract;
 
 pub use counter::{Counter, CounterCommand, CounterEvent, CounterRejection};
 pub use faulty_store::{AppendFault, FaultyStore};

@@ -18,6 +18,9 @@ pub(super) const APPEND: &str = "SELECT head, outcomes, bases FROM ordo_append(\
 /// What `write_expected` holds for a write that takes any version.
 const ANY_VERSION: i64 = -1;
 
+/// What it holds, less the version, for a write that also demands that the commit before its own was appended.
+const FOLLOWING: i64 = -2;
+
 /// Column by column, borrowed from the commits.
 #[derive(Default)]
 pub(super) struct Batch<'a> {
@@ -165,6 +168,7 @@ impl<'a> Batch<'a> {
         self.write_expected.push(match write.expected {
             ExpectedVersion::NoStream => 0,
             ExpectedVersion::Exact(version) => signed(version.0),
+            ExpectedVersion::Following(version) => FOLLOWING - signed(version.0),
             ExpectedVersion::Any => ANY_VERSION,
         });
         self.write_events.push(count(write.events.len()));

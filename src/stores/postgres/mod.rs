@@ -1,4 +1,4 @@
-//! The log in PostgreSQL, shared by any number of processes.
+//! The log in PostgreSQL (13 or later), shared by any number of processes.
 //!
 //! ```text
 //! appender ── store ── writer ── batch ──► ordo_append(..)   one round trip, one transaction, one fsync per batch

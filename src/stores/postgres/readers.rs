@@ -15,9 +15,10 @@ use super::{
     server_error::{Fate, describe},
 };
 
-/// Every statement has one right plan, along an index, whatever the tables held when it was made.
+/// Every statement has one right plan, along an index, whatever the tables held when it was made. Without whole sorts a read
+/// through the zones stops when its limit is reached (its order comes from an incremental sort).
 const SESSION: &str = "SET default_transaction_isolation = 'read committed'; SET plan_cache_mode = force_generic_plan; \
-    SET jit = off; SET enable_seqscan = off; SET enable_bitmapscan = off; SET max_parallel_workers_per_gather = 0";
+    SET jit = off; SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off; SET max_parallel_workers_per_gather = 0";
 
 /// A connection and what was prepared on it; bb8 keeps no statements.
 pub(super) struct Reader {
@@ -51,15 +52,16 @@ impl Readers {
             set_up: format!("{SESSION}; SET statement_timeout = {}", options.statement_timeout.as_millis()),
             last_failure: Arc::clone(&last_failure),
         };
-        let _inside = runtime.enter();
-        let pool = Pool::builder()
-            .max_size(options.readers.max(1))
-            // A ping per read doubles its cost; a broken connection is noticed and replaced below.
-            .test_on_check_out(false)
-            .connection_timeout(options.read_patience)
-            .build_unchecked(manager);
-        let (size, patience) = (options.readers.max(1), options.read_patience);
-        Self { pool, runtime: runtime.clone(), size, patience, last_failure }
+        let pool = {
+            let _inside = runtime.enter();
+            Pool::builder()
+                .max_size(options.readers.max(1))
+                // A ping per read doubles its cost; a broken connection is noticed and replaced below.
+                .test_on_check_out(false)
+                .connection_timeout(options.read_patience)
+                .build_unchecked(manager)
+        };
+        Self { pool, runtime, size: options.readers.max(1), patience: options.read_patience, last_failure }
     }
 
     /// Runs one statement and hands its rows to `decode`, both on the store's runtime.
@@ -156,15 +158,10 @@ impl Reader {
         text: &'static str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, tokio_postgres::Error> {
-        let statement = match self.statements.get(text) {
-            Some(statement) => statement.clone(),
-            None => {
-                let statement = self.client.prepare(text).await?;
-                self.statements.insert(text, statement.clone());
-                statement
-            }
-        };
-        self.client.query(&statement, parameters).await
+        if !self.statements.contains_key(text) {
+            self.statements.insert(text, self.client.prepare(text).await?);
+        }
+        self.client.query(&self.statements[text], parameters).await
     }
 }
 

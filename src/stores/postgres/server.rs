@@ -48,6 +48,9 @@ pub(super) enum ConnectError {
 impl Server {
     /// Reads the URL. Deadlines it names itself stay as they are.
     pub(super) fn parse(url: &str, options: &PostgresOptions) -> Result<Self, OpenError> {
+        if !is_unambiguous(url) {
+            return Err(OpenError::InvalidUrl);
+        }
         let mut config = Config::from_str(url).map_err(|_| OpenError::InvalidUrl)?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err(OpenError::InvalidUrl);
@@ -104,6 +107,16 @@ impl Server {
         }
         Ok(())
     }
+}
+
+/// Whether it is clear where the password ends: one that holds `@`, `/` or `?` must write them as %40, %2F and %3F. Else a
+/// part of it could be taken for the name of the host, and be shown.
+fn is_unambiguous(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split_once('@').is_none_or(|(user, place)| {
+        let place = place.split('?').next().unwrap_or_default();
+        !user.contains(['/', '?']) && !place.contains('@')
+    })
 }
 
 impl fmt::Display for Server {

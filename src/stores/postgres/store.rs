@@ -170,10 +170,12 @@ fn only(rows: &[Row]) -> Result<&Row, StoreError> {
     rows.first().ok_or_else(|| StoreError::Corrupt("log_head has no row".into()))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as map_err hands it over")]
 fn unreadable(error: tokio_postgres::Error) -> StoreError {
     StoreError::Corrupt(describe(&error))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as map_err hands it over")]
 fn corrupt(error: Box<dyn Error + Send + Sync>) -> StoreError {
     StoreError::Corrupt(error.to_string())
 }

@@ -24,15 +24,16 @@ pub struct Batch<'c> {
     /// Where the streams end that this batch has looked at.
     ends: HashMap<StreamId, Version>,
     has_written: bool,
+    /// The commit before this one was not appended.
+    after_loser: bool,
 }
 
 impl<'c> Batch<'c> {
     /// Starts a batch at the end of the log.
     pub fn new(connection: &'c Connection, tail: Tail, kinds: &'c mut Kinds) -> Result<Self> {
         Ok(Self {
-            // FAIL and not ABORT: the transaction is rolled back as a whole, and SQLite need not prepare to undo the row.
             insert_event: connection.prepare_cached(
-                "INSERT OR FAIL INTO events (position, aggregate_id, version, event_id, event_type, schema_version, \
+                "INSERT INTO events (position, aggregate_id, version, event_id, event_type, schema_version, \
                  aggregate_type, timestamp, payload, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?,
             select_end: connection.prepare_cached("SELECT max(version) FROM events WHERE aggregate_id = ?")?,
@@ -41,11 +42,19 @@ impl<'c> Batch<'c> {
             tail,
             ends: HashMap::new(),
             has_written: false,
+            after_loser: false,
         })
     }
 
-    /// Judges one commit and writes it if it wins. Looks at the key, then at the versions in the order of the writes.
-    pub fn take(&mut self, mut commit: Commit) -> Result<Verdict> {
+    /// Judges one commit and writes it if it wins.
+    pub fn take(&mut self, commit: Commit) -> Result<Verdict> {
+        let verdict = self.judge(commit)?;
+        self.after_loser = !matches!(verdict, Verdict::Appended { .. });
+        Ok(verdict)
+    }
+
+    /// Looks at the key, then at the versions in the order of the writes.
+    fn judge(&mut self, mut commit: Commit) -> Result<Verdict> {
         if let Some(record) = &commit.idempotency
             && let Some(first) = find_record(self.connection, &record.key)?
         {
@@ -54,7 +63,7 @@ impl<'c> Batch<'c> {
         let mut base = Vec::with_capacity(commit.writes.len());
         for write in &commit.writes {
             let actual = self.end_of(write.stream)?;
-            if !write.expected.accepts(actual) {
+            if !write.expected.accepts(actual, self.after_loser) {
                 return Ok(Verdict::Conflict { stream: write.stream, actual });
             }
             base.push(actual);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::building::{
-    append, appended, commit, conflict, counted, event, exact, head, increments, log_of, positions, stream_of,
-    verdicts, versions, write,
+    append, appended, commit, conflict, counted, event, exact, head, increments, keyed, log_of, positions, record,
+    stream_of, verdicts, versions, write,
 };
 use crate::{
     event::{Position, StreamId, Version},
@@ -126,4 +126,66 @@ pub async fn every_commit_of_a_batch_keeps_its_own_events(store: Arc<dyn EventSt
     verdicts(&*store, batch).await;
     let names: Vec<_> = log_of(&*store).await.iter().map(|event| event.event_type.clone()).collect();
     assert_eq!(names, ["A", "B", "C"]);
+}
+
+fn following(version: u64) -> ExpectedVersion {
+    ExpectedVersion::Following(Version(version))
+}
+
+pub async fn a_commit_goes_on_from_the_one_it_follows(store: Arc<dyn EventStore>) {
+    let stream = StreamId::generate();
+    let batch = [counted(stream, exact(0), 2), counted(stream, following(2), 0), counted(stream, following(2), 1)];
+    assert_eq!(won(&verdicts(&*store, batch).await), [true, true, true]);
+    assert_eq!(versions(&stream_of(&*store, stream).await), [1, 2, 3]);
+}
+
+/// Although the version fits: another writer has appended as many events as the one that lost would have.
+pub async fn a_commit_loses_with_the_one_it_follows(store: Arc<dyn EventStore>) {
+    let stream = StreamId::generate();
+    append(&*store, counted(stream, exact(0), 1)).await;
+    let verdicts = verdicts(&*store, [counted(stream, exact(0), 1), counted(stream, following(1), 1)]).await;
+    assert_eq!((conflict(&verdicts[0]), conflict(&verdicts[1])), ((stream, Version(1)), (stream, Version(1))));
+    assert_eq!(versions(&stream_of(&*store, stream).await), [1]);
+}
+
+pub async fn a_commit_loses_with_one_it_follows_from_afar(store: Arc<dyn EventStore>) {
+    let (stream, other) = (StreamId::generate(), StreamId::generate());
+    append(&*store, counted(stream, exact(0), 2)).await;
+    let batch = [
+        counted(stream, exact(0), 1),
+        counted(stream, following(1), 1),
+        counted(stream, following(2), 1),
+        counted(other, exact(0), 1),
+        counted(stream, exact(2), 1),
+    ];
+    assert_eq!(won(&verdicts(&*store, batch).await), [false, false, false, true, true]);
+}
+
+pub async fn a_commit_loses_with_the_repetition_it_follows(store: Arc<dyn EventStore>) {
+    let stream = StreamId::generate();
+    append(&*store, keyed(record("a"), counted(stream, exact(0), 1))).await;
+    let batch = [keyed(record("a"), counted(stream, exact(0), 1)), counted(stream, following(1), 1)];
+    let verdicts = verdicts(&*store, batch).await;
+    assert!(matches!(verdicts[0], Verdict::Duplicate(_)));
+    assert_eq!(conflict(&verdicts[1]), (stream, Version(1)));
+}
+
+pub async fn a_repetition_is_one_whatever_it_follows(store: Arc<dyn EventStore>) {
+    let stream = StreamId::generate();
+    append(&*store, keyed(record("a"), counted(stream, exact(0), 1))).await;
+    let batch = [counted(stream, exact(0), 1), keyed(record("a"), counted(stream, following(1), 1))];
+    assert!(matches!(verdicts(&*store, batch).await[1], Verdict::Duplicate(_)));
+}
+
+pub async fn a_commit_that_follows_another_demands_its_version_too(store: Arc<dyn EventStore>) {
+    let stream = StreamId::generate();
+    let batch = [counted(stream, exact(0), 1), counted(stream, following(2), 1), counted(stream, exact(1), 1)];
+    let verdicts = verdicts(&*store, batch).await;
+    assert_eq!(won(&verdicts), [true, false, true]);
+    assert_eq!(conflict(&verdicts[1]), (stream, Version(1)));
+}
+
+pub async fn the_first_of_a_batch_follows_nothing_that_lost(store: Arc<dyn EventStore>) {
+    let stream = StreamId::generate();
+    assert_eq!(won(&verdicts(&*store, [counted(stream, following(0), 1)]).await), [true]);
 }

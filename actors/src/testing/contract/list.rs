@@ -81,6 +81,13 @@ macro_rules! store_contract {
             a_demand_without_events_sees_the_commits_before_it
             commits_over_two_streams_see_each_other
             every_commit_of_a_batch_keeps_its_own_events
+            a_commit_goes_on_from_the_one_it_follows
+            a_commit_loses_with_the_one_it_follows
+            a_commit_loses_with_one_it_follows_from_afar
+            a_commit_loses_with_the_repetition_it_follows
+            a_repetition_is_one_whatever_it_follows
+            a_commit_that_follows_another_demands_its_version_too
+            the_first_of_a_batch_follows_nothing_that_lost
         }
         $crate::store_contract! { @cases $maker; idempotency:
             a_key_that_was_not_used_has_no_record

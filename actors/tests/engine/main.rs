@@ -1,0 +1,17 @@
+//! The engine on counters, a faulty store and a manual clock. No test lets time pass: it waits for a gate, a decision, a
+//! position or an answer.
+
+mod answers;
+mod conflicts;
+mod faults;
+mod feed;
+mod fresh;
+mod group_commit;
+mod idempotency;
+mod limits;
+mod memory;
+mod panics;
+mod rig;
+mod shared_log;
+mod snapshots;
+mod time;

@@ -1,0 +1,72 @@
+//! `ordo rebuild`
+
+use std::time::Duration;
+
+use ordo_actors::metrics::ProjectionMetrics;
+use ordo_actors::{
+    projection_actor::ProjectionHandle,
+    projection_progress::{ProjectionLimits, ProjectionParts},
+    registry::Lifespan,
+};
+
+use super::{CommandResult, arguments::RebuildCommand, print, progress::Progress};
+use crate::{
+    application::{Core, open_stores},
+    read_models::Running,
+};
+
+/// How long the store may take to close.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Builds a read model anew from the log, beside its live rows, and makes it the live one.
+pub fn run(args: &RebuildCommand) -> CommandResult {
+    actix_web::rt::System::new().block_on(async {
+        let stores = open_stores(&args.store.url(), args.store.allow_unsafe_durability).await?;
+        let core = Core::start(stores, Lifespan::default(), Vec::new()).await?;
+        let running = Running::start(&ProjectionParts {
+            log: core.store.clone(),
+            rows: core.rows.clone(),
+            feed: core.feed.clone(),
+            clock: core.clock.clone(),
+            limits: ProjectionLimits::default(),
+            metrics: ProjectionMetrics::register(&core.metrics)?,
+        });
+        let rebuilt = match running.named(&args.name) {
+            Some(projection) => rebuild(projection, core.feed.head().0).await,
+            None => Err(unknown(&args.name, &running)),
+        };
+        drop(running);
+        core.stop(PATIENCE).await;
+        rebuilt
+    })
+}
+
+async fn rebuild(projection: &ProjectionHandle, head: u64) -> CommandResult {
+    projection.reached(ordo_actors::event::Position(head)).await;
+    let mut watching = projection.watch();
+    let generation = |progress: &ordo_actors::projection_progress::Progress| {
+        progress.checkpoint.map_or(0, |checkpoint| checkpoint.generation)
+    };
+    let before = generation(&watching.borrow_and_update());
+    if !projection.rebuild().await {
+        return Err("another process runs this projection: ask it, at /admin/projections".into());
+    }
+    let bar = Progress::start("rebuilding", head);
+    loop {
+        watching.changed().await?;
+        let progress = watching.borrow_and_update().clone();
+        match progress.rebuild {
+            Some(rebuild) => bar.at(rebuild.position.0),
+            None if generation(&progress) > before => break,
+            None => {}
+        }
+    }
+    bar.finish();
+    print(&format!("{} is rebuilt up to position {head}", projection.name()));
+    Ok(())
+}
+
+fn unknown(name: &str, running: &Running) -> Box<dyn std::error::Error> {
+    let names: Vec<_> = running.projections.iter().map(ProjectionHandle::name).collect();
+    format!("there is no read model {name:?}; there are {}", names.join(", ")).into()
+}

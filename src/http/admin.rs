@@ -1,0 +1,104 @@
+//! `/admin`: what operators ask of the read models. Every action leaves a line in the log with the request id.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    web::{Data, Path},
+};
+use ordo_actors::{event::StreamId, projection_actor::ProjectionHandle, projection_progress::ProjectionState};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    error::{Problem, ProblemKind},
+    request_context::RequestId,
+};
+use crate::read_models::Running;
+
+/// `GET /admin/projections`
+pub async fn projections(running: Data<Running>) -> HttpResponse {
+    HttpResponse::Ok().json(running.projections.iter().map(show).collect::<Vec<_>>())
+}
+
+/// `GET /admin/projections/{name}`
+pub async fn projection(running: Data<Running>, name: Path<String>) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(show(named(&running, &name)?)))
+}
+
+/// `POST /admin/projections/{name}/rebuild`: 202, and the progress under `Location`.
+pub async fn rebuild(
+    running: Data<Running>,
+    name: Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let projection = named(&running, &name)?;
+    if !projection.rebuild().await {
+        return Err(Problem::new(
+            ProblemKind::StateConflict,
+            "it is being rebuilt already, or another process runs it",
+        ));
+    }
+    log::info!(request_id = RequestId::from_request(&request); "{}: a rebuild was asked for", projection.name());
+    let place = format!("/admin/projections/{}", projection.name());
+    Ok(HttpResponse::Accepted().insert_header(("Location", place)).json(show(projection)))
+}
+
+/// `GET /admin/dead-letters`
+pub async fn dead_letters(running: Data<Running>) -> Result<HttpResponse, Problem> {
+    let mut letters = Vec::new();
+    for projection in &running.projections {
+        let Some(checkpoint) = projection.progress().checkpoint else { continue };
+        let parked = running.models.rows.dead_letters(projection.name(), checkpoint.generation).await?;
+        letters.extend(parked.into_iter().map(|letter| {
+            json!({
+                "projection": projection.name(),
+                "aggregate_id": letter.stream,
+                "version": letter.version,
+                "position": letter.position,
+                "reason": letter.reason,
+                "attempts": letter.attempts,
+            })
+        }));
+    }
+    Ok(HttpResponse::Ok().json(letters))
+}
+
+/// `POST /admin/dead-letters/{name}/{id}/retry`: whether the stream is in the rows now.
+pub async fn retry(
+    running: Data<Running>,
+    path: Path<(String, String)>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let projection = named(&running, &path.0)?;
+    let id = Uuid::parse_str(&path.1).map_err(|_| Problem::invalid("the id of a stream is a UUID"))?;
+    let freed = projection.retry(StreamId(id)).await?;
+    log::info!(request_id = RequestId::from_request(&request); "{}: {id} was tried again", projection.name());
+    Ok(HttpResponse::Ok().json(json!({"freed": freed})))
+}
+
+fn named<'a>(running: &'a Running, name: &str) -> Result<&'a ProjectionHandle, Problem> {
+    running.named(name).ok_or_else(|| Problem::not_found("there is no projection of this name"))
+}
+
+fn show(projection: &ProjectionHandle) -> Value {
+    let progress = projection.progress();
+    let position = progress.checkpoint.map_or(0, |checkpoint| checkpoint.position.0);
+    let state = match progress.state {
+        ProjectionState::Starting => "starting",
+        ProjectionState::CatchingUp => "catching_up",
+        ProjectionState::Live => "live",
+        ProjectionState::StandingBy => "standing_by",
+    };
+    json!({
+        "name": projection.name(),
+        "state": state,
+        "position": position,
+        "head": progress.head,
+        "lag_events": progress.head.0.saturating_sub(position),
+        "lag_seconds": progress.lag_seconds,
+        "generation": progress.checkpoint.map(|checkpoint| checkpoint.generation),
+        "epoch": progress.checkpoint.map(|checkpoint| checkpoint.epoch),
+        "dead_letters": progress.parked,
+        "rebuild": progress.rebuild.map(|rebuild| json!({"generation": rebuild.generation, "position": rebuild.position})),
+        "trouble": progress.trouble,
+    })
+}

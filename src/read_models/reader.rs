@@ -1,0 +1,59 @@
+//! What readers of the read models need: the rows, and how far each read model has come.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ordo_actors::{event::Position, projection_actor::ProjectionHandle, row_store::RowStore};
+
+/// Where a read model stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// Which generation of rows readers are to read.
+    pub generation: u32,
+    /// Everything up to here is in them.
+    pub position: Position,
+}
+
+/// How far a read model has come, and a way to wait for it.
+#[async_trait]
+pub trait ReadModelGate: Send + Sync + 'static {
+    /// Its name.
+    fn name(&self) -> &'static str;
+
+    /// Where it stands now. Its rows may be newer, never older.
+    fn now(&self) -> Standing;
+
+    /// Waits until its rows have come this far, for as long as it takes; ends early when it has stopped for good.
+    async fn reached(&self, position: Position);
+}
+
+#[async_trait]
+impl ReadModelGate for ProjectionHandle {
+    fn name(&self) -> &'static str {
+        self.name()
+    }
+
+    fn now(&self) -> Standing {
+        let checkpoint = self.progress().checkpoint;
+        checkpoint.map_or_else(Standing::default, |at| Standing { generation: at.generation, position: at.position })
+    }
+
+    async fn reached(&self, position: Position) {
+        self.reached(position).await;
+    }
+}
+
+/// The read models, for those who read them.
+#[derive(Clone)]
+pub struct ReadModels {
+    /// Their rows.
+    pub rows: Arc<dyn RowStore>,
+    /// How far the current orders are.
+    pub current_orders: Arc<dyn ReadModelGate>,
+    /// How far the history is.
+    pub order_history: Arc<dyn ReadModelGate>,
+    /// How far the customers are.
+    pub customer_orders: Arc<dyn ReadModelGate>,
+    /// How far the demand is.
+    pub inventory_demand: Arc<dyn ReadModelGate>,
+}

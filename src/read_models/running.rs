@@ -1,0 +1,70 @@
+//! The four read models at work: one projection actor each.
+
+use std::sync::Arc;
+
+use ordo_actors::{
+    projection::ReadModel,
+    projection_actor::{ProjectionActor, ProjectionHandle},
+    projection_progress::{MakeModel, ProjectionParts},
+};
+
+use super::{
+    current_orders::CurrentOrders,
+    customer_orders::CustomerOrders,
+    inventory_demand::InventoryDemand,
+    order_history::OrderHistory,
+    order_projection::OrderProjection,
+    reader::{ReadModelGate, ReadModels},
+};
+
+/// The read models, for those who read them and for those who run them.
+#[derive(Clone)]
+pub struct Running {
+    /// For readers.
+    pub models: ReadModels,
+    /// For operators, in a fixed order.
+    pub projections: Vec<ProjectionHandle>,
+}
+
+/// Every read model's name and how a fresh one is made.
+fn makers() -> [MakeModel; 4] {
+    fn maker<M: ReadModel + Default>() -> MakeModel {
+        Arc::new(|| Box::new(M::default()))
+    }
+    [
+        maker::<OrderProjection<CurrentOrders>>(),
+        maker::<OrderProjection<OrderHistory>>(),
+        maker::<OrderProjection<CustomerOrders>>(),
+        maker::<OrderProjection<InventoryDemand>>(),
+    ]
+}
+
+/// Makes a fresh read model of every kind.
+#[must_use]
+pub fn all() -> Vec<Box<dyn ReadModel>> {
+    makers().iter().map(|make| make()).collect()
+}
+
+impl Running {
+    /// Starts all of them on the current arbiter.
+    #[must_use]
+    pub fn start(parts: &ProjectionParts) -> Self {
+        let started = makers().map(|make| ProjectionActor::start_with(parts.clone(), make));
+        let gate = |handle: &ProjectionHandle| -> Arc<dyn ReadModelGate> { Arc::new(handle.clone()) };
+        let [current_orders, order_history, customer_orders, inventory_demand] = &started;
+        let models = ReadModels {
+            rows: Arc::clone(&parts.rows),
+            current_orders: gate(current_orders),
+            order_history: gate(order_history),
+            customer_orders: gate(customer_orders),
+            inventory_demand: gate(inventory_demand),
+        };
+        Self { models, projections: started.into() }
+    }
+
+    /// The projection of this name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&ProjectionHandle> {
+        self.projections.iter().find(|projection| projection.name() == name)
+    }
+}

@@ -1,0 +1,157 @@
+//! Along an index, row by row: what the index cannot leave out is left out here, within a limit of work.
+
+use std::sync::Arc;
+
+use ordo_actors::{
+    row_store::{Condition, Page, Row, RowStore, Table, Value},
+    store::StoreError,
+};
+
+/// Most rows looked at for one page of results. A page that would need more ends early, with a place to go on from.
+pub const MOST_LOOKED_AT: usize = 10_000;
+
+/// Rows read in one step when some of them may be left out.
+const STEP: usize = 200;
+
+/// A page of results ends early when its rows hold more text than this.
+const MOST_BYTES: usize = 8 << 20;
+
+/// Where a page of results ended: the value it is ordered by, and the last text of the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The value of the column that orders the rows.
+    pub value: Value,
+    /// The order, the customer or the product.
+    pub id: Arc<str>,
+}
+
+/// What is shown for a row of the index.
+#[derive(Debug, Clone)]
+pub enum Shown {
+    /// The row itself.
+    Row,
+    /// The row of this table that has the last text of the key as its own key.
+    Of(&'static Table),
+    /// The row itself, if this table has a row with this value and the last text of the key as its key.
+    IfHeld(&'static Table, Value),
+}
+
+/// A way along one index.
+#[derive(Debug, Clone)]
+pub struct Walk {
+    /// The rows in order. Its `after` and `limit` are set on the way. All conditions are answered by the index.
+    pub page: Page,
+    /// What is shown for each.
+    pub shown: Shown,
+    /// Conditions on the rows shown, which the index does not answer.
+    pub filter: Vec<Condition>,
+}
+
+/// A page of results.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The rows, in order.
+    pub rows: Vec<Row>,
+    /// Where to go on; nothing at the end. There may be a place and still nothing behind it.
+    pub next: Option<Place>,
+}
+
+impl Walk {
+    /// Finds at most `limit` rows behind a place. May find fewer and tell where to go on.
+    pub async fn find(&self, rows: &dyn RowStore, after: Option<&Place>, limit: usize) -> Result<Found, StoreError> {
+        let mut page = Page { after: after.map(|place| self.behind(place)), ..self.page.clone() };
+        let (mut found, mut bytes, mut looked_at) = (Vec::new(), 0, 0);
+        let mut last_found = None;
+        while looked_at < MOST_LOOKED_AT {
+            page.limit = if self.leaves_out() { STEP } else { (limit + 1 - found.len()).min(STEP) };
+            let step = rows.page(&page).await?;
+            let (places, is_last) = (self.places(&step), step.len() < page.limit);
+            looked_at += step.len();
+            for (place, shown) in places.iter().zip(self.show(rows, step, &places).await?) {
+                let Some(row) = shown.filter(|row| self.filter.iter().all(|condition| holds(condition, row))) else {
+                    continue;
+                };
+                if found.len() == limit || bytes > MOST_BYTES {
+                    return Ok(Found { rows: found, next: last_found });
+                }
+                bytes += size(&row);
+                found.push(row);
+                last_found = Some(place.clone());
+            }
+            match places.last() {
+                Some(last) if !is_last => page.after = Some(self.behind(last)),
+                _ => return Ok(Found { rows: found, next: None }),
+            }
+        }
+        let next = page.after.map(|(value, mut key)| Place { value, id: last_text(key.pop()) });
+        Ok(Found { rows: found, next })
+    }
+
+    fn leaves_out(&self) -> bool {
+        !self.filter.is_empty() || !matches!(self.shown, Shown::Row)
+    }
+
+    /// A place as the store wants it: the whole key, whose first values the conditions fix.
+    fn behind(&self, place: &Place) -> (Value, Row) {
+        let fixed = (0..self.page.table.key - 1).map(|column| self.fixed(column));
+        let key = fixed.chain([Value::Text(Arc::clone(&place.id))]).collect();
+        (place.value.clone(), key)
+    }
+
+    /// What a condition fixes a column of the key to.
+    fn fixed(&self, column: usize) -> Value {
+        let fixed = self.page.conditions.iter().find_map(|condition| match condition {
+            Condition::Is(of, value) if *of == column => Some(value.clone()),
+            Condition::Is(..) | Condition::From(..) | Condition::Before(..) => None,
+        });
+        debug_assert!(fixed.is_some(), "all of the key but its last text is fixed");
+        fixed.unwrap_or_else(|| Value::Text(Arc::from("")))
+    }
+
+    fn places(&self, rows: &[Row]) -> Vec<Place> {
+        let id = self.page.table.key - 1;
+        let place = |row: &Row| Place { value: row[self.page.order_by].clone(), id: last_text(row.get(id).cloned()) };
+        rows.iter().map(place).collect()
+    }
+
+    async fn show(
+        &self,
+        rows: &dyn RowStore,
+        step: Vec<Row>,
+        places: &[Place],
+    ) -> Result<Vec<Option<Row>>, StoreError> {
+        let id = |place: &Place| Value::Text(Arc::clone(&place.id));
+        let generation = self.page.generation;
+        match &self.shown {
+            Shown::Row => Ok(step.into_iter().map(Some).collect()),
+            Shown::Of(table) => {
+                let keys: Vec<Row> = places.iter().map(|place| vec![id(place)]).collect();
+                rows.fetch(table, generation, &keys).await
+            }
+            Shown::IfHeld(table, value) => {
+                let keys: Vec<Row> = places.iter().map(|place| vec![value.clone(), id(place)]).collect();
+                let held = rows.fetch(table, generation, &keys).await?;
+                Ok(step.into_iter().zip(held).map(|(row, held)| held.map(|_| row)).collect())
+            }
+        }
+    }
+}
+
+fn last_text(value: Option<Value>) -> Arc<str> {
+    match value {
+        Some(Value::Text(text)) => text,
+        Some(Value::Int(_)) | None => Arc::from(""),
+    }
+}
+
+fn holds(condition: &Condition, row: &Row) -> bool {
+    match condition {
+        Condition::Is(column, value) => row[*column] == *value,
+        Condition::From(column, value) => row[*column] >= *value,
+        Condition::Before(column, value) => row[*column] < *value,
+    }
+}
+
+fn size(row: &Row) -> usize {
+    row.iter().map(|value| if let Value::Text(text) = value { text.len() } else { size_of::<i64>() }).sum()
+}

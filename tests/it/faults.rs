@@ -1,0 +1,200 @@
+//! Disks that fail and servers that go away: never a false success, nothing that was acknowledged is lost.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    os::unix::process::ExitStatusExt,
+    process::Command,
+    thread,
+};
+
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::{
+    dice::{Dice, rounds},
+    ledger::Ledger,
+    load::{Load, Mix},
+    mount::Mount,
+    ordo_command::verify,
+    postgres_server::{PrivateServer, TestDatabase},
+    test_app::{Store, TestApp, widget},
+};
+
+const CLIENTS: u64 = 24;
+
+/// Runs clients against a server whose disk fails until it has ended; gives how it ended. Then holds what they were told
+/// against the log that a healthy server finds.
+fn until_it_ends(mut app: TestApp, seed: u64) -> std::process::ExitStatus {
+    let mut ledger = Ledger::default();
+    let load = Load::start(&app.url(""), CLIENTS, &Mix::Everything, seed);
+    ledger.add(load.finish());
+    let status = app.wait_for_exit();
+    verify(&app.store());
+    app.restart_plainly();
+    ledger.repeat(&app);
+    ledger.check(&app);
+    let (accepted, ..) = ledger.count();
+    assert!(accepted > 0, "nothing was accepted before the fault");
+    status
+}
+
+/// Whether system calls can be made to fail here.
+fn strace_works() -> bool {
+    let works = Command::new("strace").args(["-D", "-f", "true"]).output().is_ok_and(|output| output.status.success());
+    if !works {
+        io::stderr().write_all(b"left out: a test with a failing disk (strace does not work here)\n").unwrap();
+    }
+    works
+}
+
+/// Makes every call of one kind fail from the n-th on, in the thread that appends.
+fn failing(call: &str, error: &str, from: u64) -> Vec<String> {
+    let inject = format!("inject={call}:error={error}:when={from}+");
+    let words = ["strace", "-D", "-f", "-qqq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject];
+    words.map(str::to_owned).to_vec()
+}
+
+fn a_disk_that_fails(call: &str, error: &str, seed: u64) {
+    if !strace_works() {
+        return;
+    }
+    let mut dice = Dice::new(seed);
+    for _ in 0..rounds(2) {
+        let launcher = failing(call, error, 30 + dice.below(60));
+        let launcher: Vec<_> = launcher.iter().map(String::as_str).collect();
+        let app = TestApp::launch(&launcher, Store::sqlite(), &["--snapshot-every", "4"]);
+        let status = until_it_ends(app, dice.next());
+        assert_eq!(status.code(), Some(1), "the process stops by itself: {status}");
+    }
+}
+
+#[test]
+fn a_disk_that_cannot_sync_stops_the_server_and_no_answer_was_false() {
+    a_disk_that_fails("fdatasync", "EIO", 21);
+}
+
+#[test]
+fn a_disk_that_cannot_be_written_stops_the_server_and_no_answer_was_false() {
+    a_disk_that_fails("pwrite64", "EIO", 22);
+}
+
+#[test]
+fn a_server_that_may_not_write_so_large_a_file_ends_and_no_answer_was_false() {
+    // Ended by the signal, or told by the error when the signal is ignored.
+    for (seed, trap) in [(23, ""), (24, "trap '' XFSZ; ")] {
+        let script = format!("{trap}ulimit -f 700; exec \"$0\" \"$@\"");
+        let app = TestApp::launch(&["sh", "-c", &script], Store::sqlite(), &[]);
+        let status = until_it_ends(app, seed);
+        assert!(status.code() == Some(1) || status.signal().is_some(), "{status}");
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_every_command_and_takes_them_again_when_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_owned();
+    let Some(_mount) = Mount::of_kilobytes(&path, 1600) else { return };
+    let ballast = path.join("ballast");
+    fs::write(&ballast, vec![1; 1 << 20]).unwrap();
+    let mut app = TestApp::start_on(Store::Sqlite(folder), &[]);
+    let mut ledger = Ledger::default();
+    let load = Load::start(&app.url(""), CLIENTS, &Mix::Everything, 25);
+    ledger.add(load.finish());
+    app.post("/orders", &json!({"items": [widget(1)]})).problem(503, "store-unavailable");
+    app.get("/livez").expect(200);
+    let full = app.head();
+    assert!(full > 0);
+    fs::remove_file(ballast).unwrap();
+    let more = Load::start(&app.url(""), CLIENTS, &Mix::Everything, 26);
+    more.until_answered(20);
+    ledger.repeat(&app);
+    assert!(app.head() > full);
+    app.kill();
+    ledger.add(more.finish());
+    verify(&app.store());
+    app.restart();
+    ledger.repeat(&app);
+    ledger.check(&app);
+}
+
+#[test]
+fn sessions_that_postgres_ends_under_load_cost_no_acknowledged_command() {
+    let (database, operator) = (TestDatabase::fresh(), TestDatabase::fresh());
+    let name = database.url().rsplit('/').next().unwrap().to_owned();
+    let app = TestApp::start_on(Store::Postgres(database), &["--snapshot-every", "4"]);
+    let mut ledger = Ledger::default();
+    let (end, ends) = watch::channel(false);
+    let load = Load::persistent(&app.url(""), CLIENTS, 27, ends);
+    let mut dice = Dice::new(28);
+    for _ in 0..rounds(5) {
+        load.until_answered(load.answered() + 20 + dice.below(100));
+        let end_all = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE '{name}%'");
+        operator.execute(&end_all).unwrap();
+    }
+    load.until_answered(load.answered() + 100);
+    end.send_replace(true);
+    ledger.add(load.finish());
+    ledger.repeat(&app);
+    ledger.check(&app);
+    verify(&app.store());
+}
+
+fn a_server_that_goes_away(stop: impl Fn(&mut PrivateServer), seed: u64) {
+    let mut server = PrivateServer::start(&[]);
+    let app = TestApp::start_on(Store::Postgres(TestDatabase::on(&server.url())), &[]);
+    let mut ledger = Ledger::default();
+    let (end, ends) = watch::channel(false);
+    let load = Load::persistent(&app.url(""), CLIENTS, seed, ends);
+    for _ in 0..rounds(2) {
+        load.until_answered(load.answered() + 100);
+        let before = load.unavailable();
+        stop(&mut server);
+        // As many more as there are clients: none of them was on its way before the stop.
+        load.until_unavailable(before + 2 * CLIENTS);
+        app.get("/readyz").expect(503);
+        app.get("/livez").expect(200);
+        server.start_again();
+        load.until_answered(load.answered() + 100);
+    }
+    app.get("/readyz").expect(200);
+    end.send_replace(true);
+    ledger.add(load.finish());
+    ledger.repeat(&app);
+    ledger.check(&app);
+    verify(&app.store());
+    drop(app);
+}
+
+#[test]
+fn a_postgres_that_is_stopped_and_started_again_is_used_again_without_a_restart() {
+    a_server_that_goes_away(PrivateServer::stop, 29);
+}
+
+#[test]
+fn a_postgres_that_crashes_and_recovers_has_every_acknowledged_command() {
+    a_server_that_goes_away(PrivateServer::crash, 30);
+}
+
+#[test]
+fn a_server_that_starts_without_its_postgres_says_so_and_ends() {
+    let refused = crate::ordo_command::run(&["serve", "--store", "postgres://ordo@127.0.0.1:1/ordo"]);
+    refused.complains(1, &["127.0.0.1:1/ordo", "cannot be used"]);
+}
+
+#[test]
+fn a_server_told_to_stop_while_its_store_hangs_ends_all_the_same() {
+    let database = TestDatabase::fresh();
+    let url = database.url();
+    let mut app = TestApp::start_on(Store::Postgres(database), &["--shutdown-seconds", "2"]);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (client, connection) = runtime.block_on(tokio_postgres::connect(&url, tokio_postgres::NoTls)).unwrap();
+    runtime.spawn(connection);
+    runtime.block_on(client.batch_execute("BEGIN; LOCK TABLE log_head IN ACCESS EXCLUSIVE MODE")).unwrap();
+    let request = app.request(reqwest::Method::POST, "/orders").json(&json!({"items": [widget(1)]}));
+    let asking = thread::spawn(move || request.send().map(|answer| answer.status().as_u16()));
+    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+    while runtime.block_on(client.query_one(waiting, &[])).unwrap().get::<_, i64>(0) == 0 {}
+    assert_eq!(app.terminate().code(), Some(0));
+    assert!(!matches!(asking.join().unwrap(), Ok(200..300)), "answered without being stored");
+}
