@@ -54,6 +54,9 @@ const FORGET_EVERY: Duration = Duration::from_mins(1);
 /// The same while there are more: faster than keys can come in, slow enough for commits to go between.
 const FORGET_MORE_AFTER: Duration = Duration::from_millis(500);
 
+/// How much later than it is told to go a listener that takes nothing is cut off: its socket's end must come first.
+const CUT_LATER: Duration = Duration::from_secs(5);
+
 /// How long the last commit may take when the requests have used up the time for stopping.
 const LAST_COMMIT: Duration = Duration::from_secs(1);
 
@@ -329,7 +332,7 @@ fn listen(
     let address = settings.listen;
     let failed = |source| ApplicationError::Listen { address, source };
     let (state, models, running) = (state.clone(), Data::new(running.models.clone()), Data::new(running.clone()));
-    let (live, cut_after) = (live.clone(), 2 * settings.live.stall);
+    let (live, cut_after) = (live.clone(), 2 * settings.live.stall + CUT_LATER);
     let mut server = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())

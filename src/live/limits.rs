@@ -40,7 +40,8 @@ pub struct LiveLimits {
     pub ring_events: usize,
     /// How often a quiet connection says where it is; a client that answers nothing for two such times is closed.
     pub heartbeat: Duration,
-    /// How long a client may take nothing of what waits for it. Then its socket is closed; after twice as long its connection is cut.
+    /// How long a client may take nothing of what waits for it. Then its socket is closed. After twice that time and a
+    /// little more its connection is cut, like that of any client that takes nothing.
     pub stall: Duration,
 }
 

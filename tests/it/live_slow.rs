@@ -76,7 +76,21 @@ fn a_client_that_never_read_is_told_why_when_it_reads_at_last() {
 }
 
 #[test]
-fn a_connection_that_never_reads_is_cut_and_does_not_delay_the_end() {
+fn a_connection_that_never_reads_is_cut_in_the_end() {
+    let app = TestApp::start_on(Store::Memory, &["--live-stall-seconds", "1"]);
+    let path = large_order(&app, 200);
+    change(&app, &path, 50);
+    let before = metric(&app, "process_open_fds");
+    let mut deaf = LiveClient::connect(&app);
+    until_metric(&app, "process_open_fds", |files| files > before);
+    for number in 0..100 {
+        deaf.subscribe(&number.to_string(), "orders", Some(0));
+    }
+    until_metric(&app, "process_open_fds", |files| files <= before);
+}
+
+#[test]
+fn a_connection_that_never_reads_does_not_delay_the_end() {
     let mut app = TestApp::start_on(Store::Memory, &["--live-stall-seconds", "60"]);
     let path = large_order(&app, 200);
     change(&app, &path, 50);
