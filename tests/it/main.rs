@@ -26,6 +26,7 @@ mod http_shutdown;
 mod http_steps;
 mod layering;
 mod ledger;
+mod live_browser;
 mod live_client;
 mod live_limits;
 mod live_origin;

@@ -116,7 +116,12 @@ impl TestApp {
     pub fn restart_in_place(&mut self) {
         let address = self.address();
         self.kill();
-        self.server = Some(Server::start_at(&address, &self.launcher, &self.store.argument(), &self.arguments));
+        self.start_at(&address);
+    }
+
+    /// Starts a server that was killed again, at an address that is free.
+    pub fn start_at(&mut self, address: &str) {
+        self.server = Some(Server::start_at(address, &self.launcher, &self.store.argument(), &self.arguments));
     }
 
     /// Ends the server without a warning, as `kill -9` does.
