@@ -310,7 +310,7 @@ impl Application {
         log::info!("stopping");
         let deadline = Instant::now() + self.shutdown;
         self.live.drain().await;
-        if tokio::time::timeout(self.shutdown, handle.stop(true)).await.is_err() {
+        if tokio::time::timeout_at(deadline, handle.stop(true)).await.is_err() {
             handle.stop(false).await;
         }
         let served = serving.await;
