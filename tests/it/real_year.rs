@@ -105,7 +105,9 @@ fn figures(orders: &[Value]) -> Value {
 }
 
 fn digest(lines: impl Iterator<Item = String>) -> String {
-    Sha256::digest(lines.collect::<String>()).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    Sha256::digest(lines.collect::<String>())
+        .iter()
+        .fold(String::new(), |text, byte| text + format!("{byte:02x}").as_str())
 }
 
 fn compare_with_oracle(folder: &Path, oracle: &str, report: &Value, orders: &str) {
