@@ -107,11 +107,6 @@ impl TestApp {
         self.store.argument()
     }
 
-    /// What the server has written to its log so far.
-    pub fn said(&self) -> String {
-        self.server.as_ref().unwrap().said()
-    }
-
     /// The same, at the address it had: for clients that come back by themselves.
     pub fn restart_in_place(&mut self) {
         let address = self.address();
