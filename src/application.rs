@@ -1,6 +1,7 @@
 //! The composition root: puts the parts together, starts them in order and stops them in the reverse order.
 
 use std::{
+    any::Any,
     net::SocketAddr,
     sync::{
         Arc,
@@ -11,7 +12,7 @@ use std::{
 };
 
 use actix::{Arbiter, ArbiterHandle};
-use actix_web::{App, HttpServer, dev::Server, middleware::from_fn, web::Data};
+use actix_web::{App, HttpServer, dev::Server, middleware::from_fn, rt::net::TcpStream, web::Data};
 use ordo_actors::{
     appender::{Appender, AppenderLimits},
     clock::{Clock, SystemClock},
@@ -25,11 +26,17 @@ use ordo_actors::{
     store::{EventStore, StoreError},
     upcast::{UnreadableLog, Upcasters, Upcasting, readable, refuse_unreadable},
 };
+use socket2::SockRef;
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
     config::{Settings, StoreUrl},
     http::{command_input::KeysInFlight, http_metrics::HttpMetrics, request_context, routes::routes, state::AppState},
+    live::{
+        live_hub::LiveHub,
+        live_metrics::LiveMetrics,
+        routes::{LiveState, routes as live_routes},
+    },
     order::Order,
     read_models::Running,
     stores::{
@@ -46,6 +53,9 @@ const FORGET_AT_ONCE: usize = 10_000;
 const FORGET_EVERY: Duration = Duration::from_mins(1);
 /// The same while there are more: faster than keys can come in, slow enough for commits to go between.
 const FORGET_MORE_AFTER: Duration = Duration::from_millis(500);
+
+/// How much later than it is told to go a listener that takes nothing is cut off: its socket's end must come first.
+const CUT_LATER: Duration = Duration::from_secs(5);
 
 /// How long the last commit may take when the requests have used up the time for stopping.
 const LAST_COMMIT: Duration = Duration::from_secs(1);
@@ -122,8 +132,14 @@ pub struct Stores {
 
 impl Stores {
     /// A log whose read models live in memory and are folded anew at each start.
-    fn of(log: impl EventStore) -> Self {
+    fn in_memory(log: impl EventStore) -> Self {
         Self { log: Arc::new(log), rows: Arc::new(MemoryRows::new()) }
+    }
+
+    /// A database that holds both.
+    fn of<S: EventStore + RowStore>(store: S) -> Self {
+        let store = Arc::new(store);
+        Self { log: Arc::clone(&store) as Arc<dyn EventStore>, rows: store }
     }
 }
 
@@ -134,7 +150,7 @@ impl Stores {
 pub async fn open_stores(url: &StoreUrl, allow_unsafe_durability: bool) -> Result<Stores, ApplicationError> {
     let failed = |reason: String| ApplicationError::Store { store: url.to_string(), reason };
     Ok(match url {
-        StoreUrl::Memory => Stores::of(MemoryStore::new()),
+        StoreUrl::Memory => Stores::in_memory(MemoryStore::new()),
         StoreUrl::Sqlite(path) => {
             Stores::of(SqliteStore::open(path, SqliteOptions::default()).map_err(|error| failed(with_causes(&error)))?)
         }
@@ -232,6 +248,7 @@ pub struct Application {
     core: Core,
     server: Server,
     state: Data<AppState>,
+    live: Arc<LiveHub>,
     address: SocketAddr,
     shutdown: Duration,
 }
@@ -267,8 +284,11 @@ impl Application {
             limits: ProjectionLimits::default(),
             metrics: ProjectionMetrics::register(&core.metrics)?,
         });
-        let (server, address) = listen(&settings, &state, &running)?;
-        Ok(Self { core, server, state, address, shutdown: settings.shutdown })
+        let live_metrics = LiveMetrics::register(&core.metrics)?;
+        let live = LiveHub::start(Arc::clone(&core.store), &core.feed, settings.live, live_metrics).await?;
+        let live_state = Data::new(LiveState { hub: Arc::clone(&live), origins: settings.origins.clone() });
+        let (server, address) = listen(&settings, &state, &running, &live_state)?;
+        Ok(Self { core, server, state, live, address, shutdown: settings.shutdown })
     }
 
     /// Where it listens.
@@ -277,7 +297,7 @@ impl Application {
         self.address
     }
 
-    /// Serves until `stop` resolves, then: not ready, requests finish, orders leave, the last commit ends, the store closes.
+    /// Serves until `stop` resolves, then: not ready, live connections go, requests finish, orders leave, the last commit ends, the store closes.
     ///
     /// # Errors
     /// The store broke, or the web server failed.
@@ -295,11 +315,14 @@ impl Application {
         self.state.draining.store(true, Ordering::Relaxed);
         log::info!("stopping");
         let deadline = Instant::now() + self.shutdown;
-        if tokio::time::timeout(self.shutdown, handle.stop(true)).await.is_err() {
+        self.live.drain().await;
+        if tokio::time::timeout_at(deadline, handle.stop(true)).await.is_err() {
             handle.stop(false).await;
         }
         let served = serving.await;
         drop(self.state);
+        self.live.stop();
+        drop(self.live);
         self.core.stop(deadline.duration_since(Instant::now()).max(LAST_COMMIT)).await;
         verdict?;
         served.unwrap_or(Ok(())).map_err(ApplicationError::Serve)
@@ -310,18 +333,23 @@ fn listen(
     settings: &Settings,
     state: &Data<AppState>,
     running: &Running,
+    live: &Data<LiveState>,
 ) -> Result<(Server, SocketAddr), ApplicationError> {
     let address = settings.listen;
     let failed = |source| ApplicationError::Listen { address, source };
     let (state, models, running) = (state.clone(), Data::new(running.models.clone()), Data::new(running.clone()));
+    let (live, cut_after) = (live.clone(), 2 * settings.live.stall + CUT_LATER);
     let mut server = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
             .app_data(models.clone())
             .app_data(running.clone())
+            .app_data(live.clone())
             .wrap(from_fn(request_context::wrap))
             .configure(routes)
+            .configure(live_routes)
     })
+    .on_connect(move |connection, _| cut_when_stalled(connection, cut_after))
     .disable_signals()
     .keep_alive(Duration::from_secs(75))
     .client_request_timeout(Duration::from_secs(10))
@@ -332,6 +360,16 @@ fn listen(
     let server = server.bind(address).map_err(failed)?;
     let bound = server.addrs().first().copied().unwrap_or(address);
     Ok((server.run(), bound))
+}
+
+/// Lets the kernel end a connection whose client has taken nothing of what waits for it for so long: the web server would
+/// wait for ever.
+fn cut_when_stalled(connection: &dyn Any, after: Duration) {
+    if let Some(stream) = connection.downcast_ref::<TcpStream>()
+        && let Err(error) = SockRef::from(stream).set_tcp_user_timeout(Some(after))
+    {
+        log::debug!("a connection has no limit on how long it may stall: {error}");
+    }
 }
 
 /// Forgets idempotency records that have been kept long enough, a bounded number at a time.

@@ -1,12 +1,25 @@
 //! Settings: flag over environment over file over default. The only file that reads the environment (through clap).
 
-use std::{fmt, net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    fmt,
+    net::SocketAddr,
+    num::{NonZeroU32, NonZeroUsize},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
 
 use clap::{Args, builder::TypedValueParser, error::ErrorKind};
 use ordo_actors::registry::Lifespan;
 use serde::Deserialize;
 
-use crate::http::state::HttpLimits;
+use crate::{
+    http::state::HttpLimits,
+    live::{
+        limits::LiveLimits,
+        origin::{AllowedOrigin, Origins},
+    },
+};
 
 /// Which store, and where.
 #[derive(Clone, PartialEq, Eq)]
@@ -142,6 +155,21 @@ pub struct ServeArgs {
     /// Hours for which idempotency keys are kept, at least 24 [default: 48]
     #[arg(long, env = "ORDO_IDEMPOTENCY_HOURS", value_parser = clap::value_parser!(u32).range(24..=8760))]
     pub idempotency_hours: Option<u32>,
+    /// A web page that may listen to live updates besides the server's own, such as `https://shop.example`; several with commas
+    #[arg(long, env = "ORDO_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    pub allow_origin: Vec<AllowedOrigin>,
+    /// Live connections at once [default: 20000]
+    #[arg(long, env = "ORDO_MAX_LIVE_CONNECTIONS")]
+    pub max_live_connections: Option<NonZeroUsize>,
+    /// Live events kept for slow listeners before they are sent to the store [default: 8192]
+    #[arg(long, env = "ORDO_LIVE_RING_EVENTS")]
+    pub live_ring_events: Option<NonZeroUsize>,
+    /// Seconds between two heartbeats of a live connection [default: 15]
+    #[arg(long, env = "ORDO_LIVE_HEARTBEAT_SECONDS")]
+    pub live_heartbeat_seconds: Option<NonZeroU32>,
+    /// Seconds a listener may take nothing of what waits for it before it is closed [default: 20]
+    #[arg(long, env = "ORDO_LIVE_STALL_SECONDS")]
+    pub live_stall_seconds: Option<NonZeroU32>,
     /// Seconds that requests have to finish when the server stops [default: 8]
     #[arg(long, env = "ORDO_SHUTDOWN_SECONDS")]
     pub shutdown_seconds: Option<u64>,
@@ -163,6 +191,10 @@ pub struct Settings {
     pub workers: Option<NonZeroUsize>,
     /// Limits of the HTTP side.
     pub http: HttpLimits,
+    /// Limits of the live side.
+    pub live: LiveLimits,
+    /// Web pages that may listen.
+    pub origins: Origins,
     /// Limits of the orders in memory.
     pub lifespan: Lifespan,
     /// How long idempotency keys are kept.
@@ -186,6 +218,10 @@ impl Settings {
         let number = |flag: Option<NonZeroUsize>, file: Option<NonZeroUsize>, default: usize| {
             flag.or(file).map_or(default, NonZeroUsize::get)
         };
+        let seconds = |flag: Option<NonZeroU32>, file: Option<NonZeroU32>, default: Duration| {
+            flag.or(file).map_or(default, |seconds| Duration::from_secs(seconds.get().into()))
+        };
+        let live = LiveLimits::default();
         Ok(Self {
             store: store.store.clone().or(file.store).unwrap_or_else(|| store.url()),
             allow_unsafe_durability: store.allow_unsafe_durability,
@@ -196,6 +232,17 @@ impl Settings {
                 in_flight: number(serve.max_in_flight, file.max_in_flight, defaults.0.in_flight),
                 ..defaults.0
             },
+            live: LiveLimits {
+                connections: number(serve.max_live_connections, file.max_live_connections, live.connections),
+                ring_events: number(serve.live_ring_events, file.live_ring_events, live.ring_events),
+                heartbeat: seconds(serve.live_heartbeat_seconds, file.live_heartbeat_seconds, live.heartbeat),
+                stall: seconds(serve.live_stall_seconds, file.live_stall_seconds, live.stall),
+            },
+            origins: Origins(if serve.allow_origin.is_empty() {
+                file.allow_origin
+            } else {
+                serve.allow_origin.clone()
+            }),
             lifespan: Lifespan {
                 most_actors: number(serve.max_actors, file.max_actors, defaults.1.most_actors),
                 idle: serve.idle_seconds.or(file.idle_seconds).map_or(defaults.1.idle, Duration::from_secs),

@@ -1,7 +1,7 @@
 //! The order application on the engine: an event-sourced order management server.
 //!
 //! ```text
-//! main > cli > application > config > http > { import, audit, migration } > telemetry > order > ordo_actors
+//! main > cli > application > config > live > http > { import, audit, migration } > telemetry > order > ordo_actors
 //! ```
 //! An arrow only points down.
 
@@ -11,6 +11,7 @@ pub mod cli;
 pub mod config;
 pub mod http;
 pub mod import;
+pub mod live;
 pub mod migration;
 pub mod order;
 pub mod read_models;

@@ -13,13 +13,13 @@ use std::{
 };
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
-use prometheus::IntGauge;
 
 use crate::{
     aggregate::Aggregate,
     appender::Verdicts,
     event::{Position, StreamId, Version},
     message::{Handle, Passivate},
+    metrics::Alive,
     registry::Engine,
     rehydrate::{Loaded, Until, rehydrate},
     request::Failure,
@@ -67,22 +67,6 @@ struct CommitShape {
 enum Parting {
     HandBack,
     Fail(Failure),
-}
-
-/// Counts the actors in memory, however they end.
-struct Alive(IntGauge);
-
-impl Alive {
-    fn new(live_actors: &IntGauge) -> Self {
-        live_actors.inc();
-        Self(live_actors.clone())
-    }
-}
-
-impl Drop for Alive {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
 }
 
 impl<A: Aggregate> AggregateActor<A> {

@@ -22,7 +22,7 @@ use self::{
 };
 use crate::{
     event::Epoch,
-    row_store::{Checkpoint, DeadLetter, Page, Row, RowCommit, RowStore, RowVerdict, Table},
+    row_store::{Checkpoint, DeadLetter, Page, Row, RowChange, RowCommit, RowStore, RowVerdict, Table},
     store::StoreError,
 };
 
@@ -32,6 +32,9 @@ const TURN: usize = 4096;
 /// How often a search starts again because the table was changed between its turns, before it makes writers wait.
 const ATTEMPTS: usize = 3;
 
+/// One generation of a table.
+type SharedTable = Arc<RwLock<TableRows>>;
+
 /// A [`RowStore`] in memory. Nothing survives the process; everything else is promised as by the durable stores.
 ///
 /// A page costs as much as the rows it looks at: those it returns and, when no index follows all its conditions, those it
@@ -40,7 +43,7 @@ const ATTEMPTS: usize = 3;
 pub struct MemoryRows {
     /// Taken before the lock of any table, and held as long as those: whoever sees a checkpoint sees its rows.
     standing: Mutex<Standing>,
-    tables: RwLock<HashMap<(&'static str, u32), Arc<RwLock<TableRows>>>>,
+    tables: RwLock<HashMap<(&'static str, u32), SharedTable>>,
 }
 
 impl MemoryRows {
@@ -50,11 +53,11 @@ impl MemoryRows {
         Self::default()
     }
 
-    fn table(&self, table: &Table, generation: u32) -> Option<Arc<RwLock<TableRows>>> {
+    fn table(&self, table: &Table, generation: u32) -> Option<SharedTable> {
         self.tables.read().get(&(table.name, generation)).cloned()
     }
 
-    fn table_or_new(&self, table: &'static Table, generation: u32) -> Arc<RwLock<TableRows>> {
+    fn table_or_new(&self, table: &'static Table, generation: u32) -> SharedTable {
         self.table(table, generation).unwrap_or_else(|| {
             let mut tables = self.tables.write();
             let rows = tables.entry((table.name, generation));
@@ -68,7 +71,9 @@ impl MemoryRows {
         let tables: Vec<_> = changes.iter().map(|(table, _)| self.table_or_new(table, generation)).collect();
         let mut locked: Vec<_> = tables.iter().map(|rows| rows.write()).collect();
         for (rows, (_, changes)) in locked.iter_mut().zip(changes) {
-            changes.into_iter().for_each(|change| rows.apply(change));
+            for change in changes {
+                rows.apply(change);
+            }
         }
     }
 
@@ -114,7 +119,9 @@ impl RowStore for MemoryRows {
 
     async fn commit(&self, commit: RowCommit) -> Result<RowVerdict, StoreError> {
         let RowCommit { model, expected, next, changes, free, park } = commit;
-        let changes = by_table(changes.into_iter().map(KeyedChange::of));
+        let keyed = |changes: Vec<_>| changes.into_iter().map(KeyedChange::of).collect();
+        let changes =
+            RowChange::by_table(changes).into_iter().map(|(table, changes)| (table, keyed(changes))).collect();
         let mut standing = self.standing.lock();
         let Some(mine) = standing.at(model, &expected) else { return Ok(RowVerdict::Superseded) };
         self.apply(expected.generation, changes);
@@ -146,7 +153,9 @@ impl RowStore for MemoryRows {
         if left == 0 {
             return Ok(false);
         }
-        tables.iter().for_each(|table| drop(self.tables.write().remove(&(table.name, generation))));
+        for table in tables {
+            self.tables.write().remove(&(table.name, generation));
+        }
         standing.remove(model, generation);
         Ok(true)
     }
@@ -161,7 +170,7 @@ impl RowStore for MemoryRows {
         let mut bytes = SortBytes::default();
         let keys = keys.iter().map(|key| {
             bytes.clear();
-            key.iter().for_each(|value| bytes.push(value));
+            bytes.extend(key);
             bytes.key()
         });
         let keys: Vec<_> = keys.collect();
@@ -185,17 +194,4 @@ impl RowStore for MemoryRows {
     async fn dead_letters(&self, model: &'static str, generation: u32) -> Result<Vec<DeadLetter>, StoreError> {
         Ok(self.standing.lock().dead_letters(model, generation))
     }
-}
-
-/// Changes table by table, each table's in their order; always in the same order of tables, so that locks are, too.
-fn by_table(changes: impl Iterator<Item = (&'static Table, KeyedChange)>) -> Vec<(&'static Table, Vec<KeyedChange>)> {
-    let mut tables: Vec<(&'static Table, Vec<KeyedChange>)> = Vec::new();
-    for (table, change) in changes {
-        match tables.iter_mut().find(|(known, _)| known.name == table.name) {
-            Some((_, changes)) => changes.push(change),
-            None => tables.push((table, vec![change])),
-        }
-    }
-    tables.sort_by_key(|(table, _)| table.name);
-    tables
 }

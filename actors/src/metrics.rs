@@ -95,6 +95,22 @@ impl EngineMetrics {
     }
 }
 
+/// Counts the actors in memory, however they end.
+pub(crate) struct Alive(IntGauge);
+
+impl Alive {
+    pub fn new(live_actors: &IntGauge) -> Self {
+        live_actors.inc();
+        Self(live_actors.clone())
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 /// What projections tell Prometheus; one per process, labelled by read model.
 #[derive(Clone)]
 pub struct ProjectionMetrics {

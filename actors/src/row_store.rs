@@ -117,6 +117,40 @@ pub enum RowChange {
     },
 }
 
+impl RowChange {
+    /// The table it changes.
+    #[must_use]
+    pub fn table(&self) -> &'static Table {
+        match self {
+            Self::Put { table, .. } | Self::Delete { table, .. } => table,
+        }
+    }
+
+    /// The key of the row it changes.
+    #[must_use]
+    pub fn key(&self) -> &[Value] {
+        match self {
+            Self::Put { table, row } => &row[..table.key],
+            Self::Delete { key, .. } => key,
+        }
+    }
+
+    /// Changes table by table, each table's in their order; the tables always in the same order, so that locks are, too.
+    #[must_use]
+    pub fn by_table(changes: Vec<Self>) -> Vec<(&'static Table, Vec<Self>)> {
+        let mut tables: Vec<(&'static Table, Vec<Self>)> = Vec::new();
+        for change in changes {
+            let table = change.table();
+            match tables.iter_mut().find(|(known, _)| known.name == table.name) {
+                Some((_, changes)) => changes.push(change),
+                None => tables.push((table, vec![change])),
+            }
+        }
+        tables.sort_by_key(|(table, _)| table.name);
+        tables
+    }
+}
+
 /// Where a read model stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Checkpoint {
@@ -201,6 +235,17 @@ pub struct Page {
     pub limit: usize,
 }
 
+/// The way through a table that gives a page in its order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Path {
+    /// Along the key.
+    Key,
+    /// Along this index of [`Table::indexes`].
+    Index(usize),
+    /// There is none: every row must be looked at.
+    Everything,
+}
+
 /// What a row must look like to come after [`Page::after`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resume<'a> {
@@ -225,6 +270,23 @@ impl Page {
     pub fn order(&self) -> Vec<usize> {
         let key = (0..self.table.key).filter(|column| *column != self.order_by);
         std::iter::once(self.order_by).chain(key).filter(|column| self.fixed(*column).is_none()).collect()
+    }
+
+    /// The way to go: one in the order of the page, and of those one that begins with as many fixed columns as possible.
+    #[must_use]
+    pub fn path(&self) -> Path {
+        let order = self.order();
+        let is_fixed = |column: &usize| self.fixed(*column).is_some();
+        let by_key: &[usize] = &[];
+        let paths = std::iter::once((Path::Key, by_key))
+            .chain(self.table.indexes.iter().enumerate().map(|(number, columns)| (Path::Index(number), *columns)));
+        let fitting = paths.filter_map(|(path, columns)| {
+            let columns = self.table.with_key(columns);
+            let is_ordered = columns.iter().filter(|column| !is_fixed(column)).take(order.len()).eq(&order);
+            is_ordered.then(|| (path, columns.iter().take_while(|column| is_fixed(column)).count()))
+        });
+        let best = fitting.reduce(|best, next| if next.1 > best.1 { next } else { best });
+        best.map_or(Path::Everything, |(path, _)| path)
     }
 
     /// Where the page goes on, put so that an index can be entered there; nothing when it starts at the beginning.

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     config::{ReadStore, ServeArgs, StoreArgs, StoreUrl},
     import::{ColumnMap, Format, OrderNumbers, Outcome},
+    live::topic::Topic,
     order::Currency,
 };
 
@@ -45,6 +46,8 @@ pub enum Command {
     Migrate(MigrateCommand),
     /// Ask a running server whether it is well: for container health checks.
     Health(HealthCommand),
+    /// Follow the orders of a running server: every event as a line of JSON, across restarts of the server.
+    Watch(WatchCommand),
 }
 
 /// `ordo serve`
@@ -158,4 +161,21 @@ pub struct HealthCommand {
     /// The server's address.
     #[arg(long, env = "ORDO_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     pub(crate) listen: std::net::SocketAddr,
+}
+
+/// `ordo watch`
+#[derive(Debug, Args)]
+pub struct WatchCommand {
+    /// orders, order:<id> or customer:<id>
+    #[arg(default_value = "orders")]
+    pub(crate) topic: Topic,
+    /// Begin after this position; 0 is the beginning of the log [default: from now on]
+    #[arg(long, value_name = "POSITION")]
+    pub(crate) after: Option<u64>,
+    /// End after so many events.
+    #[arg(long, value_name = "EVENTS")]
+    pub(crate) count: Option<u64>,
+    /// The server.
+    #[arg(long, default_value = "ws://127.0.0.1:8080/ws", value_name = "URL")]
+    pub(crate) url: String,
 }

@@ -21,7 +21,7 @@ use crate::{
         CsvRules, Format, ImportedOrder, JsonDefaults, JsonLines, Line, Outcome, Reject, RejectLog, RejectReason,
         Source,
     },
-    order::{CustomerId, Order, OrderCommand, Reason},
+    order::{CustomerId, InvalidValue, Order, OrderCommand, OrderState, Reason},
 };
 
 /// Orders under way at once: enough for a commit to carry many, few enough to hold in memory.
@@ -134,12 +134,12 @@ fn count(imported: Imported, tally: &mut Tally, rejects: &mut RejectLog) -> Resu
     Ok(())
 }
 
-/// What a step did.
+/// What a step did, and where the order is after it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-enum Step {
-    Changed,
-    Unchanged,
-    Refused(String),
+struct Step {
+    changed: bool,
+    refused: Option<String>,
+    state: Option<OrderState>,
 }
 
 /// Takes one order as far as it shall go. Each step may be taken again: an import that was cut off goes on where it was.
@@ -157,50 +157,36 @@ async fn import_one(orders: &Arc<Engine<Order>>, order: ImportedOrder) -> Result
         correlation_id: order.external_id.as_ref().map(|external| format!("{IMPORTED}{external}")),
         ..Metadata::default()
     };
-    let mut changed = match step(orders, id, || OrderCommand::CreateOrder(create.clone()), &metadata, true).await? {
-        Step::Changed => true,
-        Step::Unchanged => false,
-        Step::Refused(_) if exists(orders, id).await? => false,
-        Step::Refused(detail) => return Ok(refused(detail)),
-    };
-    for command in steps_to(order.outcome)? {
-        match step(orders, id, || command.clone(), &metadata, false).await? {
-            Step::Changed => changed = true,
-            Step::Unchanged => {}
-            // It has gone another way since it was imported.
-            Step::Refused(_) if !changed => break,
-            Step::Refused(detail) => return Ok(refused(detail)),
+    let created = step(orders, id, || OrderCommand::CreateOrder(create.clone()), &metadata, true).await?;
+    let Some(mut state) = created.state else { return Ok(refused(created.refused.unwrap_or_default())) };
+    let mut changed = created.changed;
+    while let Some(command) = next_step(state, order.outcome)? {
+        let taken = step(orders, id, || command.clone(), &metadata, false).await?;
+        changed |= taken.changed;
+        match (taken.state, taken.refused) {
+            // Somebody else has moved it on meanwhile.
+            (Some(now), _) if now != state => state = now,
+            (_, detail) => return Ok(refused(detail.unwrap_or_default())),
         }
     }
     Ok(if changed { Imported::New } else { Imported::AlreadyThere })
 }
 
-fn steps_to(outcome: Outcome) -> Result<Vec<OrderCommand>, Box<dyn std::error::Error>> {
-    let complete = || {
-        vec![
-            OrderCommand::SubmitOrder,
-            OrderCommand::MarkReserved { reservation_id: None },
-            OrderCommand::StartProcessing { payment_id: None },
-            OrderCommand::CompleteOrder { tracking_number: None },
-        ]
-    };
-    Ok(match outcome {
-        Outcome::Draft => Vec::new(),
-        Outcome::Submitted => vec![OrderCommand::SubmitOrder],
-        Outcome::Completed => complete(),
-        Outcome::Cancelled => {
-            vec![OrderCommand::CancelOrder { reason: Reason::new("imported as cancelled")?, cancelled_by: None }]
+/// What takes an order nearer to its outcome; nothing when it is there, or has gone another way since it was imported.
+fn next_step(state: OrderState, outcome: Outcome) -> Result<Option<OrderCommand>, InvalidValue> {
+    use OrderState::{Completed, Draft, Processing, Reserved, Submitted};
+    Ok(match (state, outcome) {
+        (Draft, Outcome::Submitted | Outcome::Completed) => Some(OrderCommand::SubmitOrder),
+        (Submitted, Outcome::Completed) => Some(OrderCommand::MarkReserved { reservation_id: None }),
+        (Reserved, Outcome::Completed) => Some(OrderCommand::StartProcessing { payment_id: None }),
+        (Processing, Outcome::Completed) => Some(OrderCommand::CompleteOrder { tracking_number: None }),
+        (Draft | Submitted | Reserved | Processing, Outcome::Cancelled) => {
+            Some(OrderCommand::CancelOrder { reason: Reason::new("imported as cancelled")?, cancelled_by: None })
         }
+        (_, Outcome::Draft)
+        | (Submitted | Reserved | Processing, Outcome::Submitted)
+        | (Completed | OrderState::Cancelled, _) => None,
     })
-}
-
-async fn exists(orders: &Arc<Engine<Order>>, id: StreamId) -> Result<bool, Failure> {
-    let look = Request::read(|seen: &Decided<'_, Order>| match seen {
-        Decided::Accepted { state, .. } | Decided::Rejected { state, .. } | Decided::VersionMismatch { state, .. } => {
-            state.state().is_some()
-        }
-    });
-    orders.ask(id, look).await.map(|answered| answered.answer)
 }
 
 /// Takes one step, again and again while the store does not answer: asking twice is harmless.
@@ -224,12 +210,12 @@ async fn step(
 }
 
 fn show(decided: &Decided<'_, Order>) -> Step {
-    match decided {
-        Decided::Accepted { events: [], .. } => Step::Unchanged,
-        Decided::Accepted { .. } => Step::Changed,
-        Decided::Rejected { rejection, .. } => Step::Refused(rejection.to_string()),
-        Decided::VersionMismatch { .. } => Step::Refused("the order has moved on".into()),
-    }
+    let (state, changed, refused) = match decided {
+        Decided::Accepted { state, events, .. } => (state, !events.is_empty(), None),
+        Decided::Rejected { rejection, state, .. } => (state, false, Some(rejection.to_string())),
+        Decided::VersionMismatch { state, .. } => (state, false, Some("the order has moved on".into())),
+    };
+    Step { changed, refused, state: state.state() }
 }
 
 /// The id of an imported order: its own, or one that follows from what identifies it, ordered by the time it was placed.

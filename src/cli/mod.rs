@@ -9,6 +9,7 @@ mod progress;
 mod rebuild;
 mod serve;
 mod verify;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,7 @@ pub fn main() -> ExitCode {
         Some(Command::Rebuild(args)) => rebuild::run(&args),
         Some(Command::Migrate(args)) => migrate::run(&args),
         Some(Command::Health(args)) => health::run(&args),
+        Some(Command::Watch(args)) => watch::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

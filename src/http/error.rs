@@ -18,6 +18,8 @@ use serde_json::{Map, Value};
 pub enum ProblemKind {
     /// The request cannot be read.
     InvalidRequest,
+    /// Who asks may not have this.
+    Forbidden,
     /// The request can be read, but values in it are out of range.
     ValidationFailed,
     /// There is no such thing.
@@ -60,8 +62,9 @@ pub struct Explanation {
 
 impl ProblemKind {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::InvalidRequest,
+        Self::Forbidden,
         Self::ValidationFailed,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -84,6 +87,8 @@ impl ProblemKind {
         let (name, status, title, advice) = match self {
             Self::InvalidRequest => ("invalid-request", StatusCode::BAD_REQUEST, "The request cannot be read",
                 "Correct the JSON, the path, the query or the header that `detail` names. Nothing was changed."),
+            Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "This is not allowed",
+                "`detail` says who is let in. Nothing was changed."),
             Self::ValidationFailed => ("validation-failed", StatusCode::UNPROCESSABLE_ENTITY, "Values are out of range",
                 "`errors` lists every fault with a JSON pointer into the body. Nothing was changed."),
             Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "There is no such thing",

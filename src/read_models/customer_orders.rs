@@ -30,9 +30,9 @@ impl OrderModel for CustomerOrders {
         }
         let row = vec![
             text(seen.customer_id.as_str()),
+            Value::Int(created_at),
             text(seen.id.to_string()),
             text(seen.state.name()),
-            Value::Int(created_at),
             text(document(&seen)),
         ];
         changes.orders.push(RowChange::Put { table: &CUSTOMER_ORDERS, row });

@@ -130,9 +130,9 @@ impl Expected {
         let mut held = BTreeSet::new();
         for (id, _, order) in self.existing().filter(|(_, state, _)| belongs(*state)) {
             let created_at = micros(order);
-            held.extend(order.lines().iter().map(|line| (line.product_id.as_str(), id, created_at)));
+            held.extend(order.lines().iter().map(|line| (line.product_id.as_str(), created_at, id)));
         }
-        held.into_iter().map(|(product, id, created_at)| vec![text(product), text(&id), Value::Int(created_at)])
+        held.into_iter().map(|(product, created_at, id)| vec![text(product), Value::Int(created_at), text(&id)])
     }
 
     fn customers(&self) -> impl Iterator<Item = Row> {
@@ -162,14 +162,13 @@ impl Expected {
         let mut orders = BTreeMap::new();
         for (id, (order, version)) in &self.orders {
             if let Some(customer) = order.customer_id() {
-                orders.insert((customer.as_str(), *id), (order, *version));
+                orders.insert((customer.as_str(), micros(order), *id), (order, *version));
             }
         }
-        orders.into_iter().filter_map(|((customer, id), (order, version))| {
+        orders.into_iter().filter_map(|((customer, created_at, id), (order, version))| {
             let order = order.view(id, version)?;
-            let created_at = Value::Int(order.created_at.timestamp_micros());
             let doc = serde_json::to_string(&order).unwrap_or_default();
-            Some(vec![text(customer), text(&id), text(&order.state), created_at, text(&doc)])
+            Some(vec![text(customer), Value::Int(created_at), text(&id), text(&order.state), text(&doc)])
         })
     }
 

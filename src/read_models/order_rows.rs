@@ -21,13 +21,15 @@ pub fn keep_listed(
     let products_before = if listed(change.before) { products(change.before) } else { BTreeSet::new() };
     let mut products_after = BTreeSet::new();
     let id = text(change.id.to_string());
+    let held = |product: &str, order: &Order| {
+        let created_at = order.created_at().map_or(0, |at| at.timestamp_micros());
+        vec![text(product), Value::Int(created_at), id.clone()]
+    };
     match change.seen().filter(|seen| belongs(seen.state)) {
         Some(seen) => {
             products_after = products(change.after);
             for product in products_after.difference(&products_before) {
-                let created_at = Value::Int(seen.created_at.timestamp_micros());
-                changes
-                    .push(RowChange::Put { table: tables.products, row: vec![text(*product), id.clone(), created_at] });
+                changes.push(RowChange::Put { table: tables.products, row: held(product, change.after) });
             }
             changes.push(RowChange::Put { table: tables.orders, row: order_row(&seen) });
         }
@@ -37,7 +39,7 @@ pub fn keep_listed(
         None => {}
     }
     for product in products_before.difference(&products_after) {
-        changes.push(RowChange::Delete { table: tables.products, key: vec![text(*product), id.clone()] });
+        changes.push(RowChange::Delete { table: tables.products, key: held(product, change.before) });
     }
 }
 

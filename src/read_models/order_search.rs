@@ -24,7 +24,8 @@ const TOTAL: usize = 4;
 
 /// The columns of the products of a list of orders, and of the orders of a customer.
 const OWNER: usize = 0;
-const PRODUCT_CREATED_AT: usize = 2;
+const OWNED_CREATED_AT: usize = 1;
+const OWNED_STATE: usize = 3;
 
 /// Most orders of one product, customer or state that are sorted by their totals here. Among more, the orders are walked by
 /// their totals, and those of the product, customer or state are picked out.
@@ -122,8 +123,8 @@ impl OrderSearch {
             };
         };
         let product = Condition::Is(OWNER, text(product.as_str()));
-        let conditions = [product].into_iter().chain(self.filter.times(PRODUCT_CREATED_AT)).collect();
-        let page = self.page(tables.products, generation, conditions, PRODUCT_CREATED_AT);
+        let conditions = [product].into_iter().chain(self.filter.times(OWNED_CREATED_AT)).collect();
+        let page = self.page(tables.products, generation, conditions, OWNED_CREATED_AT);
         Walk { page, shown: Shown::Of(tables.orders), filter }
     }
 
@@ -131,7 +132,8 @@ impl OrderSearch {
     fn by_total(&self, tables: OrderTables, generation: u32) -> Walk {
         let mut filter = self.filter.conditions();
         filter.extend(self.filter.times(CREATED_AT));
-        let held = |product: &ProductId| Shown::IfHeld(tables.products, text(product.as_str()));
+        let held =
+            |product: &ProductId| Shown::IfHeld { by: tables.products, owner: text(product.as_str()), at: CREATED_AT };
         let shown = self.filter.product_id.as_ref().map_or(Shown::Row, held);
         Walk { page: self.page(tables.orders, generation, Vec::new(), TOTAL), shown, filter }
     }
@@ -189,9 +191,9 @@ fn take_is(filter: &mut Vec<Condition>, column: usize) -> Option<Condition> {
 #[must_use]
 pub fn orders_of(customer: &str, filter: &OrderFilter, descending: bool, generation: u32) -> Walk {
     let customer = Condition::Is(OWNER, text(customer));
-    let conditions = [customer].into_iter().chain(filter.times(CREATED_AT)).collect();
+    let conditions = [customer].into_iter().chain(filter.times(OWNED_CREATED_AT)).collect();
     let table = &CUSTOMER_ORDERS;
-    let page = Page { table, generation, conditions, order_by: CREATED_AT, descending, after: None, limit: 0 };
-    let state = filter.state.map(|state| Condition::Is(STATE, text(state.name())));
+    let page = Page { table, generation, conditions, order_by: OWNED_CREATED_AT, descending, after: None, limit: 0 };
+    let state = filter.state.map(|state| Condition::Is(OWNED_STATE, text(state.name())));
     Walk { page, shown: Shown::Row, filter: state.into_iter().collect() }
 }

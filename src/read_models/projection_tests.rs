@@ -44,7 +44,7 @@ async fn an_order_is_current_until_it_is_completed() {
         let shop = shop_with_an_order(steps).await;
         let current = Follower::up_to_date::<CurrentOrders>(&shop).await;
         assert_eq!(current.shown(&CURRENT_ORDERS).await, [format!("{ONE} ada {state} 1001000000 300")]);
-        assert_eq!(current.shown(&CURRENT_ORDER_PRODUCTS).await, [format!("widget {ONE} 1001000000")]);
+        assert_eq!(current.shown(&CURRENT_ORDER_PRODUCTS).await, [format!("widget 1001000000 {ONE}")]);
         assert!(Follower::up_to_date::<OrderHistory>(&shop).await.shown(&ORDER_HISTORY).await.is_empty());
     }
     let shop = shop_with_an_order(4).await;
@@ -58,7 +58,7 @@ async fn a_completed_order_is_in_the_history_with_its_products() {
     let shop = shop_with_an_order(4).await;
     let history = Follower::up_to_date::<OrderHistory>(&shop).await;
     assert_eq!(history.shown(&ORDER_HISTORY).await, [format!("{ONE} ada Completed 1001000000 300")]);
-    assert_eq!(history.shown(&ORDER_HISTORY_PRODUCTS).await, [format!("widget {ONE} 1001000000")]);
+    assert_eq!(history.shown(&ORDER_HISTORY_PRODUCTS).await, [format!("widget 1001000000 {ONE}")]);
 }
 
 #[actix_web::test]
@@ -106,7 +106,7 @@ async fn a_product_taken_out_of_a_draft_is_no_longer_held_by_it() {
     let known = shop.events().await.len();
     shop.run(id(1), OrderCommand::RemoveItem { line_id: LineId(1) }).await;
     current.take(&shop.events().await[known..], &shop).await.unwrap();
-    assert_eq!(current.shown(&CURRENT_ORDER_PRODUCTS).await, [format!("gadget {ONE} 1001000000")]);
+    assert_eq!(current.shown(&CURRENT_ORDER_PRODUCTS).await, [format!("gadget 1001000000 {ONE}")]);
 }
 
 #[actix_web::test]
@@ -126,7 +126,7 @@ async fn a_customer_is_the_sum_of_all_orders() {
     );
     let orders: Vec<_> = customers.shown(&CUSTOMER_ORDERS).await;
     assert_eq!(orders.len(), 5);
-    assert!(orders[3].starts_with("ada") && orders[3].contains("Cancelled 60000000"), "{orders:?}");
+    assert!(orders[2].starts_with("ada 60000000") && orders[2].contains("Cancelled"), "{orders:?}");
 }
 
 #[actix_web::test]
@@ -353,12 +353,12 @@ async fn a_comparison_names_what_differs_what_is_missing_and_what_is_too_much() 
         (found.rows, found.findings)
     };
     assert_eq!(compare(&expected(&shop).await).await, (1, vec![]));
-    let too_much = format!("current_order_products widget, {ONE}: must not be there");
+    let too_much = format!("current_order_products widget, 1001000000, {ONE}: must not be there");
     assert_eq!(compare(&Expected::default()).await, (0, vec![too_much]));
     shop.run(id(2), create("ada", vec![widgets(1), item("zebra", "Zebra", 1, 1), item("ape", "Ape", 1, 1)])).await;
     let two = "00000000-0000-0000-0000-000000000002";
-    let missing =
-        ["ape", "widget", "zebra"].map(|product| format!("current_order_products {product}, {two}: is missing"));
+    let missing = ["ape", "widget", "zebra"]
+        .map(|product| format!("current_order_products {product}, 1002000000, {two}: is missing"));
     assert_eq!(compare(&expected(&shop).await).await, (4, missing.to_vec()));
     shop.advance(id(1), 1).await;
     let orders = Comparison::of(&expected(&shop).await, &*follower.rows, &CURRENT_ORDERS, 1).await.unwrap();

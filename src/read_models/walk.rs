@@ -32,8 +32,15 @@ pub enum Shown {
     Row,
     /// The row of this table that has the last text of the key as its own key.
     Of(&'static Table),
-    /// The row itself, if this table has a row with this value and the last text of the key as its key.
-    IfHeld(&'static Table, Value),
+    /// The row itself, if the table `by` has a row of this owner, the value of the column `at` and the last text of the key.
+    IfHeld {
+        /// Whose rows belong to an owner.
+        by: &'static Table,
+        /// The first value of the key there.
+        owner: Value,
+        /// The column of the row that holds the second.
+        at: usize,
+    },
 }
 
 /// A way along one index.
@@ -91,9 +98,10 @@ impl Walk {
         !self.filter.is_empty() || !matches!(self.shown, Shown::Row)
     }
 
-    /// A place as the store wants it: the whole key, whose first values the conditions fix.
+    /// A place as the store wants it: the whole key, whose first values are the place's own or fixed by the conditions.
     fn behind(&self, place: &Place) -> (Value, Row) {
-        let fixed = (0..self.page.table.key - 1).map(|column| self.fixed(column));
+        let known = |column| if column == self.page.order_by { place.value.clone() } else { self.fixed(column) };
+        let fixed = (0..self.page.table.key - 1).map(known);
         let key = fixed.chain([Value::Text(Arc::clone(&place.id))]).collect();
         (place.value.clone(), key)
     }
@@ -128,9 +136,10 @@ impl Walk {
                 let keys: Vec<Row> = places.iter().map(|place| vec![id(place)]).collect();
                 rows.fetch(table, generation, &keys).await
             }
-            Shown::IfHeld(table, value) => {
-                let keys: Vec<Row> = places.iter().map(|place| vec![value.clone(), id(place)]).collect();
-                let held = rows.fetch(table, generation, &keys).await?;
+            Shown::IfHeld { by, owner, at } => {
+                let key = |(place, row): (&Place, &Row)| vec![owner.clone(), row[*at].clone(), id(place)];
+                let keys: Vec<Row> = places.iter().zip(&step).map(key).collect();
+                let held = rows.fetch(by, generation, &keys).await?;
                 Ok(step.into_iter().zip(held).map(|(row, held)| held.map(|_| row)).collect())
             }
         }

@@ -48,20 +48,20 @@ fn strace_works() -> bool {
     works
 }
 
-/// Makes every call of one kind fail from the n-th on, in the thread that appends.
-fn failing(call: &str, error: &str, from: u64) -> Vec<String> {
-    let inject = format!("inject={call}:error={error}:when={from}+");
-    let words = ["strace", "-D", "-f", "-qqq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject];
+/// Makes every call of these kinds fail from the n-th on, in the thread that appends.
+fn failing(calls: &str, error: &str, from: u64) -> Vec<String> {
+    let inject = format!("inject={calls}:error={error}:when={from}+");
+    let words = ["strace", "-D", "-f", "-qqq", "-o", "/dev/null", "-e", &format!("trace={calls}"), "-e", &inject];
     words.map(str::to_owned).to_vec()
 }
 
-fn a_disk_that_fails(call: &str, error: &str, seed: u64) {
+fn a_disk_that_fails(calls: &str, error: &str, seed: u64) {
     if !strace_works() {
         return;
     }
     let mut dice = Dice::new(seed);
     for _ in 0..rounds(2) {
-        let launcher = failing(call, error, 30 + dice.below(60));
+        let launcher = failing(calls, error, 30 + dice.below(60));
         let launcher: Vec<_> = launcher.iter().map(String::as_str).collect();
         let app = TestApp::launch(&launcher, Store::sqlite(), &["--snapshot-every", "4"]);
         let status = until_it_ends(app, dice.next());
@@ -71,7 +71,7 @@ fn a_disk_that_fails(call: &str, error: &str, seed: u64) {
 
 #[test]
 fn a_disk_that_cannot_sync_stops_the_server_and_no_answer_was_false() {
-    a_disk_that_fails("fdatasync", "EIO", 21);
+    a_disk_that_fails("fsync,fdatasync", "EIO", 21);
 }
 
 #[test]
@@ -94,9 +94,9 @@ fn a_server_that_may_not_write_so_large_a_file_ends_and_no_answer_was_false() {
 fn a_full_disk_refuses_every_command_and_takes_them_again_when_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_owned();
-    let Some(_mount) = Mount::of_kilobytes(&path, 1600) else { return };
+    let Some(_mount) = Mount::of_kilobytes(&path, 6000) else { return };
     let ballast = path.join("ballast");
-    fs::write(&ballast, vec![1; 1 << 20]).unwrap();
+    fs::write(&ballast, vec![1; 5 << 20]).unwrap();
     let mut app = TestApp::start_on(Store::Sqlite(folder), &[]);
     let mut ledger = Ledger::default();
     let load = Load::start(&app.url(""), CLIENTS, &Mix::Everything, 25);
@@ -106,15 +106,17 @@ fn a_full_disk_refuses_every_command_and_takes_them_again_when_there_is_room() {
     let full = app.head();
     assert!(full > 0);
     fs::remove_file(ballast).unwrap();
-    let more = Load::start(&app.url(""), CLIENTS, &Mix::Everything, 26);
-    more.until_answered(20);
-    ledger.repeat(&app);
-    assert!(app.head() > full);
-    app.kill();
+    let (end, ends) = watch::channel(false);
+    let more = Load::persistent(&app.url(""), CLIENTS, 26, ends);
+    more.until_answered(50);
+    end.send_replace(true);
     ledger.add(more.finish());
+    assert!(app.head() > full);
+    ledger.repeat(&app);
+    ledger.check(&app);
+    app.kill();
     verify(&app.store());
     app.restart();
-    ledger.repeat(&app);
     ledger.check(&app);
 }
 

@@ -112,6 +112,18 @@ impl TestApp {
         self.server.as_ref().unwrap().said()
     }
 
+    /// The same, at the address it had: for clients that come back by themselves.
+    pub fn restart_in_place(&mut self) {
+        let address = self.address();
+        self.kill();
+        self.start_at(&address);
+    }
+
+    /// Starts a server that was killed again, at an address that is free.
+    pub fn start_at(&mut self, address: &str) {
+        self.server = Some(Server::start_at(address, &self.launcher, &self.store.argument(), &self.arguments));
+    }
+
     /// Ends the server without a warning, as `kill -9` does.
     pub fn kill(&mut self) {
         self.server = None;
@@ -223,11 +235,15 @@ pub fn item(product: &str, quantity: i64, unit_price_cents: i64) -> Value {
 
 impl Server {
     fn start(launcher: &[String], store: &str, arguments: &[String]) -> Self {
+        Self::start_at("127.0.0.1:0", launcher, store, arguments)
+    }
+
+    fn start_at(address: &str, launcher: &[String], store: &str, arguments: &[String]) -> Self {
         let log = NamedTempFile::new().unwrap();
         let words: Vec<&str> = launcher.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_ordo")]).collect();
         let mut process = Command::new(words[0])
             .args(&words[1..])
-            .args(["serve", "--listen", "127.0.0.1:0", "--store", store])
+            .args(["serve", "--listen", address, "--store", store])
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -10,7 +10,7 @@ use super::{
     sort_key::{SortBytes, SortKey},
     table_rows::{Index, SharedRow, TableRows, key_of},
 };
-use crate::row_store::{Condition, Page, Resume, Row, Value};
+use crate::row_store::{Condition, Page, Path, Resume, Row, Value};
 
 /// How far a page has been read.
 #[derive(Debug)]
@@ -31,20 +31,18 @@ enum Found {
 }
 
 impl<'a> PageScan<'a> {
-    /// Chooses the index: one in the order of the page, narrowed by as many conditions as possible.
+    /// Starts on the page's path.
     pub fn start(page: &'a Page, rows: &TableRows) -> Self {
-        let order = page.order();
-        let fitting = rows.indexes().iter().enumerate().filter(|(_, index)| is_ordered(page, index, &order));
-        match fitting.rev().max_by_key(|(_, index)| fixed_columns(page, index)) {
-            Some((number, index)) => {
-                let (from, to) = bounds(page, index);
-                Self { page, index: number, from, to, found: Found::InOrder(Vec::new()) }
+        let index = match page.path() {
+            Path::Key => 0,
+            Path::Index(number) => number + 1,
+            Path::Everything => {
+                let found = Found::Best { rows: BTreeMap::new(), order: page.order() };
+                return Self { page, index: 0, from: Unbounded, to: Unbounded, found };
             }
-            None => {
-                let found = Found::Best { rows: BTreeMap::new(), order };
-                Self { page, index: 0, from: Unbounded, to: Unbounded, found }
-            }
-        }
+        };
+        let (from, to) = bounds(page, &rows.indexes()[index]);
+        Self { page, index, from, to, found: Found::InOrder(Vec::new()) }
     }
 
     /// Looks at so many rows more; true when the page is complete.
@@ -132,21 +130,12 @@ fn comes_after(row: &[Value], resume: &Resume<'_>, descending: bool) -> bool {
     }
 }
 
-/// Whether the rows of an index, as far as the conditions leave any, stand in the order of the page.
-fn is_ordered(page: &Page, index: &Index, order: &[usize]) -> bool {
-    let free = index.columns.iter().filter(|column| page.fixed(**column).is_none());
-    free.take(order.len()).eq(order)
-}
-
-fn fixed_columns(page: &Page, index: &Index) -> usize {
-    index.columns.iter().take_while(|column| page.fixed(**column).is_some()).count()
-}
-
 /// The part of an index that the conditions and the end of the last page leave.
 fn bounds(page: &Page, index: &Index) -> (Bound<SortKey>, Bound<SortKey>) {
-    let (fixed, free) = index.columns.split_at(fixed_columns(page, index));
+    let fixed = index.columns.iter().take_while(|column| page.fixed(**column).is_some()).count();
+    let (fixed, free) = index.columns.split_at(fixed);
     let mut start = SortBytes::default();
-    fixed.iter().filter_map(|column| page.fixed(*column)).for_each(|value| start.push(value));
+    start.extend(fixed.iter().filter_map(|column| page.fixed(*column)));
     let mut part = Part { from: Some(start.key()), to: start.behind() };
     for condition in &page.conditions {
         let mut bytes = start.clone();

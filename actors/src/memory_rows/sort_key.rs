@@ -28,6 +28,13 @@ impl SortBytes {
         self.0.clear();
     }
 
+    /// Adds values.
+    pub fn extend<'v>(&mut self, values: impl IntoIterator<Item = &'v Value>) {
+        for value in values {
+            self.push(value);
+        }
+    }
+
     /// Adds a value.
     pub fn push(&mut self, value: &Value) {
         match value {
@@ -78,7 +85,7 @@ mod tests {
 
     fn bytes(values: &[Value]) -> SortBytes {
         let mut bytes = SortBytes::default();
-        values.iter().for_each(|value| bytes.push(value));
+        bytes.extend(values);
         bytes
     }
 

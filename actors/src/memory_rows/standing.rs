@@ -98,7 +98,9 @@ impl Standing {
     pub fn forget_letters(&mut self, model: &str, generation: u32, most: usize) -> usize {
         let Some(found) = self.generation_mut(model, generation) else { return 0 };
         let gone: Vec<_> = found.parked.keys().take(most).copied().collect();
-        gone.iter().for_each(|stream| drop(found.parked.remove(stream)));
+        for stream in &gone {
+            found.parked.remove(stream);
+        }
         gone.len()
     }
 

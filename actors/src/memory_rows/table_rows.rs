@@ -37,16 +37,16 @@ pub enum KeyedChange {
 
 impl KeyedChange {
     /// Takes a change apart.
-    pub fn of(change: RowChange) -> (&'static Table, Self) {
+    pub fn of(change: RowChange) -> Self {
         let mut bytes = SortBytes::default();
         match change {
             RowChange::Put { table, row } => {
                 let keys = orders(table).map(|columns| key_of(&row, &columns, &mut bytes)).collect();
-                (table, Self::Put(row.into(), keys))
+                Self::Put(row.into(), keys)
             }
-            RowChange::Delete { table, key } => {
-                key.iter().for_each(|value| bytes.push(value));
-                (table, Self::Delete(bytes.key()))
+            RowChange::Delete { key, .. } => {
+                bytes.extend(&key);
+                Self::Delete(bytes.key())
             }
         }
     }
@@ -141,6 +141,6 @@ fn orders(table: &Table) -> impl Iterator<Item = Vec<usize>> {
 /// Where a row stands among rows ordered by these columns.
 pub fn key_of(row: &[Value], columns: &[usize], bytes: &mut SortBytes) -> SortKey {
     bytes.clear();
-    columns.iter().for_each(|column| bytes.push(&row[*column]));
+    bytes.extend(columns.iter().map(|column| &row[*column]));
     bytes.key()
 }

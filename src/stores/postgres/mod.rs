@@ -4,10 +4,11 @@
 //! appender ── store ── writer ── batch ──► ordo_append(..)   one round trip, one transaction, one fsync per batch
 //!               │        │                    locks log_head, judges every commit, inserts, remembers its verdicts
 //!               │        └─ outcome ◄──────── the verdicts, also after a lost connection
-//!               └─ readers ── log_query ──► a bb8 pool, statements prepared once per connection
+//!               ├─ readers ── log_query ──► a bb8 pool, statements prepared once per connection
+//!               └─ rows ───── row_reads ──► the same pool; row_writes: a transaction per commit
 //! ```
 //!
-//! [`server`] makes every connection and refuses a server that may lose what it confirmed; [`schema`] brings the tables up
+//! `server` makes every connection and refuses a server that may lose what it confirmed; `schema` brings the tables up
 //! to date. All sockets live on the store's own runtime, so a caller's runtime may end without taking one along.
 
 mod batch;
@@ -17,6 +18,9 @@ mod open_error;
 mod options;
 mod outcome;
 mod readers;
+mod row_reads;
+mod row_writes;
+mod rows;
 mod schema;
 mod server;
 mod server_error;

@@ -1,9 +1,10 @@
-//! The connections for reading.
+//! The connections for reading, and for the rows that follow the log.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Duration};
 
-use bb8::{ManageConnection, Pool, RunError};
+use bb8::{ManageConnection, Pool, PooledConnection, RunError};
 use bb8_postgres::PostgresConnectionManager;
+use futures_util::future::BoxFuture;
 use ordo_actors::store::StoreError;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
@@ -18,12 +19,18 @@ use super::{
 /// Every statement has one right plan, along an index, whatever the tables held when it was made. Without whole sorts a read
 /// through the zones stops when its limit is reached (its order comes from an incremental sort).
 const SESSION: &str = "SET default_transaction_isolation = 'read committed'; SET plan_cache_mode = force_generic_plan; \
-    SET jit = off; SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off; SET max_parallel_workers_per_gather = 0";
+    SET jit = off; SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off; \
+    SET enable_hashjoin = off; SET enable_mergejoin = off; SET max_parallel_workers_per_gather = 0";
+
+/// Most statements kept prepared per connection; beyond that it begins anew.
+const MOST_STATEMENTS: usize = 512;
 
 /// A connection and what was prepared on it; bb8 keeps no statements.
 pub(super) struct Reader {
     client: Client,
-    statements: HashMap<&'static str, Statement>,
+    statements: HashMap<Cow<'static, str>, Statement>,
+    /// Not to be used by anyone else.
+    is_in_transaction: bool,
 }
 
 /// bb8-postgres' manager, with the session set up and the last failure kept: bb8 itself only says that time ran out.
@@ -67,24 +74,47 @@ impl Readers {
     /// Runs one statement and hands its rows to `decode`, both on the store's runtime.
     pub(super) async fn read<T: Send + 'static>(
         &self,
-        text: &'static str,
+        text: impl Into<Cow<'static, str>>,
         parameters: impl AsParameters,
         decode: impl FnOnce(Vec<Row>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (pool, size, patience) = (self.pool.clone(), self.size, self.patience);
         let last_failure = Arc::clone(&self.last_failure);
+        let text = text.into();
         let task = self.runtime.spawn(async move {
-            match rows(&pool, size, text, &parameters).await {
+            match rows(&pool, size, &text, &parameters).await {
                 Ok(rows) => decode(rows),
-                Err(RunError::User(error)) => Err(StoreError::Unavailable(describe(&error))),
-                Err(RunError::TimedOut) => Err(StoreError::Unavailable(format!(
-                    "no connection for reading within {patience:?}; {}",
-                    last_failure.lock()
-                ))),
+                Err(error) => Err(not_run(&error, patience, &last_failure)),
             }
         });
         task.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the store is closed".into())))
     }
+
+    /// Runs `work` in a transaction, on the store's runtime, and commits when it says so. Only a failed COMMIT may leave the
+    /// outcome unknown.
+    pub(super) async fn transact<T: Send + 'static>(
+        &self,
+        work: impl for<'c> FnOnce(&'c mut Reader) -> Written<'c, T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (pool, size, patience) = (self.pool.clone(), self.size, self.patience);
+        let last_failure = Arc::clone(&self.last_failure);
+        let task = self.runtime.spawn(async move {
+            let mut reader = begun(&pool, size).await.map_err(|error| not_run(&error, patience, &last_failure))?;
+            let (done, has_written) = work(&mut reader).await?;
+            reader.end(if has_written { "COMMIT" } else { "ROLLBACK" }).await.map(|()| done)
+        });
+        task.await.unwrap_or_else(|_| Err(StoreError::Unknown("the store is closed".into())))
+    }
+}
+
+/// What was done, and whether it is to be committed. After an error the connection is thrown away, and with it the transaction.
+pub(super) type Written<'c, T> = BoxFuture<'c, Result<(T, bool), StoreError>>;
+
+fn not_run(error: &RunError<tokio_postgres::Error>, patience: Duration, last_failure: &Mutex<String>) -> StoreError {
+    StoreError::Unavailable(match error {
+        RunError::User(error) => describe(error),
+        RunError::TimedOut => format!("no connection for reading within {patience:?}; {}", last_failure.lock()),
+    })
 }
 
 /// Values for a statement, owned, so that they can travel to another runtime.
@@ -129,10 +159,11 @@ impl AsParameters for super::log_query::LogStatement {
 
 /// Asks on any connection. One that proves broken is thrown away and the next is asked: after a restart of the server all
 /// that are in the pool are, but reading again does no harm.
+#[expect(clippy::ptr_arg, reason = "the statement is kept under it, without a copy when it is static")]
 async fn rows(
     pool: &Pool<ReaderManager>,
     size: u32,
-    text: &'static str,
+    text: &Cow<'static, str>,
     parameters: &impl AsParameters,
 ) -> Result<Vec<Row>, RunError<tokio_postgres::Error>> {
     let mut broken = 0;
@@ -147,21 +178,66 @@ async fn rows(
     }
 }
 
+/// A connection in a transaction that has done nothing yet.
+async fn begun(
+    pool: &Pool<ReaderManager>,
+    size: u32,
+) -> Result<PooledConnection<'_, ReaderManager>, RunError<tokio_postgres::Error>> {
+    let mut broken = 0;
+    loop {
+        let mut reader = pool.get().await?;
+        reader.is_in_transaction = true;
+        match reader.client.batch_execute("BEGIN").await {
+            Ok(()) => return Ok(reader),
+            Err(error) if broken <= size && is_broken(&reader.client, &error) => broken += 1,
+            Err(error) => return Err(RunError::User(error)),
+        }
+    }
+}
+
 fn is_broken(client: &Client, error: &tokio_postgres::Error) -> bool {
     let is_fatal = error.as_db_error().is_some_and(|_| matches!(Fate::of(error), Fate::Unknown));
     client.is_closed() || error.is_closed() || is_fatal
 }
 
 impl Reader {
+    #[expect(clippy::ptr_arg, reason = "the statement is kept under it, without a copy when it is static")]
     async fn query(
         &mut self,
-        text: &'static str,
+        text: &Cow<'static, str>,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, tokio_postgres::Error> {
-        if !self.statements.contains_key(text) {
-            self.statements.insert(text, self.client.prepare(text).await?);
+        let statement = self.statement(text).await?;
+        self.client.query(&statement, parameters).await
+    }
+
+    /// The statement of a text, prepared once.
+    #[expect(clippy::ptr_arg, reason = "the statement is kept under it, without a copy when it is static")]
+    pub(super) async fn statement(&mut self, text: &Cow<'static, str>) -> Result<Statement, tokio_postgres::Error> {
+        if let Some(statement) = self.statements.get(text) {
+            return Ok(statement.clone());
         }
-        self.client.query(&self.statements[text], parameters).await
+        if self.statements.len() >= MOST_STATEMENTS {
+            self.statements.clear();
+        }
+        let statement = self.client.prepare(text).await?;
+        self.statements.insert(text.clone(), statement.clone());
+        Ok(statement)
+    }
+
+    /// The connection itself.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Ends the transaction.
+    async fn end(&mut self, how: &str) -> Result<(), StoreError> {
+        self.client.batch_execute(how).await.map_err(|error| match Fate::of(&error) {
+            Fate::Unknown => StoreError::Unknown(describe(&error)),
+            Fate::TryAgain | Fate::Occupied(_) | Fate::Refused => StoreError::Unavailable(describe(&error)),
+        })?;
+        self.is_in_transaction = false;
+        Ok(())
     }
 }
 
@@ -173,7 +249,7 @@ impl ManageConnection for ReaderManager {
         let connected = async {
             let client = self.sessions.connect().await?;
             client.batch_execute(&self.set_up).await?;
-            Ok(Reader { client, statements: HashMap::new() })
+            Ok(Reader { client, statements: HashMap::new(), is_in_transaction: false })
         };
         connected.await.inspect_err(|error| *self.last_failure.lock() = describe(error))
     }
@@ -183,6 +259,6 @@ impl ManageConnection for ReaderManager {
     }
 
     fn has_broken(&self, reader: &mut Reader) -> bool {
-        reader.client.is_closed()
+        reader.is_in_transaction || reader.client.is_closed()
     }
 }

@@ -7,7 +7,10 @@ use tokio_postgres::Client;
 use super::{open_error::OpenError, server::Server, server_error::describe};
 
 /// In order; the numbers are those of the files, and the same as in the other stores.
-const MIGRATIONS: &[(&str, &str)] = &[("V1__events", include_str!("../../../migrations/postgres/0001_events.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("V1__events", include_str!("../../../migrations/postgres/0001_events.sql")),
+    ("V2__read_models", include_str!("../../../migrations/postgres/0002_read_models.sql")),
+];
 
 /// "ordo" in ASCII: held while migrating, so that of two processes that start at once one waits for the other.
 const MIGRATION_LOCK: i64 = 0x6f72_646f;

@@ -51,7 +51,7 @@ const WRITABLE: &str = "SELECT NOT pg_is_in_recovery() AND current_setting('tran
 /// Dropping it ends its connections; a batch in flight is then committed or not, as the server sees fit.
 pub struct PostgresStore {
     writer: Writer,
-    readers: Readers,
+    pub(super) readers: Readers,
     epoch: Epoch,
     _threads: Threads,
 }

@@ -3,7 +3,10 @@
 use refinery::{Migration, Runner};
 use rusqlite::Connection;
 
-const MIGRATIONS: &[(&str, &str)] = &[("V1__events", include_str!("../../../migrations/sqlite/0001_events.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("V1__events", include_str!("../../../migrations/sqlite/0001_events.sql")),
+    ("V2__read_models", include_str!("../../../migrations/sqlite/0002_read_models.sql")),
+];
 
 /// Applies what is missing, each migration in a transaction of its own. A file that has seen other migrations than these,
 /// or more of them, is refused.

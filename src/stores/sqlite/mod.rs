@@ -3,7 +3,8 @@
 //! ```text
 //!   append ------> Writer: the one writing connection, one transaction and one fsync per batch
 //!                    |  Batch: verdicts and inserts      Tail: head, kinds, the open block
-//!   read, head --> Readers: a few threads, a connection each, bounded queue
+//!   rows --------> the same Writer, on the one thread that may wait for it: row_writes
+//!   read, page --> Workers: a few threads, a connection each, bounded queue: queries, row_reads
 //!   every path asks Health first: a store that broke while committing answers nothing any more
 //! ```
 //! Readers see the last commit and never wait for the writer (WAL). The `sqlite3` shell may read the file at any time:
@@ -15,9 +16,12 @@ mod failure;
 mod migrations;
 mod open;
 mod queries;
-mod readers;
+mod row_reads;
+mod row_writes;
+mod rows;
 mod store;
 mod tail;
+mod workers;
 mod writer;
 
 pub use open::{OpenError, SqliteOptions};

@@ -18,7 +18,7 @@ use super::migrations;
 const APPLICATION_ID: i64 = 0x6f72_646f;
 
 /// Prepared statements kept per connection.
-const STATEMENTS: usize = 64;
+const STATEMENTS: usize = 256;
 
 /// How a store uses its file.
 #[derive(Debug, Clone, Copy)]

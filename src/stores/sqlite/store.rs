@@ -26,8 +26,8 @@ use super::{
     failure::{self, Health},
     open::{self, OpenError, Opened, SqliteOptions},
     queries,
-    readers::Readers,
     tail::Kinds,
+    workers::Workers,
     writer::Writer,
 };
 
@@ -39,8 +39,10 @@ use super::{
 ///
 /// Dropping the store waits for the reads under way and folds the write-ahead log into the file.
 pub struct SqliteStore {
-    // Fields are dropped in this order: readers, then the writer, which folds the log once it is alone, then the lock.
-    readers: Readers,
+    // Fields are dropped in this order: threads, then the writer, which folds the log once it is alone, then the lock.
+    readers: Workers<Connection>,
+    /// Waits for the writer, so that neither the callers' threads nor the readers do.
+    waiting: Workers<Arc<Mutex<Writer>>>,
     writer: Arc<Mutex<Writer>>,
     health: Arc<Health>,
     epoch: Epoch,
@@ -59,11 +61,15 @@ impl SqliteStore {
         let head = Arc::new(AtomicU64::new(0));
         let writer = Writer::new(writer, Arc::clone(&health), Arc::clone(&head))
             .map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })?;
-        let readers = Readers::start(readers).map_err(|source| OpenError::File { path: path.to_owned(), source })?;
-        Ok(Self { readers, writer: Arc::new(Mutex::new(writer)), health, epoch, head, _lock: lock })
+        let writer = Arc::new(Mutex::new(writer));
+        let file = |source| OpenError::File { path: path.to_owned(), source };
+        let readers = Workers::start("sqlite-reader", readers).map_err(file)?;
+        let waiting = Workers::start("sqlite-rows", vec![Arc::clone(&writer)]).map_err(file)?;
+        Ok(Self { readers, waiting, writer, health, epoch, head, _lock: lock })
     }
 
-    async fn read<T: Send + 'static>(
+    /// Uses a reading connection.
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -71,13 +77,13 @@ impl SqliteStore {
         self.readers.run(work).await
     }
 
-    /// Uses the writer on a reading thread: waiting for its turn must not block the caller's.
-    async fn write<T: Send + 'static>(
+    /// Uses the writer on the thread that waits for it.
+    pub(super) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Writer) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let writer = Arc::clone(&self.writer);
-        self.read(move |_| work(&mut writer.lock())).await
+        self.health.check()?;
+        self.waiting.run(move |writer| work(&mut writer.lock())).await
     }
 }
 

@@ -58,6 +58,14 @@ impl Writer {
         })
     }
 
+    /// Changes rows in a transaction of their own; `work` says whether there is something to commit.
+    pub fn change_rows<T>(&mut self, work: impl FnOnce(&Connection) -> Result<(T, bool)>) -> Result<T, StoreError> {
+        self.transact(|connection, tail, _| {
+            let (done, has_written) = work(connection)?;
+            Ok((done, has_written.then_some(tail)))
+        })
+    }
+
     /// Whether a transaction that writes could be started now.
     pub fn ping(&mut self) -> Result<(), StoreError> {
         self.transact(|_, _, _| Ok(((), None)))

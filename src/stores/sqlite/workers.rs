@@ -1,27 +1,26 @@
-//! Reading connections on threads of their own, so that no read waits for the writer or blocks an actor.
+//! Threads with a connection each, so that no actor is blocked by the disk.
 
 use std::{io, sync::Arc, thread};
 
 use ordo_actors::store::StoreError;
 use parking_lot::Mutex;
-use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-/// Most reads that wait for a thread; whoever comes after them waits to enter the queue.
+/// Most jobs that wait for a thread; whoever comes after them waits to enter the queue.
 const QUEUE: usize = 1_024;
 
-type Job = Box<dyn FnOnce(&Connection) + Send>;
+type Job<C> = Box<dyn FnOnce(&C) + Send>;
 
-/// A few threads with a connection each.
-pub struct Readers {
+/// A few threads with a `C` each.
+pub struct Workers<C> {
     /// None once closing.
-    jobs: Option<mpsc::Sender<Job>>,
+    jobs: Option<mpsc::Sender<Job<C>>>,
     threads: Vec<thread::JoinHandle<()>>,
 }
 
-impl Readers {
+impl<C: Send + 'static> Workers<C> {
     /// Starts a thread for each connection.
-    pub fn start(connections: Vec<Connection>) -> io::Result<Self> {
+    pub fn start(name: &'static str, connections: Vec<C>) -> io::Result<Self> {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let queue = Arc::new(Mutex::new(queue));
         let threads = connections
@@ -29,7 +28,7 @@ impl Readers {
             .enumerate()
             .map(|(number, connection)| {
                 let queue = Arc::clone(&queue);
-                thread::Builder::new().name(format!("sqlite-reader-{number}")).spawn(move || serve(&connection, &queue))
+                thread::Builder::new().name(format!("{name}-{number}")).spawn(move || serve(&connection, &queue))
             })
             .collect::<io::Result<_>>()?;
         Ok(Self { jobs: Some(jobs), threads })
@@ -38,10 +37,10 @@ impl Readers {
     /// Runs `work` on one of the threads. Skipped when the caller has gone before its turn came.
     pub async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&C) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
-        let job = Box::new(move |connection: &Connection| {
+        let job = Box::new(move |connection: &C| {
             if !answer.is_closed() {
                 // A caller that has gone meanwhile does not miss the answer.
                 let _ = answer.send(work(connection));
@@ -54,19 +53,19 @@ impl Readers {
     }
 }
 
-impl Drop for Readers {
-    /// Waits for the reads under way.
+impl<C> Drop for Workers<C> {
+    /// Waits for the jobs under way.
     fn drop(&mut self) {
         self.jobs = None;
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
-                log::error!("a reading thread of the store panicked");
+                log::error!("a thread of the store panicked");
             }
         }
     }
 }
 
-fn serve(connection: &Connection, queue: &Mutex<mpsc::Receiver<Job>>) {
+fn serve<C>(connection: &C, queue: &Mutex<mpsc::Receiver<Job<C>>>) {
     loop {
         let next = queue.lock().blocking_recv();
         let Some(job) = next else { return };

@@ -1,0 +1,115 @@
+//! Follows the event feed, folds and writes what somebody waits for, and puts it on the board. One per process.
+
+use std::{io, sync::Arc, thread, time::Duration};
+
+use ordo_actors::{
+    event::{EventEnvelope, Position},
+    event_feed::{FeedItem, Heard, Subscription},
+    retry::Backoff,
+    store::{LogQuery, StoreError},
+};
+
+use super::{
+    limits::{FOLLOWER_PAGE, REMEMBERED_LIVE},
+    live_event::LiveEvent,
+    live_hub::LiveHub,
+    order_fold::OrderFold,
+};
+
+/// Starts the follower's thread; it ends when the hub is stopped or the feed ends.
+pub fn start(hub: Arc<LiveHub>, news: Subscription) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    thread::Builder::new().name("live".into()).spawn(move || {
+        let mut stopped = hub.stopped();
+        let follower = Follower { fold: OrderFold::with_limit(REMEMBERED_LIVE), hub };
+        runtime.block_on(async {
+            tokio::select! {
+                () = follower.follow(news) => {}
+                // An error means that the hub is gone, which cannot be: the follower holds it.
+                _ = stopped.wait_for(|stopped| *stopped) => {}
+            }
+        });
+    })?;
+    Ok(())
+}
+
+struct Follower {
+    hub: Arc<LiveHub>,
+    fold: OrderFold,
+}
+
+impl Follower {
+    async fn follow(mut self, mut news: Subscription) {
+        loop {
+            match news.next().await {
+                Heard::News(item) => self.take(item).await,
+                // The next news will jump, and the store be read.
+                Heard::Lagged => {}
+                Heard::Closed => return,
+            }
+        }
+    }
+
+    /// Takes news that continue what is known as they are; anything else is looked up in the store.
+    async fn take(&mut self, item: FeedItem) {
+        let known = self.hub.board().decided();
+        let start = item.events.partition_point(|event| event.position <= known);
+        let fresh = &item.events[start..];
+        match fresh.first() {
+            Some(first) if first.position == known.plus(1) => self.publish(fresh, item.head).await,
+            _ if item.head > known => self.catch_up(item.head).await,
+            _ => {}
+        }
+    }
+
+    /// Reads the store until `head`.
+    async fn catch_up(&mut self, head: Position) {
+        loop {
+            let (known, wanted) = {
+                let board = self.hub.board();
+                (board.decided(), board.seats() > 0)
+            };
+            if known >= head {
+                return;
+            }
+            if !wanted {
+                return self.publish(&[], head).await;
+            }
+            let query = LogQuery::after(known, FOLLOWER_PAGE);
+            let events = self.persistently(async |hub, _| hub.store().read_all(&query).await).await;
+            // A log that ends before it should is looked at again with the next news.
+            let Some(last) = events.last().map(|event| event.position) else { return };
+            self.publish(&events, last).await;
+        }
+    }
+
+    async fn publish(&mut self, events: &[Arc<EventEnvelope>], through: Position) {
+        let wanted = self.hub.board().decide(events, through);
+        let mut live = Vec::with_capacity(wanted.len());
+        for event in &wanted {
+            live.push(Arc::new(
+                self.persistently(async |hub, fold| {
+                    fold.past(hub.store(), event).await.map(|order| LiveEvent::new(event, order))
+                })
+                .await,
+            ));
+        }
+        self.hub.metrics().written.inc_by(live.len() as u64);
+        self.hub.metrics().position.set(i64::try_from(through.0).unwrap_or(i64::MAX));
+        self.hub.board().publish(live, through);
+    }
+
+    /// Tries until it succeeds: the store is the truth, and there is nothing else to do.
+    async fn persistently<T>(&mut self, read: impl AsyncFn(&LiveHub, &mut OrderFold) -> Result<T, StoreError>) -> T {
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2), u32::MAX);
+        loop {
+            match read(&self.hub, &mut self.fold).await {
+                Ok(read) => return read,
+                Err(error) => {
+                    log::warn!("live updates wait for the store: {error}");
+                    backoff.pause().await;
+                }
+            }
+        }
+    }
+}

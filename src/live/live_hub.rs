@@ -1,0 +1,267 @@
+//! Where subscriptions come from: the board, the store behind it, and everything they share.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use ordo_actors::{
+    aggregate::Aggregate,
+    event::{EventEnvelope, Head, Position},
+    event_feed::EventFeed,
+    rehydrate::{Until, rehydrate},
+    request::Failure,
+    retry::Backoff,
+    store::{EventStore, LogQuery, StoreError},
+};
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
+
+use super::{
+    board::{Board, Seat},
+    follower,
+    limits::{BATCH_BYTES, BATCH_EVENTS, DRAIN, LiveLimits, READS_AT_ONCE, REMEMBERED_REPLAY, RING_BYTES},
+    live_event::LiveEvent,
+    live_metrics::LiveMetrics,
+    order_fold::OrderFold,
+    ring::Ring,
+    topic::Topic,
+};
+use crate::order::{Order, OrderId};
+
+/// Events of a stream read at a time for a snapshot.
+const PAGE: usize = 200;
+
+/// The live side of one process.
+pub struct LiveHub {
+    store: Arc<dyn EventStore>,
+    feed: EventFeed,
+    head: Head,
+    board: Mutex<Board>,
+    reads: Semaphore,
+    limits: LiveLimits,
+    metrics: LiveMetrics,
+    connections: AtomicUsize,
+    open: TaskTracker,
+    draining: watch::Sender<bool>,
+    stopped: watch::Sender<bool>,
+}
+
+/// A part of the log, read for one subscription.
+pub(super) struct Page {
+    /// Events of its topic, in position order.
+    pub events: Vec<Arc<LiveEvent>>,
+    /// Everything of the topic up to here is in `events`.
+    pub through: Position,
+}
+
+/// An order as it is now.
+pub(super) struct Snapshot {
+    /// The last event in it.
+    pub position: Position,
+    /// The order as JSON; `null` when there is none.
+    pub order: String,
+}
+
+/// A place among the live connections; given back when dropped.
+pub(super) struct Connection {
+    hub: Arc<LiveHub>,
+    transport: &'static str,
+    _open: TaskTrackerToken,
+}
+
+impl LiveHub {
+    /// Makes the live side and starts its follower, on a thread of its own, which ends with [`Self::stop`].
+    ///
+    /// # Errors
+    /// The store failed, or the machine gives no thread.
+    pub async fn start(
+        store: Arc<dyn EventStore>,
+        feed: &EventFeed,
+        limits: LiveLimits,
+        metrics: LiveMetrics,
+    ) -> Result<Arc<Self>, StoreError> {
+        // Joined before the head is read: nothing falls between the two.
+        let news = feed.subscribe();
+        let head = store.head().await?;
+        let ring = Ring::new(head.position, limits.ring_events, RING_BYTES);
+        let hub = Arc::new(Self {
+            store,
+            feed: feed.clone(),
+            head,
+            board: Mutex::new(Board::new(ring)),
+            reads: Semaphore::new(READS_AT_ONCE),
+            limits,
+            metrics,
+            connections: AtomicUsize::new(0),
+            open: TaskTracker::new(),
+            draining: watch::Sender::new(false),
+            stopped: watch::Sender::new(false),
+        });
+        follower::start(Arc::clone(&hub), news)
+            .map_err(|error| StoreError::Unavailable(format!("no thread for live updates: {error}")))?;
+        Ok(hub)
+    }
+
+    /// Tells every live connection to go, and waits until they have gone, for a bounded time. New ones are refused from now on.
+    pub async fn drain(&self) {
+        self.draining.send_replace(true);
+        self.open.close();
+        if tokio::time::timeout(DRAIN, self.open.wait()).await.is_err() {
+            log::info!("{} live connections did not go in time", self.open.len());
+        }
+    }
+
+    /// Ends the follower, so that the store can close.
+    pub fn stop(&self) {
+        self.draining.send_replace(true);
+        self.stopped.send_replace(true);
+    }
+
+    /// The limits.
+    #[must_use]
+    pub fn limits(&self) -> LiveLimits {
+        self.limits
+    }
+
+    /// How far the log has come. What somebody was told is in the log is not beyond this.
+    pub(super) fn now(&self) -> Position {
+        self.feed.head()
+    }
+
+    /// How far subscribers can see.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.board().head()
+    }
+
+    /// Which log this is.
+    #[must_use]
+    pub fn epoch(&self) -> ordo_actors::event::Epoch {
+        self.head.epoch
+    }
+
+    pub(super) fn metrics(&self) -> &LiveMetrics {
+        &self.metrics
+    }
+
+    pub(super) fn store(&self) -> &dyn EventStore {
+        self.store.as_ref()
+    }
+
+    pub(super) fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock()
+    }
+
+    pub(super) fn draining(&self) -> watch::Receiver<bool> {
+        self.draining.subscribe()
+    }
+
+    pub(super) fn stopped(&self) -> watch::Receiver<bool> {
+        self.stopped.subscribe()
+    }
+
+    /// Takes a place among the live connections; nothing when there is none, or the server is stopping.
+    pub(super) fn connect(self: &Arc<Self>, transport: &'static str) -> Option<Connection> {
+        let connection = Connection { hub: Arc::clone(self), transport, _open: self.open.token() };
+        let before = self.connections.fetch_add(1, Ordering::Relaxed);
+        self.metrics.connections(transport).inc();
+        (before < self.limits.connections && !*self.draining.borrow()).then_some(connection)
+    }
+
+    pub(super) fn join(&self, topic: Topic, wake: Arc<Notify>) -> Seat {
+        self.metrics.subscriptions.inc();
+        self.board().join(topic, wake)
+    }
+
+    pub(super) fn leave(&self, seat: &Seat) {
+        self.metrics.subscriptions.dec();
+        self.board().leave(seat);
+    }
+
+    /// Where the log really ends.
+    pub(super) async fn log_head(&self) -> Result<Position, StoreError> {
+        patiently(async || self.store.head().await.map(|head| head.position)).await
+    }
+
+    /// An order as it is now. What is not in it has a later position.
+    pub(super) async fn snapshot(&self, order: OrderId) -> Result<Snapshot, StoreError> {
+        let _turn = self.reads.acquire().await;
+        patiently(async || match rehydrate::<Order>(self.store(), order, Until::Now, PAGE).await {
+            Ok(loaded) => {
+                let view = loaded.state.view(order, loaded.version);
+                let json = serde_json::to_string(&view).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+                Ok(Snapshot { position: loaded.position, order: json })
+            }
+            Err(Failure::OtherType(_)) => Ok(Snapshot { position: Position::START, order: "null".to_owned() }),
+            Err(Failure::Unreadable(reason)) => Err(StoreError::Corrupt(reason)),
+            Err(failure) => Err(StoreError::Unavailable(failure.to_string())),
+        })
+        .await
+    }
+
+    /// The next page of a topic after a position, out of the store.
+    pub(super) async fn page(
+        &self,
+        topic: &Topic,
+        after: Position,
+        fold: &mut Option<OrderFold>,
+    ) -> Result<Page, StoreError> {
+        let _turn = self.reads.acquire().await;
+        self.metrics.store_reads.inc();
+        let (events, end) = patiently(async || self.read(topic, after).await).await?;
+        let fold = fold.get_or_insert_with(|| OrderFold::with_limit(REMEMBERED_REPLAY));
+        let (mut page, mut bytes) = (Page { events: Vec::new(), through: after }, 0);
+        for event in &events {
+            let order = fold.past(self.store(), event).await?;
+            let customer = order.and_then(|order| order.state.customer_id());
+            if matches!(topic, Topic::Customer(wanted) if customer != Some(wanted)) {
+                page.through = event.position;
+                continue;
+            }
+            let event = Arc::new(LiveEvent::new(event, order));
+            if bytes > 0 && bytes + event.body.len() > BATCH_BYTES {
+                return Ok(page);
+            }
+            bytes += event.body.len();
+            page.through = event.position;
+            page.events.push(event);
+        }
+        page.through = page.through.max(end);
+        Ok(page)
+    }
+
+    /// The next events that may belong to a topic, and how far they cover the log.
+    async fn read(&self, topic: &Topic, after: Position) -> Result<(Vec<Arc<EventEnvelope>>, Position), StoreError> {
+        // What is appended after this is not missed: it lies beyond.
+        let end = self.store.head().await?.position;
+        let stream = if let Topic::Order(order) = topic { Some(*order) } else { None };
+        let limit = if matches!(topic, Topic::Customer(_)) { 4 * BATCH_EVENTS } else { BATCH_EVENTS };
+        let query = LogQuery { stream, aggregate_type: Some(Order::TYPE.into()), ..LogQuery::after(after, limit) };
+        let events = self.store.read_all(&query).await?;
+        let covered = if events.len() < limit { end } else { after };
+        Ok((events, covered))
+    }
+}
+
+/// Tries again for a few seconds while the store is away.
+async fn patiently<T>(read: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2), 5);
+    loop {
+        match read().await {
+            Err(StoreError::Unavailable(_) | StoreError::Unknown(_)) if backoff.pause().await => {}
+            result => return result,
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.hub.connections.fetch_sub(1, Ordering::Relaxed);
+        self.hub.metrics.connections(self.transport).dec();
+    }
+}

@@ -1,0 +1,43 @@
+//! Live updates: one subscription type, served over WebSocket (`/ws`) and as Server-Sent Events (`/stream`).
+//!
+//! ```text
+//!  event feed -> follower -- folds and writes each event once --> board: ring of live events, seats by topic
+//!                                                                   |  rings the bells of those who wait for it
+//!  store --- pages, for whoever is not on the ring (yet) ---+       v
+//!                                                           +-> subscription -> socket       -> frames
+//!                                                                            -> event stream -> SSE
+//! ```
+//! A subscription holds no events: it is a place in the log. While everything after its place is on the ring it is live; when
+//! the ring has moved on it reads the store at its own pace until the ring has it again. The seat is taken before the place
+//! is chosen, so nothing falls between the two, and a place only moves forward, so nothing comes twice.
+//!
+//! **Invariant:** everything below `subscription` knows neither actix nor HTTP; only `socket`, `outlet` and `event_stream` wait
+//! for clients.
+
+pub mod limits;
+pub mod live_metrics;
+pub mod origin;
+
+// What is sent, and to whom.
+pub mod topic;
+
+mod live_event;
+mod order_fold;
+
+// From the log to the subscribers.
+mod board;
+mod follower;
+pub mod live_hub;
+mod ring;
+pub mod subscription;
+
+// The wire.
+mod client_frame;
+mod event_stream;
+mod outlet;
+pub mod routes;
+mod server_frame;
+mod socket;
+
+#[cfg(test)]
+mod subscription_tests;

@@ -1,0 +1,107 @@
+//! The way out of a socket: bounded in messages and bytes that the client has not taken yet.
+
+use std::{future::poll_fn, pin::Pin, sync::Arc};
+
+use actix_ws::{CloseCode, CloseReason, Closed, Message, Session};
+use bytes::Bytes;
+use bytestring::ByteString;
+use futures_util::Sink;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::limits::{WAITING_BYTES, WAITING_MESSAGES};
+
+/// Sends messages as fast as the client takes them.
+pub struct Outlet {
+    session: Session,
+    messages: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+}
+
+/// The right to send one message; taken back by dropping it.
+pub struct Room {
+    _message: OwnedSemaphorePermit,
+    _bytes: OwnedSemaphorePermit,
+}
+
+/// A text on its way. It is dropped when it has been copied into the connection's buffer, and its room with it.
+struct OnItsWay {
+    text: String,
+    _room: Room,
+}
+
+/// What a client wants to have back.
+struct Echo {
+    sent: Bytes,
+    _room: Room,
+}
+
+impl AsRef<[u8]> for Echo {
+    fn as_ref(&self) -> &[u8] {
+        &self.sent
+    }
+}
+
+impl AsRef<[u8]> for OnItsWay {
+    fn as_ref(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+}
+
+impl Outlet {
+    pub fn new(session: Session) -> Self {
+        Self {
+            session,
+            messages: Arc::new(Semaphore::new(WAITING_MESSAGES)),
+            bytes: Arc::new(Semaphore::new(WAITING_BYTES)),
+        }
+    }
+
+    /// Waits until a message of this many bytes may be sent. Safe to cancel.
+    pub async fn room(&self, bytes: usize) -> Room {
+        let share = u32::try_from(bytes.min(WAITING_BYTES)).unwrap_or(u32::MAX);
+        let (message, bytes) = (Arc::clone(&self.messages), Arc::clone(&self.bytes));
+        let (Ok(message), Ok(bytes)) = (message.acquire_owned().await, bytes.acquire_many_owned(share).await) else {
+            // Nobody closes the two.
+            return std::future::pending().await;
+        };
+        Room { _message: message, _bytes: bytes }
+    }
+
+    /// Sends a text for which there is room: does not wait.
+    pub async fn send(&mut self, text: String, room: Room) -> Result<(), Closed> {
+        let bytes = Bytes::from_owner(OnItsWay { text, _room: room });
+        let Ok(text) = ByteString::try_from(bytes) else { return Ok(()) };
+        self.pass(Message::Text(text)).await
+    }
+
+    /// Asks the client for a sign of life. Left out when there is no room: then the client has enough to read.
+    pub async fn ping(&mut self) -> Result<(), Closed> {
+        let Some(room) = self.room_now() else { return Ok(()) };
+        self.pass(Message::Ping(Bytes::from_owner(OnItsWay { text: String::new(), _room: room }))).await
+    }
+
+    /// Answers a client's ping; left out when there is no room.
+    pub async fn pong(&mut self, sent: Bytes) -> Result<(), Closed> {
+        let Some(room) = self.room_now() else { return Ok(()) };
+        self.pass(Message::Pong(Bytes::from_owner(Echo { sent, _room: room }))).await
+    }
+
+    fn room_now(&self) -> Option<Room> {
+        let message = Arc::clone(&self.messages).try_acquire_owned().ok()?;
+        let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(0).ok()?;
+        Some(Room { _message: message, _bytes: bytes })
+    }
+
+    /// The connection's own queue is longer than ours, so this does not wait.
+    async fn pass(&mut self, message: Message) -> Result<(), Closed> {
+        poll_fn(|cx| Pin::new(&mut self.session).poll_ready(cx)).await?;
+        Pin::new(&mut self.session).start_send(message)
+    }
+
+    /// Says goodbye. There is always room for that.
+    pub async fn close(self, code: u16, reason: &'static str) {
+        let reason = CloseReason { code: CloseCode::Other(code), description: Some(reason.to_owned()) };
+        // The client may be gone.
+        let _ = self.session.close(Some(reason)).await;
+    }
+}

@@ -1,0 +1,141 @@
+//! The two ways to listen, and who is let in.
+
+use std::sync::Arc;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{
+        header::{
+            ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN, VARY,
+        },
+        uri::Authority,
+    },
+    web::{Data, Payload, ServiceConfig, get, resource},
+};
+use ordo_actors::event::{Epoch, Position};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{
+    client_frame::{check_snapshot, check_topic},
+    event_stream,
+    limits::FRAME_BYTES,
+    live_hub::{Connection, LiveHub},
+    origin::Origins,
+    socket,
+    subscription::Wish,
+};
+use crate::http::{
+    error::{Fault, Problem, ProblemKind},
+    query::{COUNTABLE, Params, QueryNumber, number},
+    request_context::RequestId,
+};
+
+/// The subprotocol of the frames in docs/asyncapi.yaml.
+pub const SUBPROTOCOL: &str = "ordo.v1.json";
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// What the live handlers can reach.
+pub struct LiveState {
+    /// Where subscriptions come from.
+    pub hub: Arc<LiveHub>,
+    /// Who is let in.
+    pub origins: Origins,
+}
+
+/// The live part of the route table.
+#[rustfmt::skip]
+pub fn routes(app: &mut ServiceConfig) {
+    app.service(resource("/ws").route(get().to(web_socket)))
+        .service(resource("/stream").route(get().to(stream)));
+}
+
+impl LiveState {
+    /// Lets a client in whose page, if it is one, comes from here or from a place that is allowed.
+    fn admit(&self, request: &HttpRequest, transport: &'static str) -> Result<Connection, Problem> {
+        if let Some(origin) = request.headers().get(ORIGIN) {
+            let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+            let host = host.or_else(|| request.uri().authority().map(Authority::as_str));
+            let allowed = origin.to_str().is_ok_and(|origin| self.origins.allow(origin, host.unwrap_or_default()));
+            if !allowed {
+                let detail = "pages of this origin may not listen here; the operator can allow it with --allow-origin";
+                return Err(Problem::new(ProblemKind::Forbidden, detail));
+            }
+        }
+        let full = || Problem::new(ProblemKind::Overloaded, "there is no room for another live connection");
+        self.hub.connect(transport).ok_or_else(full)
+    }
+}
+
+/// `GET /ws`
+async fn web_socket(request: HttpRequest, body: Payload, state: Data<LiveState>) -> Result<HttpResponse, Problem> {
+    let connection = state.admit(&request, "ws")?;
+    let (response, session, messages) = actix_ws::handle_with_protocols(&request, body, &[SUBPROTOCOL])
+        .map_err(|error| Problem::invalid(error.to_string()))?;
+    let messages = messages.max_frame_size(FRAME_BYTES).aggregate_continuations().max_continuation_size(FRAME_BYTES);
+    let id = RequestId::from_request(&request);
+    actix_web::rt::spawn(socket::serve(Arc::clone(&state.hub), connection, session, messages, id));
+    Ok(response)
+}
+
+/// The query of `GET /stream`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StreamParams {
+    topic: Option<String>,
+    after: Option<QueryNumber>,
+    epoch: Option<String>,
+    snapshot: Option<bool>,
+}
+
+/// `GET /stream`
+async fn stream(
+    request: HttpRequest,
+    params: Params<StreamParams>,
+    state: Data<LiveState>,
+) -> Result<HttpResponse, Problem> {
+    let wish = wish(&request, params.0)?;
+    let connection = state.admit(&request, "sse")?;
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((CONTENT_TYPE, "text/event-stream"))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        // What stands between must not wait for the end before it passes anything on.
+        .insert_header((HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")))
+        .insert_header((VARY, "Origin"));
+    if let Some(origin) = request.headers().get(ORIGIN) {
+        response.insert_header((ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()));
+    }
+    Ok(response.streaming(event_stream::events(&state.hub, connection, wish, RequestId::from_request(&request))))
+}
+
+/// Reads what is asked for, and names every fault. A client that comes back names its last event, which counts more than
+/// where it once began.
+fn wish(request: &HttpRequest, params: StreamParams) -> Result<Wish, Problem> {
+    let mut faults = Vec::new();
+    let topic = check_topic(params.topic.as_deref(), place, &mut faults);
+    let after = params.after.and_then(|after| number("after", after, COUNTABLE, &mut faults)).map(Position);
+    let last = request.headers().get(LAST_EVENT_ID).filter(|id| !id.is_empty());
+    let last = last.and_then(|id| {
+        let position = id.to_str().ok().and_then(|id| id.parse().ok()).filter(|id| COUNTABLE.contains(id));
+        if position.is_none() {
+            faults.push(Fault { pointer: "Last-Event-ID".into(), detail: "must be a position".into() });
+        }
+        position.map(Position)
+    });
+    let epoch = params.epoch.map(|epoch| Uuid::parse_str(&epoch).map(Epoch)).transpose().unwrap_or_else(|_| {
+        faults.push(Fault { pointer: place("epoch"), detail: "must be the epoch of an earlier answer, a UUID".into() });
+        None
+    });
+    let snapshot = params.snapshot.unwrap_or(false);
+    check_snapshot(snapshot, topic.as_ref(), place, &mut faults);
+    match topic {
+        Some(topic) if faults.is_empty() => Ok(Wish { topic, after: last.or(after), epoch, snapshot }),
+        _ => Err(Problem::validation(&faults)),
+    }
+}
+
+fn place(name: &str) -> String {
+    format!("?{name}")
+}

@@ -1,0 +1,349 @@
+//! One WebSocket: many subscriptions, one way out, and a client that may be slow, silent or wrong.
+
+use std::{collections::VecDeque, pin::Pin, rc::Rc, sync::Arc, time::Duration};
+
+use actix_ws::{AggregatedMessage, AggregatedMessageStream, Closed, ProtocolError};
+use futures_util::future::OptionFuture;
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, Interval, MissedTickBehavior, interval_at, timeout, timeout_at},
+};
+
+use super::{
+    client_frame::{BadFrame, ClientFrame},
+    limits::{BAD_FRAMES, LiveLimits, SUBSCRIPTIONS, WAITING_ANSWERS},
+    live_hub::{Connection, LiveHub},
+    outlet::Outlet,
+    server_frame::{self, FrameWriter, PONG},
+    subscription::{Found, Step, Subscription, Update},
+};
+use crate::http::error::{Fault, Problem};
+
+/// How long a client that was told to go has to answer.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Why the server closes a socket. Below 4500 a client may come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Close {
+    Draining,
+    TooSlow,
+    NoPong,
+    BadRequest(&'static str),
+    TooManySubscriptions,
+}
+
+impl Close {
+    const fn code(self) -> u16 {
+        match self {
+            Self::Draining => 4001,
+            Self::TooSlow => 4008,
+            Self::NoPong => 4012,
+            Self::BadRequest(_) => 4501,
+            Self::TooManySubscriptions => 4505,
+        }
+    }
+
+    const fn reason(self) -> &'static str {
+        match self {
+            Self::Draining => "the server is stopping",
+            Self::TooSlow => "nothing was read for too long",
+            Self::NoPong => "no sign of life",
+            Self::BadRequest(reason) => reason,
+            Self::TooManySubscriptions => "too many subscriptions",
+        }
+    }
+}
+
+/// Why a socket ends.
+enum End {
+    /// The client has gone.
+    Gone,
+    /// The server closes it.
+    Close(Close),
+}
+
+impl From<Closed> for End {
+    fn from(_: Closed) -> Self {
+        Self::Gone
+    }
+}
+
+/// What waits to be sent.
+enum Outgoing {
+    Text(String),
+    /// Written when its turn comes: until then the event is shared with all others.
+    Update(Rc<FrameWriter>, Update),
+}
+
+struct Named {
+    id: Box<str>,
+    writer: Rc<FrameWriter>,
+    /// Not the id: that can be given to another subscription while a read for this one is under way.
+    number: u64,
+    subscription: Subscription,
+}
+
+type Reading = Pin<Box<dyn Future<Output = (u64, Found)>>>;
+
+struct Socket {
+    hub: Arc<LiveHub>,
+    request_id: String,
+    wake: Arc<Notify>,
+    subscriptions: Vec<Named>,
+    /// Whose turn it is.
+    turn: usize,
+    opened: u64,
+    outgoing: VecDeque<Outgoing>,
+    reading: Option<Reading>,
+    bad_frames: u32,
+    /// When something was last taken out of `outgoing`, or first put into it.
+    progress: Instant,
+    heard: Instant,
+}
+
+/// Serves a socket until one side has had enough.
+pub async fn serve(
+    hub: Arc<LiveHub>,
+    connection: Connection,
+    session: actix_ws::Session,
+    mut incoming: AggregatedMessageStream,
+    request_id: String,
+) {
+    let mut outlet = Outlet::new(session);
+    let mut socket = Socket::new(Arc::clone(&hub), request_id);
+    let end = socket.run(&mut outlet, &mut incoming).await;
+    drop(socket);
+    if let End::Close(close) = end {
+        hub.metrics().closed(close.code());
+        log::debug!(code = close.code(); "a live connection is closed: {}", close.reason());
+        outlet.close(close.code(), close.reason()).await;
+        let gone = async { while let Some(Ok(_)) = incoming.recv().await {} };
+        // It may never answer.
+        let _ = timeout(GOODBYE, gone).await;
+    }
+    drop(connection);
+}
+
+impl Socket {
+    fn new(hub: Arc<LiveHub>, request_id: String) -> Self {
+        Self {
+            hub,
+            request_id,
+            wake: Arc::new(Notify::new()),
+            subscriptions: Vec::new(),
+            turn: 0,
+            opened: 0,
+            outgoing: VecDeque::new(),
+            reading: None,
+            bad_frames: 0,
+            progress: Instant::now(),
+            heard: Instant::now(),
+        }
+    }
+
+    async fn run(&mut self, outlet: &mut Outlet, incoming: &mut AggregatedMessageStream) -> End {
+        let limits = self.hub.limits();
+        let mut draining = self.hub.draining();
+        let mut tick = heartbeat(limits.heartbeat);
+        loop {
+            match self.turn(outlet, incoming, &mut draining, &mut tick, &limits).await {
+                Ok(()) => {}
+                Err(end) => return end,
+            }
+        }
+    }
+
+    /// Does whatever can be done next.
+    async fn turn(
+        &mut self,
+        outlet: &mut Outlet,
+        incoming: &mut AggregatedMessageStream,
+        draining: &mut watch::Receiver<bool>,
+        tick: &mut Interval,
+        limits: &LiveLimits,
+    ) -> Result<(), End> {
+        self.fill();
+        let next = self.next_text();
+        let sending = next.is_some();
+        let size = next.map_or(0, String::len);
+        let listening = self.outgoing.len() < WAITING_ANSWERS;
+        tokio::select! {
+            room = timeout_at(self.progress + limits.stall, outlet.room(size)), if sending => {
+                let room = room.map_err(|_| End::Close(Close::TooSlow))?;
+                if let Some(Outgoing::Text(text)) = self.outgoing.pop_front() {
+                    outlet.send(text, room).await?;
+                }
+                self.progress = Instant::now();
+            }
+            Some((number, found)) = OptionFuture::from(self.reading.as_mut()) => self.end_read(number, found),
+            message = incoming.recv(), if listening => self.hear(message, outlet).await?,
+            () = self.wake.notified(), if !sending => {}
+            now = tick.tick() => self.beat(now, outlet, limits).await?,
+            // An error means that the hub has gone, which cannot be: the socket holds it.
+            _ = draining.wait_for(|draining| *draining) => return Err(End::Close(Close::Draining)),
+        }
+        Ok(())
+    }
+
+    /// The next text to send, written if it has not been.
+    fn next_text(&mut self) -> Option<&String> {
+        let next = self.outgoing.front_mut()?;
+        if let Outgoing::Update(writer, update) = next {
+            if matches!(update, Update::Event(_)) {
+                self.hub.metrics().messages.inc();
+            }
+            *next = Outgoing::Text(writer.write(update));
+        }
+        if let Outgoing::Text(text) = next { Some(text) } else { None }
+    }
+
+    /// Lets the subscriptions take steps, in turn, until there is something to send.
+    fn fill(&mut self) {
+        if !self.outgoing.is_empty() {
+            return;
+        }
+        for _ in 0..self.subscriptions.len() {
+            self.turn = (self.turn + 1) % self.subscriptions.len();
+            let named = &mut self.subscriptions[self.turn];
+            if !named.subscription.has_step() {
+                continue;
+            }
+            match named.subscription.step() {
+                Step::Send(updates) => {
+                    let writer = &named.writer;
+                    self.outgoing.extend(updates.into_iter().map(|update| Outgoing::Update(Rc::clone(writer), update)));
+                    self.progress = Instant::now();
+                    return;
+                }
+                Step::Read if self.reading.is_none() => {
+                    let (number, read) = (named.number, named.subscription.begin_read());
+                    self.reading = Some(Box::pin(async move { (number, read.run().await) }));
+                }
+                Step::Read | Step::Wait => {}
+            }
+        }
+    }
+
+    fn end_read(&mut self, number: u64, found: Found) {
+        self.reading = None;
+        // It may have been given up meanwhile.
+        let Some(place) = self.subscriptions.iter().position(|named| named.number == number) else { return };
+        let named = &mut self.subscriptions[place];
+        match named.subscription.end_read(found) {
+            Ok(updates) => {
+                for update in updates {
+                    let writer = Rc::clone(&self.subscriptions[place].writer);
+                    self.say(Outgoing::Update(writer, update));
+                }
+            }
+            Err(error) => {
+                let named = self.subscriptions.swap_remove(place);
+                self.complain(Some(&named.id), &Problem::from(error));
+            }
+        }
+    }
+
+    fn say(&mut self, outgoing: Outgoing) {
+        if self.outgoing.is_empty() {
+            self.progress = Instant::now();
+        }
+        self.outgoing.push_back(outgoing);
+    }
+
+    fn complain(&mut self, id: Option<&str>, problem: &Problem) {
+        let frame = server_frame::error(id, problem, &self.request_id);
+        self.say(Outgoing::Text(frame));
+    }
+
+    async fn hear(
+        &mut self,
+        message: Option<Result<AggregatedMessage, ProtocolError>>,
+        outlet: &mut Outlet,
+    ) -> Result<(), End> {
+        self.heard = Instant::now();
+        match message {
+            None | Some(Ok(AggregatedMessage::Close(_))) => Err(End::Gone),
+            Some(Ok(AggregatedMessage::Text(text))) => self.obey(&text),
+            Some(Ok(AggregatedMessage::Ping(sent))) => Ok(outlet.pong(sent).await?),
+            Some(Ok(AggregatedMessage::Pong(_))) => Ok(()),
+            Some(Ok(AggregatedMessage::Binary(_))) => bad("frames are JSON text"),
+            Some(Err(ProtocolError::Overflow)) => bad("the frame is too large"),
+            Some(Err(ProtocolError::Io(error))) => match error.get_ref() {
+                Some(_) if error.kind() == std::io::ErrorKind::InvalidData => bad("the text is not UTF-8"),
+                Some(inner) if inner.to_string().contains("continuation size") => bad("the message is too large"),
+                _ => Err(End::Gone),
+            },
+            Some(Err(_)) => bad("the frame breaks the WebSocket protocol"),
+        }
+    }
+
+    fn obey(&mut self, text: &str) -> Result<(), End> {
+        match ClientFrame::read(text) {
+            Ok(ClientFrame::Ping) => self.say(Outgoing::Text(PONG.to_owned())),
+            Ok(ClientFrame::Unsubscribe { id }) => match self.find(&id) {
+                Some(place) => self.forget(place),
+                None => self.complain(Some(&id), &Problem::not_found("there is no subscription of this id")),
+            },
+            Ok(ClientFrame::Subscribe { id, .. }) if self.find(&id).is_some() => {
+                let detail = "is the name of another subscription of this socket".to_owned();
+                self.complain(Some(&id), &Problem::validation(&[Fault { pointer: "/id".into(), detail }]));
+            }
+            Ok(ClientFrame::Subscribe { .. }) if self.subscriptions.len() == SUBSCRIPTIONS => {
+                return Err(End::Close(Close::TooManySubscriptions));
+            }
+            Ok(ClientFrame::Subscribe { id, wish }) => {
+                self.opened += 1;
+                self.subscriptions.push(Named {
+                    writer: Rc::new(FrameWriter::new(Some(&id), self.hub.epoch())),
+                    id: id.into(),
+                    number: self.opened,
+                    subscription: Subscription::open(&self.hub, wish, Arc::clone(&self.wake)),
+                });
+            }
+            Err(BadFrame { id, problem }) => {
+                self.complain(id.as_deref(), &problem);
+                self.bad_frames += 1;
+                if self.bad_frames == BAD_FRAMES {
+                    return bad("too many frames that cannot be read");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a subscription. Of what it had to say, only what is on its way already still arrives.
+    fn forget(&mut self, place: usize) {
+        let gone = self.subscriptions.swap_remove(place).writer;
+        self.outgoing.retain(|outgoing| !matches!(outgoing, Outgoing::Update(writer, _) if Rc::ptr_eq(writer, &gone)));
+    }
+
+    fn find(&self, id: &str) -> Option<usize> {
+        self.subscriptions.iter().position(|named| &*named.id == id)
+    }
+
+    /// Asks for a sign of life, and tells how far everything has been sent.
+    async fn beat(&mut self, now: Instant, outlet: &mut Outlet, limits: &LiveLimits) -> Result<(), End> {
+        // A client that we do not listen to, or that has much to read, is judged by what it takes.
+        if self.outgoing.is_empty() && now.duration_since(self.heard) > 2 * limits.heartbeat {
+            return Err(End::Close(Close::NoPong));
+        }
+        outlet.ping().await?;
+        if self.outgoing.is_empty() {
+            let positions = self.subscriptions.iter().map(|named| named.subscription.position());
+            let position = positions.min().unwrap_or_else(|| self.hub.position());
+            self.say(Outgoing::Text(server_frame::heartbeat(position)));
+        }
+        Ok(())
+    }
+}
+
+fn bad(reason: &'static str) -> Result<(), End> {
+    Err(End::Close(Close::BadRequest(reason)))
+}
+
+/// The first beat comes after a whole interval.
+pub fn heartbeat(every: Duration) -> Interval {
+    let mut tick = interval_at(Instant::now() + every, every);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tick
+}

@@ -1,0 +1,78 @@
+//! The store of rows: tables that follow the log, in its database.
+
+use async_trait::async_trait;
+use ordo_actors::{
+    event::Epoch,
+    row_store::{Checkpoint, DeadLetter, Page, Row, RowCommit, RowStore, RowVerdict, Table},
+    store::StoreError,
+};
+use uuid::Uuid;
+
+use super::{row_reads, row_writes, store::PostgresStore};
+
+#[async_trait]
+impl RowStore for PostgresStore {
+    async fn live(&self, model: &'static str) -> Result<Option<Checkpoint>, StoreError> {
+        self.readers.read(row_reads::LIVE, (model,), |rows| row_reads::checkpoint(&rows)).await
+    }
+
+    async fn checkpoint(&self, model: &'static str, generation: u32) -> Result<Option<Checkpoint>, StoreError> {
+        let parameters = (model, i64::from(generation));
+        self.readers.read(row_reads::CHECKPOINT, parameters, |rows| row_reads::checkpoint(&rows)).await
+    }
+
+    async fn claim(
+        &self,
+        model: &'static str,
+        generation: u32,
+        epoch: Epoch,
+        owner: Uuid,
+    ) -> Result<Checkpoint, StoreError> {
+        self.readers.transact(move |reader| Box::pin(row_writes::claim(reader, model, generation, epoch, owner))).await
+    }
+
+    async fn commit(&self, commit: RowCommit) -> Result<RowVerdict, StoreError> {
+        self.readers.transact(move |reader| Box::pin(row_writes::commit(reader, commit))).await
+    }
+
+    async fn switch(&self, model: &'static str, expected: Checkpoint) -> Result<RowVerdict, StoreError> {
+        self.readers.transact(move |reader| Box::pin(row_writes::switch(reader, model, expected))).await
+    }
+
+    async fn discard(
+        &self,
+        model: &'static str,
+        tables: &[&'static Table],
+        generation: u32,
+        limit: usize,
+    ) -> Result<bool, StoreError> {
+        let tables = tables.to_vec();
+        self.readers
+            .transact(move |reader| Box::pin(row_writes::discard(reader, model, tables, generation, limit)))
+            .await
+    }
+
+    async fn fetch(
+        &self,
+        table: &'static Table,
+        generation: u32,
+        keys: &[Row],
+    ) -> Result<Vec<Option<Row>>, StoreError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys = row_reads::Keys::of(table, generation, keys)?;
+        self.readers.read(row_reads::by_keys(table), keys, |rows| row_reads::rows_or_none(table, &rows)).await
+    }
+
+    async fn page(&self, page: &Page) -> Result<Vec<Row>, StoreError> {
+        let Some((text, parameters)) = row_reads::page(page) else { return Ok(Vec::new()) };
+        let table = page.table;
+        self.readers.read(text, parameters, |rows| row_reads::rows(table, &rows)).await
+    }
+
+    async fn dead_letters(&self, model: &'static str, generation: u32) -> Result<Vec<DeadLetter>, StoreError> {
+        let parameters = (model, i64::from(generation));
+        self.readers.read(row_reads::DEAD_LETTERS, parameters, |rows| row_reads::dead_letters(&rows)).await
+    }
+}
