@@ -230,7 +230,7 @@ impl<A: Aggregate> Engine<A> {
     }
 
     fn start_actor(&self, actor: AggregateActor<A>) -> Addr<AggregateActor<A>> {
-        let (sender, mailbox) = channel(self.lifespan.mailbox);
+        let (sender, mailbox) = channel(self.lifespan.mailbox.max(1));
         let run = move || drop(actix::spawn(Context::with_receiver(mailbox).into_future(actor)));
         if Arbiter::try_current().is_some() || self.arbiters.is_empty() {
             run();
