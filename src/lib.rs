@@ -9,6 +9,7 @@ pub mod application;
 pub mod audit;
 pub mod cli;
 pub mod config;
+pub mod fulfilment;
 pub mod http;
 pub mod import;
 pub mod live;
