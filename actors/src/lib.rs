@@ -16,6 +16,8 @@ pub mod projection;
 pub mod projection_actor;
 pub mod projection_progress;
 mod projector;
+#[cfg(test)]
+mod projector_tests;
 pub mod registry;
 pub mod rehydrate;
 pub mod request;

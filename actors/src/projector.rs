@@ -163,6 +163,9 @@ impl Projector {
     }
 
     /// Tries a parked stream again, from the event that was refused up to the checkpoint. True when it is in the rows now.
+    ///
+    /// The position stays, so a new owner token marks the commit: by it one sees whether a commit without an answer was
+    /// written, and one that arrives late finds itself superseded, or supersedes what was computed without it.
     pub async fn retry(&mut self, stream: StreamId) -> Result<bool, StoreError> {
         let Some(letter) = self.parked.get(&stream).cloned() else { return Ok(true) };
         let events = self.stream_to_checkpoint(stream, letter.version).await?;
@@ -184,7 +187,7 @@ impl Projector {
         let commit = RowCommit {
             model: self.model.name(),
             expected: self.checkpoint,
-            next: self.checkpoint,
+            next: Checkpoint { owner: Uuid::new_v4(), ..self.checkpoint },
             changes,
             park: park.clone(),
             free,
