@@ -138,7 +138,7 @@ impl Projector {
                             "{stream} poisons its read model though it is parked"
                         )));
                     }
-                    park.push(DeadLetter { stream, version, position, reason, attempts: 1 });
+                    park.push(DeadLetter::of(stream, version, position, &reason));
                 }
             }
         }
@@ -177,11 +177,7 @@ impl Projector {
         let (changes, park, free) = match self.model.take(&events, sources).await {
             Ok(changes) => (changes, Vec::new(), vec![stream]),
             Err(TakeError::Store(error)) => return Err(error),
-            Err(TakeError::Poison { reason, .. }) => {
-                // Nothing was taken in, so the first event that is missing is the same, wherever the poison is now.
-                let attempts = letter.attempts.saturating_add(1);
-                (Vec::new(), vec![DeadLetter { reason, attempts, ..letter }], Vec::new())
-            }
+            Err(TakeError::Poison { reason, .. }) => (Vec::new(), vec![letter.tried_again(&reason)], Vec::new()),
         };
         let freed = !free.is_empty();
         let commit = RowCommit {

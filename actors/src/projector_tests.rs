@@ -267,3 +267,14 @@ async fn a_runner_whose_retry_arrived_late_writes_nothing_on_top_of_it() {
     rig.catches_up().await;
     assert_eq!((rig.sum(1).await, rig.letters(1).await.len()), (8, 0));
 }
+
+#[tokio::test]
+async fn no_reason_holds_what_a_store_cannot_keep() {
+    let long = format!("a\0b {}", "ä".repeat(5000));
+    let mut rig = Rig::start(&long).await;
+    assert!(!rig.projector.retry(rig.parked).await.expect("an answer"));
+    assert!(!rig.rows.saw_nul.load(Ordering::SeqCst));
+    let reason = &rig.letters(1).await[0].reason;
+    assert!(reason.starts_with("a\u{fffd}b ä"), "{reason}");
+    assert_eq!(reason.chars().count(), DeadLetter::MAX_REASON_CHARS);
+}

@@ -173,10 +173,33 @@ pub struct DeadLetter {
     pub version: Version,
     /// Its position.
     pub position: Position,
-    /// Why.
+    /// Why, without NUL: see [`of`](Self::of).
     pub reason: String,
     /// How often it has been tried.
     pub attempts: u32,
+}
+
+impl DeadLetter {
+    /// Most characters of a reason; what comes after them is cut off.
+    pub const MAX_REASON_CHARS: usize = 2000;
+
+    /// A stream parked for the first time.
+    #[must_use]
+    pub fn of(stream: StreamId, version: Version, position: Position, reason: &str) -> Self {
+        Self { stream, version, position, reason: storable(reason), attempts: 1 }
+    }
+
+    /// The same stream, tried once more in vain. The first event that is missing stays the same, wherever the poison is now.
+    #[must_use]
+    pub fn tried_again(self, reason: &str) -> Self {
+        Self { reason: storable(reason), attempts: self.attempts.saturating_add(1), ..self }
+    }
+}
+
+/// A reason may quote anything; PostgreSQL keeps no text with a NUL in it.
+fn storable(reason: &str) -> String {
+    let shown = |character| if character == '\0' { char::REPLACEMENT_CHARACTER } else { character };
+    reason.chars().map(shown).take(DeadLetter::MAX_REASON_CHARS).collect()
 }
 
 /// Rows and checkpoint of one read model, together.
