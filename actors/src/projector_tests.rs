@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     event::{Epoch, EventEnvelope, StreamId},
+    generations::switch,
     memory_rows::MemoryRows,
     memory_store::MemoryStore,
     projection::{ReadModel, Sources, TakeError},
@@ -277,4 +278,16 @@ async fn no_reason_holds_what_a_store_cannot_keep() {
     let reason = &rig.letters(1).await[0].reason;
     assert!(reason.starts_with("a\u{fffd}b ä"), "{reason}");
     assert_eq!(reason.chars().count(), DeadLetter::MAX_REASON_CHARS);
+}
+
+#[tokio::test]
+async fn a_rebuild_is_compared_with_live_rows_of_the_same_position() {
+    let rig = Rig::start("as told").await;
+    append(&*rig.log, counted(StreamId::generate(), exact(0), 2)).await;
+    let mut new = claim(&rig.log, &rig.rows, &rig.poison, 2).await;
+    assert!(matches!(new.advance(Vec::new(), 100, None).await, Ok(Step::Advanced { .. })));
+    assert_eq!((rig.sum(1).await, rig.sum(2).await), (3, 5));
+    let (new, old) = switch(rig.projector, new, 100).await.expect("a switch");
+    assert_eq!((old, new.differences(1).await.expect("a number")), (1, 0));
+    assert_eq!(new.checkpoint(), rig.rows.live(MODEL).await.expect("an answer").expect("a checkpoint"));
 }
