@@ -78,6 +78,7 @@ pub(crate) async fn switch(
             }
         }
     }
+    new.carry_skips_of(&old).await?;
     let generation = old.checkpoint().generation;
     let differences = new.differences(generation).await?;
     if differences > 0 {

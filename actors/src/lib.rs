@@ -5,6 +5,7 @@ mod aggregate_actor;
 pub mod appender;
 mod backlog;
 pub mod clock;
+mod dead_letter;
 pub mod event;
 pub mod event_feed;
 mod generations;

@@ -19,7 +19,7 @@ use crate::{
     memory_store::MemoryStore,
     projection::{ReadModel, Sources, TakeError},
     projector::{Places, Projector, Step},
-    row_store::{Checkpoint, DeadLetter, Page, Row, RowChange, RowCommit, RowStore, RowVerdict, Table, Value},
+    row_store::{Checkpoint, DeadLetter, Page, Row, RowChange, RowCommit, RowStore, RowVerdict, Skip, Table, Value},
     store::{EventStore, StoreError},
     testing::{
         contract::building::{append, counted, exact},
@@ -290,4 +290,60 @@ async fn a_rebuild_is_compared_with_live_rows_of_the_same_position() {
     let (new, old) = switch(rig.projector, new, 100).await.expect("a switch");
     assert_eq!((old, new.differences(1).await.expect("a number")), (1, 0));
     assert_eq!(new.checkpoint(), rig.rows.live(MODEL).await.expect("an answer").expect("a checkpoint"));
+}
+
+fn skip(by: &str) -> Skip {
+    let at = chrono::DateTime::from_timestamp_micros(1).expect("a time");
+    Skip { by: by.to_owned(), reason: "never mind".to_owned(), at }
+}
+
+#[tokio::test]
+async fn a_skipped_stream_waits_for_nobody_and_stays_out_of_the_rows() {
+    let mut rig = Rig::start("as told").await;
+    let noted = rig.projector.skip(rig.parked, skip("ann")).await.expect("an answer").expect("a parked stream");
+    assert_eq!(noted.skipped, Some(skip("ann")));
+    assert_eq!((rig.letters(1).await, rig.projector.parked()), (vec![noted.clone()], 0));
+    append(&*rig.log, counted(rig.parked, exact(3), 1)).await;
+    rig.catches_up().await;
+    assert_eq!(rig.sum(1).await, 3);
+    rig.projector = claim(&rig.log, &rig.rows, &rig.poison, 1).await;
+    assert_eq!(rig.projector.skip(rig.parked, skip("bob")).await.expect("an answer"), Some(noted));
+    assert_eq!(rig.projector.parked(), 0);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_not_parked_cannot_be_skipped() {
+    let mut rig = Rig::start("as told").await;
+    assert_eq!(rig.projector.skip(StreamId::generate(), skip("ann")).await.expect("an answer"), None);
+    assert_eq!((rig.letters(1).await.len(), rig.projector.parked()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_skipped_stream_may_still_be_tried() {
+    let mut rig = Rig::start("as told").await;
+    rig.projector.skip(rig.parked, skip("ann")).await.expect("an answer");
+    assert!(!rig.projector.retry(rig.parked).await.expect("an answer"));
+    assert_eq!(rig.letters(1).await[0].skipped, Some(skip("ann")));
+    rig.mend();
+    assert!(rig.projector.retry(rig.parked).await.expect("an answer"));
+    assert_eq!((rig.sum(1).await, rig.letters(1).await.len()), (6, 0));
+}
+
+#[tokio::test]
+async fn a_skip_that_was_lost_unheard_is_not_taken_for_written() {
+    let mut rig = Rig::start("as told").await;
+    rig.rows.say_nothing_of_the_next(Fate::Lost);
+    assert!(rig.projector.skip(rig.parked, skip("ann")).await.is_err());
+    assert_eq!((rig.letters(1).await[0].skipped.as_ref(), rig.projector.parked()), (None, 1));
+}
+
+#[tokio::test]
+async fn a_rebuild_keeps_what_was_skipped() {
+    let mut rig = Rig::start("as told").await;
+    rig.projector.skip(rig.parked, skip("ann")).await.expect("an answer");
+    let new = claim(&rig.log, &rig.rows, &rig.poison, 2).await;
+    let (new, _) = switch(rig.projector, new, 100).await.expect("a switch");
+    assert_eq!(new.parked(), 0);
+    let letters = rig.rows.dead_letters(MODEL, 2).await.expect("dead letters");
+    assert_eq!(letters[0].skipped, Some(skip("ann")));
 }

@@ -9,9 +9,11 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::{
-    event::{Epoch, Position, StreamId, Version},
+    event::{Epoch, Position, StreamId},
     store::StoreError,
 };
+
+pub use crate::dead_letter::{DeadLetter, Skip};
 
 /// Most rows one page holds.
 pub const MAX_PAGE: usize = 1000;
@@ -162,44 +164,6 @@ pub struct Checkpoint {
     pub generation: u32,
     /// Who writes it. A runner that finds another token here has been replaced and stops.
     pub owner: Uuid,
-}
-
-/// An event that a read model could not take in. Its stream is parked from there on, for this read model alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadLetter {
-    /// The stream.
-    pub stream: StreamId,
-    /// The first event of it that is not in the rows.
-    pub version: Version,
-    /// Its position.
-    pub position: Position,
-    /// Why, without NUL: see [`of`](Self::of).
-    pub reason: String,
-    /// How often it has been tried.
-    pub attempts: u32,
-}
-
-impl DeadLetter {
-    /// Most characters of a reason; what comes after them is cut off.
-    pub const MAX_REASON_CHARS: usize = 2000;
-
-    /// A stream parked for the first time.
-    #[must_use]
-    pub fn of(stream: StreamId, version: Version, position: Position, reason: &str) -> Self {
-        Self { stream, version, position, reason: storable(reason), attempts: 1 }
-    }
-
-    /// The same stream, tried once more in vain. The first event that is missing stays the same, wherever the poison is now.
-    #[must_use]
-    pub fn tried_again(self, reason: &str) -> Self {
-        Self { reason: storable(reason), attempts: self.attempts.saturating_add(1), ..self }
-    }
-}
-
-/// A reason may quote anything; PostgreSQL keeps no text with a NUL in it.
-fn storable(reason: &str) -> String {
-    let shown = |character| if character == '\0' { char::REPLACEMENT_CHARACTER } else { character };
-    reason.chars().map(shown).take(DeadLetter::MAX_REASON_CHARS).collect()
 }
 
 /// Rows and checkpoint of one read model, together.
