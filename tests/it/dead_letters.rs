@@ -186,13 +186,13 @@ on_every_store! {
 fn an_operator_skips_a_stream_and_a_verification_says_who_did() {
     let store = Store::sqlite();
     let file = store.argument();
-    let fill = async |path: &str| {
+    let write = async |path: &str| {
         let log = Arc::new(SqliteStore::open(std::path::Path::new(path), SqliteOptions::default()).unwrap());
         let stores = Stores { log: Arc::clone(&log) as _, rows: log, _place: Place::Memory };
         stores.append(1, 0, &[CREATED, ADDED, UNREADABLE]).await;
         stores.append(2, 0, &[CREATED, UNREADABLE]).await;
     };
-    actix_web::rt::System::new().block_on(fill(file.trim_start_matches("sqlite:")));
+    actix_web::rt::System::new().block_on(write(file.trim_start_matches("sqlite:")));
     let mut app = TestApp::start_on(store, &[]);
     app.get("/inventory?min_position=5").expect(200);
     app.get("/orders?min_position=5").expect(200);
