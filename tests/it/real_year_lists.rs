@@ -153,16 +153,6 @@ async fn complete(http: &Client, base: &str, order: ImportedOrder) {
     }
 }
 
-/// Waits until every list shows all that is in the log by now.
-fn wait_for_lists(app: &TestApp) {
-    let head = app.head();
-    for list in ["/orders", "/orders/history", "/customers", "/inventory"] {
-        // Each answer has waited for some seconds.
-        let shown = (0..60).any(|_| app.get(&format!("{list}?limit=1&min_position={head}")).status == 200);
-        assert!(shown, "{list} does not come to position {head}");
-    }
-}
-
 fn generation(app: &TestApp, name: &str) -> u64 {
     let projection = app.get(&format!("/admin/projections/{name}")).expect(200).json();
     projection["generation"].as_u64().unwrap()
@@ -213,7 +203,7 @@ fn while_orders_arrive(app: &TestApp, act: impl FnOnce()) {
     act();
     shoppers.until_ended(before + 1);
     shoppers.finish();
-    wait_for_lists(app);
+    app.wait_for_lists();
     let customers = app.get("/customers?limit=500&sort=-customer_id").expect(200).json();
     assert!(customers[0]["customer_id"].as_str().unwrap().starts_with(NEW), "nothing new has arrived");
 }
@@ -230,7 +220,7 @@ fn start(store: Store) -> Option<(TestApp, Year)> {
     if is_memory {
         import_over_http(&app, &file);
     }
-    wait_for_lists(&app);
+    app.wait_for_lists();
     let year = Year::of(&app, &folder.join(oracle));
     year.hold(&app);
     assert_eq!(app.get("/orders").expect(200).json(), json!([]));

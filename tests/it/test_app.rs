@@ -213,6 +213,16 @@ impl TestApp {
         path
     }
 
+    /// Waits until every list shows all that is in the log by now.
+    pub fn wait_for_lists(&self) {
+        let head = self.head();
+        for list in ["/orders", "/orders/history", "/customers", "/inventory"] {
+            // Each answer has waited for some seconds.
+            let shown = (0..60).any(|_| self.get(&format!("{list}?limit=1&min_position={head}")).status == 200);
+            assert!(shown, "{list} does not come to position {head}");
+        }
+    }
+
     /// How far the log has come.
     pub fn head(&self) -> u64 {
         self.get("/readyz").expect(200).json()["position"].as_u64().unwrap()
