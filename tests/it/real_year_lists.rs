@@ -255,3 +255,28 @@ fn the_lists_of_real_orders_are_what_another_program_makes_of_them_also_during_r
     app.kill();
     verify(&app.store());
 }
+
+#[test]
+fn a_server_whose_read_models_another_one_runs_shows_whole_lists_while_they_are_rebuilt() {
+    let Some((app, year)) = start(Store::postgres()) else { return };
+    let other = TestApp::start_on(Store::Shared(app.store()), &[]);
+    other.wait_for_lists();
+    let runs = |app: &TestApp| {
+        let projections = app.get("/admin/projections").expect(200).json();
+        projections.as_array().unwrap().iter().all(|projection| projection["state"] == "live")
+    };
+    // Whoever came last has taken them over; the first one finds out with its next commit.
+    let shoppers = Shoppers::start(&app.url(""), 4, NEW, 1);
+    while runs(&app) {
+        shoppers.until_ended(shoppers.ended() + 1);
+    }
+    let before = READ_MODELS.map(|name| generation(&app, name));
+    for name in READ_MODELS {
+        other.post(&format!("/admin/projections/{name}/rebuild"), &json!({})).expect(202);
+    }
+    while READ_MODELS.iter().zip(before).any(|(name, before)| generation(&app, name) == before) {
+        year.hold(&app);
+    }
+    year.hold(&app);
+    shoppers.finish();
+}

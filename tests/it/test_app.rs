@@ -28,6 +28,8 @@ pub enum Store {
     Memory,
     Sqlite(TempDir),
     Postgres(TestDatabase),
+    /// The store of another server; it must outlive this value.
+    Shared(String),
 }
 
 impl Store {
@@ -47,6 +49,7 @@ impl Store {
             Self::Memory => "memory".into(),
             Self::Sqlite(folder) => format!("sqlite:{}", folder.path().join("ordo.db").display()),
             Self::Postgres(database) => database.url(),
+            Self::Shared(url) => url.clone(),
         }
     }
 }
