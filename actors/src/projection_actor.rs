@@ -8,16 +8,16 @@
 //! ```
 //! Rows are written when a batch is full, the linger time is over, or somebody waits for a position.
 
+mod dead_letters;
+
 use std::sync::Arc;
 
-use actix::{
-    Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseActFuture, SpawnHandle, WrapFuture,
-};
+use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture};
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
     backlog::Backlog,
-    event::{Position, StreamId},
+    event::Position,
     event_feed::Heard,
     generations::{build, claim, switch},
     projection_progress::{MakeModel, Progress, ProjectionParts, ProjectionState},
@@ -69,12 +69,6 @@ impl ProjectionHandle {
     pub async fn rebuild(&self) -> bool {
         self.actor.send(Rebuild).await.unwrap_or(false)
     }
-
-    /// Tries a parked stream again; true when it is in the rows now. Errs when the store failed.
-    pub async fn retry(&self, stream: StreamId) -> Result<bool, StoreError> {
-        let ended = |_| StoreError::Unavailable("the projection has ended".into());
-        self.actor.send(Retry(stream)).await.map_err(ended)?
-    }
 }
 
 /// Writes what is waiting, now.
@@ -96,11 +90,6 @@ struct Rebuild;
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Handover(Result<Box<Projector>, StoreError>);
-
-/// Tries a parked stream again.
-#[derive(Message)]
-#[rtype(result = "Result<bool, StoreError>")]
-struct Retry(StreamId);
 
 /// The actor of one read model.
 pub struct ProjectionActor {
@@ -372,29 +361,5 @@ impl Handler<Handover> for ProjectionActor {
                 self.end_rebuild();
             }
         }
-    }
-}
-
-impl Handler<Retry> for ProjectionActor {
-    type Result = ResponseActFuture<Self, Result<bool, StoreError>>;
-
-    fn handle(&mut self, Retry(stream): Retry, ctx: &mut Context<Self>) -> Self::Result {
-        let Some(mut projector) = self.projector.take() else {
-            let elsewhere = StoreError::Unavailable("another process runs the projection".into());
-            return Box::pin(actix::fut::ready(Err(elsewhere)));
-        };
-        let (answer, answered) = tokio::sync::oneshot::channel();
-        let retrying = async move {
-            let retried = projector.retry(stream).await;
-            (projector, retried)
-        };
-        ctx.wait(retrying.into_actor(self).map(|(projector, retried), actor, _| {
-            actor.projector = Some(projector);
-            let state = actor.progress.borrow().state;
-            actor.show(state, None);
-            let _ = answer.send(retried);
-        }));
-        let ended = || StoreError::Unavailable("the projection has ended".into());
-        Box::pin(async move { answered.await.unwrap_or_else(|_| Err(ended())) }.into_actor(self))
     }
 }

@@ -39,6 +39,7 @@ pub fn routes(app: &mut ServiceConfig) {
         .service(resource("/admin/projections/{name}/rebuild").route(post().to(admin::rebuild)))
         .service(resource("/admin/dead-letters").route(get().to(admin::dead_letters)))
         .service(resource("/admin/dead-letters/{name}/{id}/retry").route(post().to(admin::retry)))
+        .service(resource("/admin/dead-letters/{name}/{id}/skip").route(post().to(admin::skip)))
         .service(resource("/health").route(get().to(health::ready)))
         .service(resource("/livez").route(get().to(health::live)))
         .service(resource("/readyz").route(get().to(health::ready)))

@@ -182,9 +182,11 @@ impl Expected {
                 *ordered += pieces;
                 if state == OrderState::Completed {
                     let paid_back = order.refunded_items().filter(|item| item.line_id == line.id);
-                    let kept = pieces - paid_back.map(|item| i64::from(item.quantity)).sum::<i64>();
+                    let paid_back = paid_back.map(|item| i64::from(item.quantity)).sum();
                     *completed += pieces - i64::from(line.returned);
-                    *revenue = revenue.wrapping_add(line.unit_price_cents.wrapping_mul(kept));
+                    // Not the price times what was kept: an amount that no 64 bits hold is cut off at their end.
+                    let paid_back = line.unit_price_cents.wrapping_mul(paid_back);
+                    *revenue = revenue.wrapping_add(line.amount_cents()).wrapping_sub(paid_back);
                 } else {
                     *active += pieces;
                 }

@@ -3,6 +3,7 @@
 
 mod command_line;
 mod crash;
+mod dead_letters;
 mod dice;
 mod equal_logs;
 mod faults;

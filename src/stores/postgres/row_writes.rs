@@ -61,10 +61,13 @@ const FREE: Cow<'static, str> =
     Cow::Borrowed("DELETE FROM read_model_dead_letters WHERE model = $1 AND generation = $2 AND stream = ANY($3)");
 
 const PARK: Cow<'static, str> = Cow::Borrowed(
-    "INSERT INTO read_model_dead_letters (model, generation, stream, version, position, reason, attempts) \
-     SELECT $1, $2, p.* FROM unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::text[], $7::bigint[]) AS p \
+    "INSERT INTO read_model_dead_letters \
+     (model, generation, stream, version, position, reason, attempts, skipped_by, skip_reason, skipped_at) \
+     SELECT $1, $2, p.* FROM unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::text[], $7::bigint[], $8::text[], \
+     $9::text[], $10::timestamptz[]) AS p \
      ON CONFLICT (model, generation, stream) DO UPDATE SET version = excluded.version, position = excluded.position, \
-     reason = excluded.reason, attempts = excluded.attempts",
+     reason = excluded.reason, attempts = excluded.attempts, skipped_by = excluded.skipped_by, \
+     skip_reason = excluded.skip_reason, skipped_at = excluded.skipped_at",
 );
 
 /// Puts an owner on a generation.
@@ -239,6 +242,10 @@ impl Write {
         if !park.is_empty() {
             let letters: HashMap<_, _> = park.into_iter().map(|letter| (letter.stream, letter)).collect();
             let letters: Vec<_> = letters.into_values().collect();
+            let skips: Vec<_> = letters.iter().map(|letter| letter.skipped.clone()).collect();
+            let by: Vec<_> = skips.iter().map(|skip| skip.as_ref().map(|skip| skip.by.clone())).collect();
+            let why: Vec<_> = skips.iter().map(|skip| skip.as_ref().map(|skip| skip.reason.clone())).collect();
+            let at: Vec<_> = skips.iter().map(|skip| skip.as_ref().map(|skip| skip.at)).collect();
             writes.push(Self {
                 text: PARK,
                 parameters: vec![
@@ -249,6 +256,9 @@ impl Write {
                     Box::new(letters.iter().map(|letter| signed(letter.position.0)).collect::<Vec<_>>()),
                     Box::new(letters.iter().map(|letter| letter.reason.clone()).collect::<Vec<_>>()),
                     Box::new(letters.iter().map(|letter| i64::from(letter.attempts)).collect::<Vec<_>>()),
+                    Box::new(by),
+                    Box::new(why),
+                    Box::new(at),
                 ],
             });
         }
