@@ -7,6 +7,7 @@ mod dead_letters;
 mod dice;
 mod equal_logs;
 mod faults;
+mod generations;
 mod http_bad_input;
 mod http_concurrency;
 mod http_conditional;
