@@ -20,7 +20,7 @@ use crate::order::{Order, OrderEvent, OrderId, OrderState};
 #[derive(Debug, Default)]
 pub struct Expected {
     orders: BTreeMap<OrderId, (Order, Version)>,
-    product_names: BTreeMap<String, String>,
+    product_names: BTreeMap<String, (String, Position)>,
     /// The first version that must not be taken in.
     stopped: HashMap<OrderId, Version>,
     position: Position,
@@ -70,7 +70,8 @@ impl Expected {
         match OrderEvent::decode(&event.event_type, &event.payload) {
             Ok(decoded) if event.version == version.plus(1) => {
                 if let OrderEvent::ItemAdded(added) = &decoded {
-                    self.product_names.insert(added.product_id.to_string(), added.product_name.to_string());
+                    let name = (added.product_name.to_string(), event.position);
+                    self.product_names.insert(added.product_id.to_string(), name);
                 }
                 order.evolve(&decoded, event.timestamp);
                 *version = event.version;
@@ -198,9 +199,10 @@ impl Expected {
                 sums.entry(product).or_default()[5] += 1;
             }
         }
-        self.product_names.iter().map(move |(product, name)| {
+        self.product_names.iter().map(move |(product, (name, named_at))| {
             let sums = sums.get(product.as_str()).copied().unwrap_or_default();
-            [text(product), text(name)].into_iter().chain(sums.map(Value::Int)).collect()
+            let named_at = named_at.0.cast_signed();
+            [text(product), text(name)].into_iter().chain(sums.into_iter().chain([named_at]).map(Value::Int)).collect()
         })
     }
 }

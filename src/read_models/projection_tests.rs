@@ -142,12 +142,12 @@ async fn what_was_spent_falls_with_the_refund_and_not_with_the_return() {
 
 #[actix_web::test]
 async fn demand_follows_an_order_through_its_states() {
-    // product, name, ordered, active, reserved, completed, revenue, orders
+    // product, name, ordered, active, reserved, completed, revenue, orders, and where its name was given
     for (steps, sums) in
         [(0, "3 3 0 0 0 1"), (1, "3 3 0 0 0 1"), (2, "3 3 3 0 0 1"), (3, "3 3 3 0 0 1"), (4, "3 0 0 3 300 1")]
     {
         let demand = Follower::up_to_date::<InventoryDemand>(&shop_with_an_order(steps).await).await;
-        assert_eq!(demand.shown(&INVENTORY).await, [format!("widget Widget {sums}")]);
+        assert_eq!(demand.shown(&INVENTORY).await, [format!("widget Widget {sums} 2")]);
     }
 }
 
@@ -158,10 +158,10 @@ async fn returned_pieces_are_no_longer_sold_and_their_money_goes_with_the_refund
     shop.advance(id(1), 4).await;
     shop.run(id(1), give_back("back", 1, 2)).await;
     let demand = Follower::up_to_date::<InventoryDemand>(&shop).await;
-    assert_eq!(demand.shown(&INVENTORY).await, ["gadget Gadget 2 0 0 2 20 1", "widget Widget 3 0 0 1 300 1"]);
+    assert_eq!(demand.shown(&INVENTORY).await, ["gadget Gadget 2 0 0 2 20 1 3", "widget Widget 3 0 0 1 300 1 2"]);
     shop.refund(id(1), "back").await;
     let demand = Follower::up_to_date::<InventoryDemand>(&shop).await;
-    assert_eq!(demand.shown(&INVENTORY).await, ["gadget Gadget 2 0 0 2 20 1", "widget Widget 3 0 0 1 100 1"]);
+    assert_eq!(demand.shown(&INVENTORY).await, ["gadget Gadget 2 0 0 2 20 1 3", "widget Widget 3 0 0 1 100 1 2"]);
 }
 
 #[actix_web::test]
@@ -169,7 +169,7 @@ async fn two_lines_of_a_product_count_as_one_order() {
     let mut shop = Shop::new();
     shop.run(id(1), create("ada", vec![widgets(1), item("widget", "Widget", 2, 99)])).await;
     let demand = Follower::up_to_date::<InventoryDemand>(&shop).await;
-    assert_eq!(demand.shown(&INVENTORY).await, ["widget Widget 3 3 0 0 0 1"]);
+    assert_eq!(demand.shown(&INVENTORY).await, ["widget Widget 3 3 0 0 0 1 3"]);
 }
 
 #[actix_web::test]
@@ -179,7 +179,7 @@ async fn a_product_nobody_wants_any_more_stays_with_zeros() {
     shop.run(id(2), create("ada", vec![item("gadget", "Gadget", 1, 5)])).await;
     shop.run(id(2), OrderCommand::RemoveItem { line_id: LineId(1) }).await;
     let demand = Follower::up_to_date::<InventoryDemand>(&shop).await;
-    assert_eq!(demand.shown(&INVENTORY).await, ["gadget Gadget 0 0 0 0 0 0", "widget Widget 0 0 0 0 0 0"]);
+    assert_eq!(demand.shown(&INVENTORY).await, ["gadget Gadget 0 0 0 0 0 0 7", "widget Widget 0 0 0 0 0 0 2"]);
 }
 
 #[actix_web::test]
@@ -189,7 +189,7 @@ async fn a_product_is_called_what_it_was_called_last_whichever_order_that_was() 
     shop.run(id(2), create("ada", vec![item("widget", "New name", 1, 100)])).await;
     shop.run(id(1), OrderCommand::AddItem(item("gadget", "Gadget", 1, 100))).await;
     let demand = Follower::up_to_date::<InventoryDemand>(&shop).await;
-    assert_eq!(demand.shown(&INVENTORY).await[1], "widget New name 2 2 0 0 0 2");
+    assert_eq!(demand.shown(&INVENTORY).await[1], "widget New name 2 2 0 0 0 2 4");
 }
 
 #[actix_web::test]
@@ -374,6 +374,21 @@ async fn a_fold_leaves_out_what_a_read_model_has_parked() {
     let rows: Vec<_> = expected.rows(&CURRENT_ORDERS).collect();
     assert_eq!(rows[0][2], Value::Text("Submitted".into()));
     assert_eq!(expected.position(), Position(6));
+}
+
+#[actix_web::test]
+async fn an_order_taken_in_late_does_not_bring_an_older_name_back() {
+    let mut shop = Shop::new();
+    for (order, name) in [(1, "Old name"), (2, "New name")] {
+        shop.run(id(order), create("ada", vec![item("p", name, 1, 100)])).await;
+    }
+    let (events, expected) = (shop.events().await, expected(&shop).await);
+    let (late, soon) = events.split_at(2);
+    let mut demand = Follower::of(Box::new(OrderProjection::<InventoryDemand>::default()), &shop).await;
+    demand.take(soon, &shop).await.unwrap();
+    demand.take(late, &shop).await.unwrap();
+    assert_as_expected(&demand, &expected).await;
+    assert_eq!(demand.rows(&INVENTORY).await[0][1], Value::Text("New name".into()));
 }
 
 /// What the rows must be after all that happened.

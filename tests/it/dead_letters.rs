@@ -44,6 +44,19 @@ enum Place {
     Memory,
     Directory(#[expect(dead_code, reason = "held for its drop")] tempfile::TempDir),
     Database(#[expect(dead_code, reason = "held for its drop")] TestDatabase),
+    Role(#[expect(dead_code, reason = "held for its drop")] Role),
+}
+
+/// A role in a database, with nothing but the grants that the migrations name.
+struct Role {
+    database: TestDatabase,
+    name: String,
+}
+
+impl Drop for Role {
+    fn drop(&mut self) {
+        let _ = self.database.execute(&format!("DROP OWNED BY {0}; DROP ROLE {0}", self.name));
+    }
 }
 
 async fn memory() -> Stores {
@@ -60,6 +73,24 @@ async fn postgres() -> Stores {
     let database = TestDatabase::fresh();
     let store = Arc::new(PostgresStore::open(&database.url(), PostgresOptions::default()).await.unwrap());
     Stores { log: Arc::clone(&store) as _, rows: store, _place: Place::Database(database) }
+}
+
+/// As a role that owns nothing.
+async fn postgres_with_grants_alone() -> Stores {
+    let database = TestDatabase::fresh();
+    drop(PostgresStore::open(&database.url(), PostgresOptions::default()).await.unwrap());
+    let name = format!("server_{}", Uuid::new_v4().simple());
+    let migrations = [
+        include_str!("../../migrations/postgres/0001_events.sql"),
+        include_str!("../../migrations/postgres/0002_read_models.sql"),
+    ];
+    let lines = migrations.iter().flat_map(|text| text.lines()).filter_map(|line| line.strip_prefix("--   "));
+    let grants = lines.collect::<Vec<_>>().join("\n").replace("ordo_server", &name);
+    assert_eq!(grants.matches("GRANT").count(), 6, "{grants}");
+    database.execute(&format!("CREATE ROLE {name} LOGIN PASSWORD 'a-test-password'; {grants}")).unwrap();
+    let store = PostgresStore::open(&database.url_as(&name), PostgresOptions::default()).await.unwrap();
+    let (store, place) = (Arc::new(store), Place::Role(Role { database, name }));
+    Stores { log: Arc::clone(&store) as _, rows: store, _place: place }
 }
 
 impl Stores {
@@ -157,6 +188,8 @@ async fn a_skipped_stream_stays_out_of_the_rows_and_its_note_outlives_a_rebuild(
     timeout(std::time::Duration::from_secs(20), rebuilt).await.expect("a rebuild that ends").unwrap();
     assert_eq!(stores.letters(2).await, [DeadLetter { attempts: 1, ..skipped }]);
     assert_eq!((stores.product(2, "p").await, projection.progress().parked), (Some(("P".into(), 4)), 0));
+    while !stores.rows.discard(MODEL, &[&INVENTORY], 1, 5000).await.unwrap() {}
+    assert_eq!((stores.product(1, "p").await, stores.letters(1).await), (None, Vec::new()));
 }
 
 macro_rules! on_every_store {
@@ -164,6 +197,7 @@ macro_rules! on_every_store {
         on_every_store! { @on memory; $($case)+ }
         on_every_store! { @on sqlite; $($case)+ }
         on_every_store! { @on postgres; $($case)+ }
+        on_every_store! { @on postgres_with_grants_alone; $($case)+ }
     };
     (@on $store:ident; $($case:ident)+) => {
         mod $store {
@@ -186,13 +220,13 @@ on_every_store! {
 fn an_operator_skips_a_stream_and_a_verification_says_who_did() {
     let store = Store::sqlite();
     let file = store.argument();
-    let fill = async |path: &str| {
+    let write = async |path: &str| {
         let log = Arc::new(SqliteStore::open(std::path::Path::new(path), SqliteOptions::default()).unwrap());
         let stores = Stores { log: Arc::clone(&log) as _, rows: log, _place: Place::Memory };
         stores.append(1, 0, &[CREATED, ADDED, UNREADABLE]).await;
         stores.append(2, 0, &[CREATED, UNREADABLE]).await;
     };
-    actix_web::rt::System::new().block_on(fill(file.trim_start_matches("sqlite:")));
+    actix_web::rt::System::new().block_on(write(file.trim_start_matches("sqlite:")));
     let mut app = TestApp::start_on(store, &[]);
     app.get("/inventory?min_position=5").expect(200);
     app.get("/orders?min_position=5").expect(200);

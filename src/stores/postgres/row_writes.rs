@@ -24,8 +24,10 @@ use crate::stores::row_sql;
 
 type Done<T> = Result<(T, bool), StoreError>;
 
-/// Keeps others from moving a checkpoint; readers are not stopped. Taken first, so that no two wait for each other.
-const LOCK: Cow<'static, str> = Cow::Borrowed("LOCK TABLE read_model_checkpoints IN SHARE ROW EXCLUSIVE MODE");
+/// Has those who make, switch and discard generations of one read model follow one another. Taken first, so that no two wait for
+/// each other. Commits do not take it: they and these meet at the row of the checkpoint, where whoever comes second finds it
+/// moved. The number is "ordo" in ASCII; two names of the same hash wait for each other, and that is all.
+const LOCK: Cow<'static, str> = Cow::Borrowed("SELECT pg_advisory_xact_lock(1869767791, hashtext($1))");
 
 const CLAIM: Cow<'static, str> = Cow::Borrowed(
     "INSERT INTO read_model_checkpoints AS c (model, generation, live, position, epoch, owner) \
@@ -78,7 +80,7 @@ pub(super) async fn claim(
     epoch: Epoch,
     owner: Uuid,
 ) -> Done<Checkpoint> {
-    execute(reader, &LOCK, &[]).await?;
+    execute(reader, &LOCK, &[&model]).await?;
     let claim = reader.statement(&CLAIM).await.map_err(failed)?;
     let parameters: [&(dyn ToSql + Sync); 4] = [&model, &i64::from(generation), &epoch.0, &owner];
     let rows = reader.client().query(&claim, &parameters).await.map_err(failed)?;
@@ -107,7 +109,7 @@ pub(super) async fn commit(reader: &mut Reader, commit: RowCommit) -> Done<RowVe
 
 /// Makes a generation live, if it stands where it is expected.
 pub(super) async fn switch(reader: &mut Reader, model: &'static str, expected: Checkpoint) -> Done<RowVerdict> {
-    execute(reader, &LOCK, &[]).await?;
+    execute(reader, &LOCK, &[&model]).await?;
     let advance = reader.statement(&ADVANCE).await.map_err(failed)?;
     if !advanced(reader, &advance, model, &expected, &expected).await? {
         return Ok(conclude(false));
@@ -126,7 +128,7 @@ pub(super) async fn discard(
     generation: u32,
     limit: usize,
 ) -> Done<bool> {
-    execute(reader, &LOCK, &[]).await?;
+    execute(reader, &LOCK, &[&model]).await?;
     let live = reader.statement(&Cow::Borrowed(row_reads::LIVE)).await.map_err(failed)?;
     let live = reader.client().query(&live, &[&model]).await.map_err(failed)?;
     if row_reads::checkpoint(&live)?.is_some_and(|live| live.generation == generation) {
