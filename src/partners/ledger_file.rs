@@ -15,7 +15,7 @@ use ordo_actors::{
     clock::{Clock, SystemClock},
     event::StreamId,
 };
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -123,10 +123,13 @@ impl LedgerFile {
     pub fn open(path: &Path, rules: Rules) -> Result<Self, LedgerError> {
         create(path).map_err(|source| LedgerError::File { path: path.to_owned(), source })?;
         let connection = connect(path)?;
-        let owner: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+        let foreign = || LedgerError::Foreign(path.to_owned());
+        let owner: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(|error| {
+            if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) { foreign() } else { error.into() }
+        })?;
         let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         if owner != APPLICATION_ID && (owner, tables) != (0, 0) {
-            return Err(LedgerError::Foreign(path.to_owned()));
+            return Err(foreign());
         }
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
