@@ -66,7 +66,7 @@ fn partner(address: &str) -> HttpPartner {
     let limits = PartnerLimits {
         total: Duration::from_millis(400),
         breaker_opens_after: 3,
-        breaker_pause: Duration::from_secs(60),
+        breaker_pause: Duration::from_mins(1),
         ..PartnerLimits::default()
     };
     HttpPartner::new(format!("http://{address}/pay").parse().unwrap(), limits).unwrap()
