@@ -1,5 +1,6 @@
 //! What can be asked of an aggregate, and what comes back.
 
+use chrono::{DateTime, Utc};
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
@@ -48,6 +49,8 @@ pub struct Request<A: Aggregate, R> {
     /// conflict there is the asker's to resolve, and so is the order of time: the events carry the time of this command. An
     /// actor of such a stream does not hear of it before its next commit, so best write where none lives.
     pub alongside: Vec<StreamWrite>,
+    /// The commit carries this time at the earliest: that of the last event of a stream written alongside, say.
+    pub not_before: DateTime<Utc>,
     /// Makes the answer.
     pub render: Render<A, R>,
 }
@@ -179,6 +182,7 @@ impl<A: Aggregate, R: Answer> Request<A, R> {
             fresh: false,
             at_least: Position::START,
             alongside: Vec::new(),
+            not_before: DateTime::UNIX_EPOCH,
             render: Box::new(render),
         }
     }

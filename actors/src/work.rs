@@ -116,7 +116,8 @@ impl<A: Aggregate, R: Answer> Pending<A, R> {
             }
         };
         let encoded = encode(&events)?;
-        evolve(on, &events, around.now.max(on.last_at));
+        let at = around.now.max(on.last_at).max(self.request.not_before);
+        evolve(on, &events, at);
         self.decided = Some(if events.is_empty() { Decided::Unchanged } else { Decided::Accepted });
         let outcome = Outcome::Accepted { state: &on.state, version: on.version, events: &events };
         self.rendered = Some((self.request.render)(&outcome));
@@ -141,7 +142,7 @@ impl<A: Aggregate, R: Answer> Pending<A, R> {
         writes.push(write);
         writes.extend_from_slice(alongside);
         Ok(Some(Commit {
-            timestamp: at.max(around.now),
+            timestamp: at.max(around.now).max(self.request.not_before),
             metadata: Arc::new(self.request.metadata.clone()),
             writes,
             idempotency,
@@ -265,7 +266,7 @@ fn write<A: Aggregate>(
     }
 }
 
-fn encode<E: DomainEvent>(events: &[E]) -> Result<Vec<NewEvent>, Failure> {
+pub(crate) fn encode<E: DomainEvent>(events: &[E]) -> Result<Vec<NewEvent>, Failure> {
     events
         .iter()
         .map(|event| {
