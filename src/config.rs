@@ -14,6 +14,7 @@ use ordo_actors::registry::Lifespan;
 use serde::Deserialize;
 
 use crate::{
+    fulfilment::Patience,
     http::state::HttpLimits,
     live::{
         limits::LiveLimits,
@@ -170,6 +171,15 @@ pub struct ServeArgs {
     /// Seconds a listener may take nothing of what waits for it before it is closed [default: 20]
     #[arg(long, env = "ORDO_LIVE_STALL_SECONDS")]
     pub live_stall_seconds: Option<NonZeroU32>,
+    /// Start the fulfilment of an order when it is submitted.
+    #[arg(long, env = "ORDO_FULFIL_ON_SUBMIT", num_args = 0..=1, default_missing_value = "true", value_name = "true|false")]
+    pub fulfil_on_submit: Option<bool>,
+    /// Seconds after which a step of a fulfilment is given up and the fulfilment undone [default: 900]
+    #[arg(long, env = "ORDO_SAGA_STEP_SECONDS")]
+    pub saga_step_seconds: Option<NonZeroU32>,
+    /// Seconds a partner has to answer a call [default: 10]
+    #[arg(long, env = "ORDO_PARTNER_SECONDS")]
+    pub partner_seconds: Option<NonZeroU32>,
     /// Seconds that requests have to finish when the server stops [default: 8]
     #[arg(long, env = "ORDO_SHUTDOWN_SECONDS")]
     pub shutdown_seconds: Option<u64>,
@@ -195,12 +205,23 @@ pub struct Settings {
     pub live: LiveLimits,
     /// Web pages that may listen.
     pub origins: Origins,
+    /// How orders are fulfilled.
+    pub fulfilment: FulfilmentSettings,
     /// Limits of the orders in memory.
     pub lifespan: Lifespan,
     /// How long idempotency keys are kept.
     pub idempotency_kept: Duration,
     /// How long requests may take to finish at the end.
     pub shutdown: Duration,
+}
+
+/// How orders are fulfilled.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FulfilmentSettings {
+    /// Whether submitting an order starts it.
+    pub on_submit: bool,
+    /// How patient it is with partners.
+    pub patience: Patience,
 }
 
 impl Settings {
@@ -221,7 +242,7 @@ impl Settings {
         let seconds = |flag: Option<NonZeroU32>, file: Option<NonZeroU32>, default: Duration| {
             flag.or(file).map_or(default, |seconds| Duration::from_secs(seconds.get().into()))
         };
-        let live = LiveLimits::default();
+        let (live, patience) = (LiveLimits::default(), Patience::default());
         Ok(Self {
             store: store.store.clone().or(file.store).unwrap_or_else(|| store.url()),
             allow_unsafe_durability: store.allow_unsafe_durability,
@@ -243,6 +264,13 @@ impl Settings {
             } else {
                 serve.allow_origin.clone()
             }),
+            fulfilment: FulfilmentSettings {
+                on_submit: serve.fulfil_on_submit.or(file.fulfil_on_submit).unwrap_or(false),
+                patience: Patience {
+                    call_timeout: seconds(serve.partner_seconds, file.partner_seconds, patience.call_timeout),
+                    step_deadline: seconds(serve.saga_step_seconds, file.saga_step_seconds, patience.step_deadline),
+                },
+            },
             lifespan: Lifespan {
                 most_actors: number(serve.max_actors, file.max_actors, defaults.1.most_actors),
                 idle: serve.idle_seconds.or(file.idle_seconds).map_or(defaults.1.idle, Duration::from_secs),

@@ -25,7 +25,7 @@ pub mod saga;
 mod saga_actor;
 pub mod saga_effects;
 pub mod saga_metrics;
-mod saga_runner;
+pub mod saga_runner;
 pub mod saga_supervisor;
 mod sharded;
 pub mod store;

@@ -35,6 +35,9 @@ pub struct Request<A: Aggregate, R> {
     pub intent: Intent<A::Command>,
     /// When not empty, the stream must be at one of these versions.
     pub if_version: Vec<Version>,
+    /// The version the asker had seen when making this request up, if its writes alongside depend on that. A stream that is
+    /// elsewhere is answered like a version that was demanded, but nothing is kept with the key: the asker looks again.
+    pub based_on: Option<Version>,
     /// Makes the same request with the same key have one effect and one answer.
     pub idempotency: Option<IdempotencyUse>,
     /// Who asks and why; ends in the events.
@@ -177,6 +180,7 @@ impl<A: Aggregate, R: Answer> Request<A, R> {
         Self {
             intent,
             if_version: Vec::new(),
+            based_on: None,
             idempotency: None,
             metadata: Metadata::default(),
             fresh: false,

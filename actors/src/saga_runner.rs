@@ -286,8 +286,7 @@ impl<E: SagaEffects> Runner<E> {
             events: encode(&events)?,
             snapshot: None,
         };
-        let commit =
-            SagaCommit { saga: &loaded.state, events: &events, write, not_before: loaded.last_at, alone };
+        let commit = SagaCommit { saga: &loaded.state, events: &events, write, not_before: loaded.last_at, alone };
         self.workshop.effects.commit(commit).await?;
         self.workshop.metrics.count(&events);
         let at = self.now().max(loaded.last_at);

@@ -191,6 +191,11 @@ impl<A: Aggregate, R: Answer> Work<A> for Pending<A, R> {
                 Intent::Read | Intent::DryRun(_) => Ok(None),
             };
         }
+        if self.request.based_on.is_some_and(|seen| seen != on.version) {
+            let outcome = Outcome::VersionMismatch { state: &on.state, version: on.version };
+            self.rendered = Some((self.request.render)(&outcome));
+            return Ok(None);
+        }
         match self.request.intent {
             Intent::Read => self.look(on),
             Intent::DryRun(_) => self.dry_run(on, around.now),

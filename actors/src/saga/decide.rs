@@ -68,13 +68,7 @@ impl<D: SagaDefinition> Saga<D> {
     }
 
     /// The outcome of a call that was out when compensation began is noted, too: it says what there is to undo.
-    fn record(
-        &self,
-        name: &str,
-        outcome: &StepOutcome,
-        at: DateTime<Utc>,
-        policy: &StepPolicy,
-    ) -> Vec<SagaEvent<D>> {
+    fn record(&self, name: &str, outcome: &StepOutcome, at: DateTime<Utc>, policy: &StepPolicy) -> Vec<SagaEvent<D>> {
         let step = if self.state == SagaState::Compensating { self.out(name) } else { self.current(name) };
         let Some(step) = step else { return Vec::new() };
         match outcome {
