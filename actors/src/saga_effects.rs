@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use crate::{
     appender::Appender,
@@ -86,7 +87,11 @@ impl<D> SagaCommit<'_, D> {
     /// What its events will say of their cause: all that a saga does is tied together by its id.
     #[must_use]
     pub fn metadata(&self) -> Metadata {
-        Metadata { correlation_id: Some(self.write.stream.to_string()), ..Metadata::default() }
+        Metadata {
+            correlation_id: Some(self.write.stream.to_string()),
+            command_id: Some(Uuid::now_v7()),
+            ..Metadata::default()
+        }
     }
 }
 
