@@ -32,7 +32,7 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{
     config::Settings,
-    fulfilment::{FulfilmentSaga, Sagas},
+    fulfilment::{FulfilmentSaga, Sagas, settings::partners},
     http::{command_input::KeysInFlight, http_metrics::HttpMetrics, request_context, routes::routes, state::AppState},
     live::{
         live_hub::LiveHub,
@@ -94,6 +94,9 @@ pub enum ApplicationError {
     /// Two metrics share a name.
     #[error("cannot set up the metrics")]
     Metrics(#[from] prometheus::Error),
+    /// Partners over HTTP cannot be asked.
+    #[error("cannot set up the calls to partners")]
+    Partners(#[source] reqwest::Error),
     /// The web server failed.
     #[error("the web server failed")]
     Serve(#[source] std::io::Error),
@@ -201,7 +204,10 @@ impl Application {
         let stores = open_stores(&settings.store, settings.allow_unsafe_durability).await?;
         let core = Core::start(stores, settings.lifespan, vec![Arbiter::current()]).await?;
         expose_process(&core.metrics)?;
-        let sagas = core.start_sagas(fulfilling::partners(), &settings.fulfilment)?;
+        let sagas = core.start_sagas(
+            partners(&settings.fulfilment.partners).map_err(ApplicationError::Partners)?,
+            &settings.fulfilment,
+        )?;
         let state = Data::new(AppState {
             orders: Arc::clone(&core.orders),
             store: Arc::clone(&core.store),

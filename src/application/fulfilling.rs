@@ -10,7 +10,7 @@ use ordo_actors::{
 use super::Core;
 use crate::{
     config::FulfilmentSettings,
-    fulfilment::{FulfilmentEffects, Obliging, Partners, Sagas},
+    fulfilment::{FulfilmentEffects, Sagas, settings::Partners},
     read_models::SagaIndex,
 };
 
@@ -36,10 +36,4 @@ impl Core {
             metrics: SagaMetrics::register(&self.metrics)?,
         }))
     }
-}
-
-/// Those who are asked.
-pub(super) fn partners() -> Partners {
-    let partner = Arc::new(Obliging);
-    Partners { inventory: Arc::clone(&partner) as _, payments: Arc::clone(&partner) as _, shipping: partner }
 }

@@ -15,26 +15,16 @@ use ordo_actors::{
 use super::{
     FulfilmentSaga,
     order_part::order_part,
-    partner::{CallKey, Charge, Inventory, Parcel, Payments, Refund, Reply, Reservation, Shipping, Standing},
+    partner::{CallKey, Charge, Parcel, Refund, Reply, Reservation, Standing},
     plan::{Fulfilment, PAY, REFUND, RESERVE, SHIP},
+    settings::Partners,
 };
 use crate::order::Order;
-
-/// Those who are asked.
-#[derive(Clone)]
-pub struct Partners {
-    /// Holds stock.
-    pub inventory: Arc<dyn Inventory>,
-    /// Takes and gives back money.
-    pub payments: Arc<dyn Payments>,
-    /// Sends parcels.
-    pub shipping: Arc<dyn Shipping>,
-}
 
 /// How patient fulfilment is with its partners.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
-    /// How long one call may take; what has not answered by then is unknown.
+    /// How long one call may take; what has not answered by then is unknown. Longer than what a partner over HTTP is given.
     pub call_timeout: Duration,
     /// How long after its start a step is given up and the order's fulfilment undone: the longest a reservation waits for its
     /// payment.
@@ -43,7 +33,7 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { call_timeout: Duration::from_secs(10), step_deadline: Duration::from_mins(15) }
+        Self { call_timeout: Duration::from_secs(12), step_deadline: Duration::from_mins(15) }
     }
 }
 

@@ -21,7 +21,7 @@ use actix_web::{
 use ordo::{
     application::{Core, Stores},
     config::FulfilmentSettings,
-    fulfilment::{Obliging, Partners},
+    fulfilment::settings::{PartnerSettings, partners},
     http::{
         command_input::KeysInFlight,
         http_metrics::HttpMetrics,
@@ -84,9 +84,7 @@ impl Parts {
             inventory_demand: Arc::new(demand.clone()),
             sagas: Arc::new(start(|| Box::new(Sagas::default()))),
         };
-        let partner = Arc::new(Obliging);
-        let partners =
-            Partners { inventory: Arc::clone(&partner) as _, payments: Arc::clone(&partner) as _, shipping: partner };
+        let partners = partners(&PartnerSettings::default()).unwrap();
         let state = AppState {
             orders: Arc::clone(&core.orders),
             store: Arc::clone(&core.store),
