@@ -14,6 +14,10 @@ use ordo_actors::registry::Lifespan;
 use serde::Deserialize;
 
 use crate::{
+    fulfilment::{
+        Patience,
+        settings::{BaseUrl, PartnerLimits, PartnerSettings},
+    },
     http::state::HttpLimits,
     live::{
         limits::LiveLimits,
@@ -170,6 +174,24 @@ pub struct ServeArgs {
     /// Seconds a listener may take nothing of what waits for it before it is closed [default: 20]
     #[arg(long, env = "ORDO_LIVE_STALL_SECONDS")]
     pub live_stall_seconds: Option<NonZeroU32>,
+    /// Start the fulfilment of an order when it is submitted.
+    #[arg(long, env = "ORDO_FULFIL_ON_SUBMIT", num_args = 0..=1, default_missing_value = "true", value_name = "true|false")]
+    pub fulfil_on_submit: Option<bool>,
+    /// Seconds after which a step of a fulfilment is given up and the fulfilment undone [default: 900]
+    #[arg(long, env = "ORDO_SAGA_STEP_SECONDS")]
+    pub saga_step_seconds: Option<NonZeroU32>,
+    /// The inventory: http://HOST[:PORT][/PATH]; simulated in the process when absent
+    #[arg(long, env = "ORDO_INVENTORY_URL", value_name = "URL")]
+    pub inventory_url: Option<BaseUrl>,
+    /// The payment provider; simulated in the process when absent
+    #[arg(long, env = "ORDO_PAYMENTS_URL", value_name = "URL")]
+    pub payments_url: Option<BaseUrl>,
+    /// The carrier; simulated in the process when absent
+    #[arg(long, env = "ORDO_SHIPPING_URL", value_name = "URL")]
+    pub shipping_url: Option<BaseUrl>,
+    /// Seconds a partner has to answer a call [default: 10]
+    #[arg(long, env = "ORDO_PARTNER_SECONDS")]
+    pub partner_seconds: Option<NonZeroU32>,
     /// Seconds that requests have to finish when the server stops [default: 8]
     #[arg(long, env = "ORDO_SHUTDOWN_SECONDS")]
     pub shutdown_seconds: Option<u64>,
@@ -195,12 +217,28 @@ pub struct Settings {
     pub live: LiveLimits,
     /// Web pages that may listen.
     pub origins: Origins,
+    /// How orders are fulfilled.
+    pub fulfilment: FulfilmentSettings,
     /// Limits of the orders in memory.
     pub lifespan: Lifespan,
     /// How long idempotency keys are kept.
     pub idempotency_kept: Duration,
     /// How long requests may take to finish at the end.
     pub shutdown: Duration,
+}
+
+/// A partner that does not answer is given up by its client first.
+const LATER_THAN_PARTNERS: Duration = Duration::from_secs(2);
+
+/// How orders are fulfilled.
+#[derive(Debug, Clone, Default)]
+pub struct FulfilmentSettings {
+    /// Who is asked.
+    pub partners: PartnerSettings,
+    /// Whether submitting an order starts it.
+    pub on_submit: bool,
+    /// How patient it is with partners.
+    pub patience: Patience,
 }
 
 impl Settings {
@@ -221,7 +259,8 @@ impl Settings {
         let seconds = |flag: Option<NonZeroU32>, file: Option<NonZeroU32>, default: Duration| {
             flag.or(file).map_or(default, |seconds| Duration::from_secs(seconds.get().into()))
         };
-        let live = LiveLimits::default();
+        let (live, patience, limits) = (LiveLimits::default(), Patience::default(), PartnerLimits::default());
+        let call = seconds(serve.partner_seconds, file.partner_seconds, limits.total);
         Ok(Self {
             store: store.store.clone().or(file.store).unwrap_or_else(|| store.url()),
             allow_unsafe_durability: store.allow_unsafe_durability,
@@ -243,6 +282,19 @@ impl Settings {
             } else {
                 serve.allow_origin.clone()
             }),
+            fulfilment: FulfilmentSettings {
+                on_submit: serve.fulfil_on_submit.or(file.fulfil_on_submit).unwrap_or(false),
+                patience: Patience {
+                    call_timeout: call + LATER_THAN_PARTNERS,
+                    step_deadline: seconds(serve.saga_step_seconds, file.saga_step_seconds, patience.step_deadline),
+                },
+                partners: PartnerSettings {
+                    inventory: serve.inventory_url.clone().or(file.inventory_url),
+                    payments: serve.payments_url.clone().or(file.payments_url),
+                    shipping: serve.shipping_url.clone().or(file.shipping_url),
+                    limits: PartnerLimits { total: call, ..limits },
+                },
+            },
             lifespan: Lifespan {
                 most_actors: number(serve.max_actors, file.max_actors, defaults.1.most_actors),
                 idle: serve.idle_seconds.or(file.idle_seconds).map_or(defaults.1.idle, Duration::from_secs),

@@ -17,6 +17,7 @@ use crate::{
     event::Position,
     event_feed::EventFeed,
     metrics::EngineMetrics,
+    request::Failure,
     store::{Commit, EventStore, StoreError, Verdict},
 };
 
@@ -84,6 +85,15 @@ impl Appender {
             worker.alarm.silence();
         })?;
         Ok((Self { groups }, thread))
+    }
+
+    /// Appends one commit and waits for its verdict: for streams that no actor of an [`Engine`](crate::registry::Engine) lives on.
+    ///
+    /// # Errors
+    /// See [`Failure`] for whether it may have been written.
+    pub async fn append(&self, commit: Commit) -> Result<Verdict, Failure> {
+        let verdicts = self.submit(vec![commit])?.await.map_err(|_| Failure::Unknown("the appender ended".into()))?;
+        verdicts?.pop().ok_or_else(|| Failure::Unknown("the store gave no verdict".into()))
     }
 
     /// Queues commits that follow one another. The receiver gets a verdict for each; when it errs, the outcome is unknown.

@@ -16,6 +16,7 @@ pub mod customers;
 pub mod docs;
 pub mod error;
 pub mod events;
+pub mod fulfilment;
 pub mod health;
 pub mod http_metrics;
 pub mod inventory;

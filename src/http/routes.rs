@@ -6,7 +6,7 @@ use actix_web::{
     web::{ServiceConfig, delete, patch, post, resource, route},
 };
 
-use super::{admin, customers, docs, events, health, inventory, items, lifecycle, order_lists, orders};
+use super::{admin, customers, docs, events, fulfilment, health, inventory, items, lifecycle, order_lists, orders};
 
 /// GET, and HEAD: the same without the body.
 fn get() -> Route {
@@ -27,6 +27,8 @@ pub fn routes(app: &mut ServiceConfig) {
         .service(resource("/orders/{id}/complete").route(post().to(lifecycle::complete)))
         .service(resource("/orders/{id}/cancel").route(post().to(lifecycle::cancel)))
         .service(resource("/orders/{id}/returns").route(post().to(lifecycle::give_back)))
+        .service(resource("/orders/{id}/fulfill").route(post().to(fulfilment::fulfill)))
+        .service(resource("/orders/{id}/saga").route(get().to(fulfilment::show)))
         .service(resource("/orders/{id}/events").wrap(Compress::default()).route(get().to(events::of_order)))
         .service(resource("/events").wrap(Compress::default()).route(get().to(events::of_log)))
         .service(resource("/customers").wrap(Compress::default()).route(get().to(customers::list)))

@@ -14,7 +14,8 @@ const LAYERS: &[&[&str]] = &[
     &["config"],
     &["live"],
     &["http", "console", "partners"],
-    &["fulfilment", "read_models", "stores", "import", "audit", "migration"],
+    &["read_models", "stores", "import", "audit", "migration"],
+    &["fulfilment"],
     &["telemetry"],
     &["order"],
 ];

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use ordo::read_models::tables::{
     CURRENT_ORDER_PRODUCTS, CURRENT_ORDERS, CUSTOMER_ORDERS, CUSTOMERS, INVENTORY, ORDER_HISTORY,
-    ORDER_HISTORY_PRODUCTS,
+    ORDER_HISTORY_PRODUCTS, SAGAS,
 };
 use ordo::stores::row_sql::index_name;
 use ordo_actors::row_store::{ColumnType, Table};
@@ -18,6 +18,7 @@ pub static ALL: &[&Table] = &[
     &CUSTOMERS,
     &CUSTOMER_ORDERS,
     &INVENTORY,
+    &SAGAS,
 ];
 
 /// What the kinds of columns are called.
@@ -68,8 +69,8 @@ fn statements(file: &str) -> Vec<String> {
     text.join(" ").split(';').map(blank).filter(|statement| !statement.is_empty()).collect()
 }
 
-fn faults(file: &str, dialect: &Dialect) -> Vec<String> {
-    let statements = statements(file);
+fn faults(files: &[&str], dialect: &Dialect) -> Vec<String> {
+    let statements: Vec<_> = files.iter().flat_map(|file| statements(file)).collect();
     ALL.iter().flat_map(|table| faults_of(table, &statements, dialect)).collect()
 }
 
@@ -93,10 +94,16 @@ fn faults_of(table: &Table, statements: &[String], dialect: &Dialect) -> Vec<Str
 
 #[test]
 fn the_tables_of_the_sqlite_migration_are_those_of_the_read_models() {
-    assert_eq!(faults("migrations/sqlite/0002_read_models.sql", &SQLITE), Vec::<String>::new());
+    assert_eq!(
+        faults(&["migrations/sqlite/0002_read_models.sql", "migrations/sqlite/0003_sagas.sql"], &SQLITE),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
 fn the_tables_of_the_postgresql_migration_are_those_of_the_read_models() {
-    assert_eq!(faults("migrations/postgres/0002_read_models.sql", &POSTGRES), Vec::<String>::new());
+    assert_eq!(
+        faults(&["migrations/postgres/0002_read_models.sql", "migrations/postgres/0003_sagas.sql"], &POSTGRES),
+        Vec::<String>::new()
+    );
 }

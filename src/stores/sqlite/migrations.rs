@@ -6,6 +6,7 @@ use rusqlite::Connection;
 const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__events", include_str!("../../../migrations/sqlite/0001_events.sql")),
     ("V2__read_models", include_str!("../../../migrations/sqlite/0002_read_models.sql")),
+    ("V3__sagas", include_str!("../../../migrations/sqlite/0003_sagas.sql")),
 ];
 
 /// Applies what is missing, each migration in a transaction of its own. A file that has seen other migrations than these,
