@@ -337,7 +337,7 @@ async fn unless_saga(
 }
 
 /// Reads a saga; nothing when the id is not that of one.
-async fn look(state: &AppState, saga_id: StreamId) -> Result<Option<Loaded<FulfilmentSaga>>, Problem> {
+pub async fn look(state: &AppState, saga_id: StreamId) -> Result<Option<Loaded<FulfilmentSaga>>, Problem> {
     match rehydrate::<FulfilmentSaga>(state.store.as_ref(), saga_id, Until::Now, PAGE).await {
         Ok(saga) => Ok(Some(saga).filter(|saga| saga.version != Version::NONE)),
         Err(Failure::OtherType(_)) => Ok(None),

@@ -399,3 +399,64 @@ fn a_log_with_sagas_is_verified_migrated_and_exported() {
     let orders = String::from_utf8(ordo(&["export", "--store", &store]).stdout).unwrap();
     assert_eq!(orders.lines().count(), 2, "{orders}");
 }
+
+/// A refund that was refused: its saga's path for operators.
+fn stuck(shop: &Shop) -> String {
+    let path = shop.draft();
+    shop.fulfill(&path).expect(200);
+    shop.outside.script(CallKind::Refund, &[Fate::Refuse]);
+    let back = json!({"items": [{"line_id": 1, "quantity": 1}], "reason": "broken"});
+    let saga = shop.post(&format!("{path}/returns"), &back).expect(202).header("location").unwrap().to_owned();
+    until(|| (shop.get(&saga).json()["state"] == "Stuck").then_some(()));
+    let id = saga.split('/').nth(2).unwrap();
+    format!("/admin/sagas/{id}")
+}
+
+#[test]
+fn operators_see_the_stuck_sagas_first_and_have_them_tried_again() {
+    on_every_store(|shop| {
+        let desk = stuck(&shop);
+        let position = shop.get("/readyz").json()["position"].as_u64().unwrap();
+        let sagas = shop.get(&format!("/admin/sagas?min_position={position}")).expect(200).json();
+        let states: Vec<_> = sagas.as_array().unwrap().iter().map(|saga| saga["state"].as_str().unwrap()).collect();
+        assert_eq!(states, ["Stuck", "Completed"]);
+        assert_eq!(shop.get("/admin/sagas?state=Running").expect(200).json(), json!([]));
+        assert_eq!(shop.get("/admin/sagas?state=Sad").faults(), ["?state"]);
+        shop.post(&format!("{desk}/annotate"), &json!({"by": "op", "note": "called the bank"})).expect(200);
+        let would_be = shop.post(&format!("{desk}/retry?dry_run=true"), &json!({"by": "op"})).expect(200).json();
+        assert_eq!(would_be["state"], "Running");
+        shop.post(&format!("{desk}/retry"), &json!({"by": "op"})).expect(200);
+        let order = format!("/orders/{}", sagas[0]["order_id"].as_str().unwrap());
+        until(|| (shop.get(&order).json()["refunded_cents"] == 1000).then_some(()));
+        let problem = shop.post(&format!("{desk}/retry"), &json!({"by": "op"})).problem(409, "state-conflict");
+        assert_eq!(problem["saga_state"], "Completed");
+        let events = shop.event_types(sagas[0]["saga_id"].as_str().unwrap());
+        assert_eq!(events[3..6], ["SagaStuck", "SagaAnnotated", "StepRetried"]);
+    });
+}
+
+#[test]
+fn operators_skip_what_they_took_care_of_and_leave_their_name() {
+    let shop = Shop::open();
+    let desk = stuck(&shop);
+    assert_eq!(shop.post(&format!("{desk}/skip"), &json!({"by": "", "reason": ""})).faults(), ["/by", "/reason"]);
+    let skipped = shop.post(&format!("{desk}/skip"), &json!({"by": "op", "reason": "paid in cash"})).expect(200).json();
+    assert_eq!((skipped["state"].as_str(), skipped["steps"][0]["state"].as_str()), (Some("Failed"), Some("Skipped")));
+    shop.post("/admin/sagas/7d444840-9dc0-11d1-b245-5ffdce74fad2/retry", &json!({"by": "op"}))
+        .problem(404, "not-found");
+}
+
+#[test]
+fn operators_have_a_running_saga_undone() {
+    let shop = Shop::open();
+    shop.outside.hang(true);
+    let path = shop.draft();
+    let saga = shop.post_async(&format!("{path}/fulfill"), &json!({})).expect(202).json()["saga_id"].clone();
+    shop.outside.wait_for_hanging(1);
+    let desk = format!("/admin/sagas/{}/force-compensate", saga.as_str().unwrap());
+    let undoing = shop.post(&desk, &json!({"by": "op", "reason": "fraud"})).expect(200).json();
+    assert_eq!(undoing["state"], "Compensating");
+    shop.outside.hang(false);
+    assert_eq!(shop.rested(&path)["state"], "Failed");
+    assert_eq!(shop.get(&path).json()["cancel_reason"], "fraud");
+}
