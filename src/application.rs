@@ -32,7 +32,10 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{
     config::Settings,
-    fulfilment::{FulfilmentSaga, Sagas, settings::partners},
+    fulfilment::{
+        FulfilmentSaga, Sagas,
+        settings::{Partners, partners},
+    },
     http::{command_input::KeysInFlight, http_metrics::HttpMetrics, request_context, routes::routes, state::AppState},
     live::{
         live_hub::LiveHub,
@@ -202,12 +205,18 @@ impl Application {
     /// See [`ApplicationError`].
     pub async fn build(settings: Settings) -> Result<Self, ApplicationError> {
         let stores = open_stores(&settings.store, settings.allow_unsafe_durability).await?;
+        let partners = partners(&settings.fulfilment.partners).map_err(ApplicationError::Partners)?;
+        Self::build_with(settings, stores, partners).await
+    }
+
+    /// The same with a store that is open already, and with these partners whatever the settings say.
+    ///
+    /// # Errors
+    /// See [`ApplicationError`].
+    pub async fn build_with(settings: Settings, stores: Stores, partners: Partners) -> Result<Self, ApplicationError> {
         let core = Core::start(stores, settings.lifespan, vec![Arbiter::current()]).await?;
         expose_process(&core.metrics)?;
-        let sagas = core.start_sagas(
-            partners(&settings.fulfilment.partners).map_err(ApplicationError::Partners)?,
-            &settings.fulfilment,
-        )?;
+        let sagas = core.start_sagas(partners, &settings.fulfilment)?;
         let state = Data::new(AppState {
             orders: Arc::clone(&core.orders),
             store: Arc::clone(&core.store),

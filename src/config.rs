@@ -180,7 +180,7 @@ pub struct ServeArgs {
     /// Seconds after which a step of a fulfilment is given up and the fulfilment undone [default: 900]
     #[arg(long, env = "ORDO_SAGA_STEP_SECONDS")]
     pub saga_step_seconds: Option<NonZeroU32>,
-    /// The inventory: http://HOST[:PORT][/PATH]; simulated in the process when absent
+    /// The inventory, as `http://HOST[:PORT][/PATH]`; simulated in the process when absent
     #[arg(long, env = "ORDO_INVENTORY_URL", value_name = "URL")]
     pub inventory_url: Option<BaseUrl>,
     /// The payment provider; simulated in the process when absent

@@ -34,7 +34,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the server (the default).
-    Serve(ServeCommand),
+    Serve(Box<ServeCommand>),
     /// Bring orders in from a file: JSON lines or CSV, plain, .gz or .zst. Safe to run twice.
     Import(ImportCommand),
     /// Write orders or events as JSON lines.

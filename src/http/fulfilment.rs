@@ -37,7 +37,7 @@ use crate::{
 
 /// How long a command waits for a saga when the client does not say, and at most.
 const WAIT: Duration = Duration::from_secs(5);
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// How often a command is made up anew because the order has moved on meanwhile.
 const ATTEMPTS: usize = 5;
@@ -224,6 +224,9 @@ enum Begun {
 async fn begin(state: &AppState, order: StreamId, terms: &Terms, success: Success) -> Result<Begun, Problem> {
     for _ in 0..ATTEMPTS {
         let seen = see(state, order, terms).await?;
+        if seen.plan.is_none() && look(state, saga_of(order)).await?.is_some() {
+            return Ok(Begun::ByAnother);
+        }
         if let Success::Fulfilling = success {
             refuse_unless_startable(&seen)?;
         }
@@ -334,7 +337,7 @@ async fn unless_saga(
 }
 
 /// Reads a saga; nothing when the id is not that of one.
-async fn look(state: &AppState, saga_id: StreamId) -> Result<Option<Loaded<FulfilmentSaga>>, Problem> {
+pub async fn look(state: &AppState, saga_id: StreamId) -> Result<Option<Loaded<FulfilmentSaga>>, Problem> {
     match rehydrate::<FulfilmentSaga>(state.store.as_ref(), saga_id, Until::Now, PAGE).await {
         Ok(saga) => Ok(Some(saga).filter(|saga| saga.version != Version::NONE)),
         Err(Failure::OtherType(_)) => Ok(None),

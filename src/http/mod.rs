@@ -13,6 +13,7 @@ pub mod answer;
 pub mod command_input;
 pub mod cursor;
 pub mod customers;
+pub mod desk;
 pub mod docs;
 pub mod error;
 pub mod events;

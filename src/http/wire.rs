@@ -180,6 +180,34 @@ pub struct ReturnedItemBody {
     pub quantity: WireInteger,
 }
 
+/// `POST /admin/sagas/{id}/retry`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetryBody {
+    /// Who.
+    pub by: String,
+}
+
+/// `POST /admin/sagas/{id}/skip` and `/force-compensate`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SkipBody {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// `POST /admin/sagas/{id}/annotate`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoteBody {
+    /// Who.
+    pub by: String,
+    /// What.
+    pub note: String,
+}
+
 /// Reads a time as RFC 3339; whole microseconds, UTC, years 1 to 9999.
 #[must_use]
 pub fn time(text: &str) -> Option<DateTime<Utc>> {

@@ -128,8 +128,7 @@ impl World {
     fn surprises(&self) -> Vec<Self> {
         let mut all = Vec::new();
         if self.crashes_left > 0 {
-            let crashed =
-                Self { knowledge: Knowledge::Nothing, crashes_left: self.crashes_left - 1, ..self.clone() };
+            let crashed = Self { knowledge: Knowledge::Nothing, crashes_left: self.crashes_left - 1, ..self.clone() };
             all.push(crashed);
         }
         if self.cancels_left > 0 && self.saga.state() == SagaState::Running {

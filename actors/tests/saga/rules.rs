@@ -186,8 +186,7 @@ fn pauses_double_up_to_the_longest_and_heed_the_partner_up_to_there() {
 
 #[test]
 fn after_the_last_attempt_it_compensates_even_what_nobody_knows() {
-    for (outcome, how, error) in
-        [(not_done(), FailedHow::NotDone, "busy"), (unknown(), FailedHow::Unknown, "silence")]
+    for (outcome, how, error) in [(not_done(), FailedHow::NotDone, "busy"), (unknown(), FailedHow::Unknown, "silence")]
     {
         let once = [running(), vec![failed(FLIGHT, how, error, Some(now()))]].concat();
         let reason = format!("book_flight failed 2 times: {error}");
@@ -195,11 +194,7 @@ fn after_the_last_attempt_it_compensates_even_what_nobody_knows() {
             .when(record(FLIGHT, outcome))
             .then([failed(FLIGHT, how, error, None), compensation(&reason, None)])
             .then_state(|saga| {
-                let undo = Action::Undo {
-                    step: FLIGHT,
-                    key: format!("{}:undo", key(FLIGHT)),
-                    of: key(FLIGHT),
-                };
+                let undo = Action::Undo { step: FLIGHT, key: format!("{}:undo", key(FLIGHT)), of: key(FLIGHT) };
                 assert_eq!(saga.next(now(), |_| POLICY, Knowledge::Nothing), undo);
             });
     }
@@ -231,12 +226,18 @@ fn a_cancellation_compensates_at_once_and_the_call_that_was_out_is_still_noted()
 
 #[test]
 fn what_was_out_and_comes_to_nothing_is_noted_without_another_attempt() {
-    given::<TripSaga>(cancelled())
-        .when(record(HOTEL, not_done()))
-        .then([failed(HOTEL, FailedHow::NotDone, "busy", None)]);
-    given::<TripSaga>(cancelled())
-        .when(record(HOTEL, refused()))
-        .then([failed(HOTEL, FailedHow::Refused, "full", None)]);
+    given::<TripSaga>(cancelled()).when(record(HOTEL, not_done())).then([failed(
+        HOTEL,
+        FailedHow::NotDone,
+        "busy",
+        None,
+    )]);
+    given::<TripSaga>(cancelled()).when(record(HOTEL, refused())).then([failed(
+        HOTEL,
+        FailedHow::Refused,
+        "full",
+        None,
+    )]);
 }
 
 #[test]
@@ -303,11 +304,8 @@ fn an_operator_has_the_stuck_undo_tried_again_with_another_key_when_the_first_wa
 
 #[test]
 fn an_operator_skips_the_stuck_undo_and_the_others_go_on() {
-    let skipped = SagaEvent::StepSkipped(StepSkipped {
-        step: HOTEL.into(),
-        by: "op".into(),
-        reason: "by phone".into(),
-    });
+    let skipped =
+        SagaEvent::StepSkipped(StepSkipped { step: HOTEL.into(), by: "op".into(), reason: "by phone".into() });
     given::<TripSaga>(undo_refused())
         .when(SagaCommand::Skip { by: "op".into(), reason: "by phone".into() })
         .then([skipped])
@@ -317,8 +315,7 @@ fn an_operator_skips_the_stuck_undo_and_the_others_go_on() {
 
 #[test]
 fn only_a_stuck_saga_is_retried_or_skipped() {
-    for command in [SagaCommand::Retry { by: "op".into() }, SagaCommand::Skip { by: "op".into(), reason: "x".into() }]
-    {
+    for command in [SagaCommand::Retry { by: "op".into() }, SagaCommand::Skip { by: "op".into(), reason: "x".into() }] {
         given::<TripSaga>(running()).when(command.clone()).then_rejected(SagaRejection::NotStuck(SagaState::Running));
         given::<TripSaga>([]).when(command).then_rejected(SagaRejection::NotFound);
     }

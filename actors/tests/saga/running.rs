@@ -169,8 +169,8 @@ impl Rig {
     fn with(limits: SagaLimits) -> Self {
         let store = Arc::new(FaultyStore::new(MemoryStore::new()));
         let (feed, metrics) = (EventFeed::new(64, Position::START), EngineMetrics::unregistered());
-        let (appender, _) =
-            Appender::start(store.clone(), feed, AppenderLimits::default(), metrics, Box::new(|_| {})).expect("a thread");
+        let (appender, _) = Appender::start(store.clone(), feed, AppenderLimits::default(), metrics, Box::new(|_| {}))
+            .expect("a thread");
         let (partner, index) = (Arc::new(Partner::default()), Arc::new(Index::default()));
         let sagas = supervise(&store, &partner, &index, &appender, limits);
         Self { store, partner, index, appender, sagas }
@@ -363,8 +363,7 @@ fn two_runners_of_one_saga_come_to_one_end() {
         let other = rig.another();
         for _ in 0..20 {
             let saga_id = rig.begin(trip()).await;
-            let (one, two) =
-                tokio::join!(rig.rested(&rig.sagas, saga_id, None), rig.rested(&other, saga_id, None));
+            let (one, two) = tokio::join!(rig.rested(&rig.sagas, saga_id, None), rig.rested(&other, saga_id, None));
             assert_eq!((one, two), (SagaState::Completed, SagaState::Completed));
             let events = rig.events(saga_id).await;
             assert_eq!(events.iter().filter(|name| *name == "StepCompleted").count(), 2, "{events:?}");

@@ -57,5 +57,5 @@ pub const POLICY: StepPolicy = StepPolicy {
     first_pause: Duration::ZERO,
     longest_pause: Duration::from_secs(1),
     call_timeout: Duration::from_secs(10),
-    deadline: Duration::from_secs(3600),
+    deadline: Duration::from_hours(1),
 };
