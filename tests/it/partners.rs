@@ -295,3 +295,10 @@ fn shares_beyond_one_and_a_ledger_of_something_else_are_refused_at_the_start() {
     fs::write(&path, "not a ledger, but quite a long note that somebody would not like to lose".repeat(20)).unwrap();
     run(&["partners", "--listen", "127.0.0.1:0", "--ledger", path.to_str().unwrap()]).complains(1, &["not a ledger"]);
 }
+
+#[test]
+fn the_url_of_a_partner_that_holds_a_password_is_refused_and_not_repeated() {
+    let refused = run(&["serve", "--payments-url", "http://me:s3cret@pay.example"]);
+    let refused = refused.complains(2, &["--payments-url", "no password"]);
+    assert!(!refused.err.contains("s3cret"), "{refused:#?}");
+}
