@@ -1,5 +1,8 @@
 //! The composition root: puts the parts together, starts them in order and stops them in the reverse order.
 
+mod fulfilling;
+mod opening;
+
 use std::{
     any::Any,
     net::SocketAddr,
@@ -17,20 +20,22 @@ use ordo_actors::{
     appender::{Appender, AppenderLimits},
     clock::{Clock, SystemClock},
     event_feed::EventFeed,
-    memory_rows::MemoryRows,
-    memory_store::MemoryStore,
     metrics::{EngineMetrics, ProjectionMetrics},
     projection_progress::{ProjectionLimits, ProjectionParts},
     registry::{Engine, EngineParts, Lifespan},
     row_store::RowStore,
     store::{EventStore, StoreError},
-    upcast::{UnreadableLog, Upcasters, Upcasting, readable, refuse_unreadable},
+    upcast::{UnreadableLog, Upcasting, readable, refuse_unreadable},
 };
 use socket2::SockRef;
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    config::{Settings, StoreUrl},
+    config::Settings,
+    fulfilment::{
+        FulfilmentSaga, Sagas,
+        settings::{Partners, partners},
+    },
     http::{command_input::KeysInFlight, http_metrics::HttpMetrics, request_context, routes::routes, state::AppState},
     live::{
         live_hub::LiveHub,
@@ -39,11 +44,9 @@ use crate::{
     },
     order::Order,
     read_models::Running,
-    stores::{
-        postgres::{PostgresOptions, PostgresStore},
-        sqlite::{SqliteOptions, SqliteStore},
-    },
 };
+
+pub use opening::{Stores, open_existing_stores, open_stores, upcasters};
 
 /// Batches that a slow subscriber may be behind before it is told to read the store.
 const FEED_BATCHES: usize = 4096;
@@ -94,6 +97,9 @@ pub enum ApplicationError {
     /// Two metrics share a name.
     #[error("cannot set up the metrics")]
     Metrics(#[from] prometheus::Error),
+    /// Partners over HTTP cannot be asked.
+    #[error("cannot set up the calls to partners")]
+    Partners(#[source] reqwest::Error),
     /// The web server failed.
     #[error("the web server failed")]
     Serve(#[source] std::io::Error),
@@ -118,72 +124,10 @@ pub struct Core {
     pub metrics: prometheus::Registry,
     /// Becomes some reason when the process must stop.
     pub broken: watch::Receiver<Option<String>>,
-    appender: JoinHandle<()>,
-}
-
-/// A store with both its sides.
-#[derive(Clone)]
-pub struct Stores {
-    /// The log.
-    pub log: Arc<dyn EventStore>,
-    /// The rows of the read models.
-    pub rows: Arc<dyn RowStore>,
-}
-
-impl Stores {
-    /// A log whose read models live in memory and are folded anew at each start.
-    fn in_memory(log: impl EventStore) -> Self {
-        Self { log: Arc::new(log), rows: Arc::new(MemoryRows::new()) }
-    }
-
-    /// A database that holds both.
-    fn of<S: EventStore + RowStore>(store: S) -> Self {
-        let store = Arc::new(store);
-        Self { log: Arc::clone(&store) as Arc<dyn EventStore>, rows: store }
-    }
-}
-
-/// Opens a store, migrated and ready.
-///
-/// # Errors
-/// A sentence that says why not.
-pub async fn open_stores(url: &StoreUrl, allow_unsafe_durability: bool) -> Result<Stores, ApplicationError> {
-    let failed = |reason: String| ApplicationError::Store { store: url.to_string(), reason };
-    Ok(match url {
-        StoreUrl::Memory => Stores::in_memory(MemoryStore::new()),
-        StoreUrl::Sqlite(path) => {
-            Stores::of(SqliteStore::open(path, SqliteOptions::default()).map_err(|error| failed(with_causes(&error)))?)
-        }
-        StoreUrl::Postgres(url) => {
-            let options = PostgresOptions { allow_unsafe_durability, ..PostgresOptions::default() };
-            Stores::of(PostgresStore::open(url, options).await.map_err(|error| failed(with_causes(&error)))?)
-        }
-    })
-}
-
-/// Opens a store to look at what is in it: a file that is not there is not made.
-///
-/// # Errors
-/// A sentence that says why not.
-pub async fn open_existing_stores(url: &StoreUrl) -> Result<Stores, ApplicationError> {
-    if let StoreUrl::Sqlite(path) = url
-        && !path.exists()
-    {
-        return Err(ApplicationError::NoLog(path.clone()));
-    }
-    open_stores(url, true).await
-}
-
-/// How events of older schema versions are read.
-#[must_use]
-pub fn upcasters() -> Upcasters {
-    Upcasters::new()
-}
-
-/// An error and what caused it, in one sentence.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |sentence, cause| format!("{sentence}: {cause}"))
+    /// Where commits go.
+    appender: Appender,
+    /// Ends with the last one who appends.
+    appending: JoinHandle<()>,
 }
 
 impl Core {
@@ -197,7 +141,7 @@ impl Core {
         arbiters: Vec<ArbiterHandle>,
     ) -> Result<Self, ApplicationError> {
         let upcasters = upcasters();
-        refuse_unreadable(store.as_ref(), &[readable::<Order>()], &upcasters).await?;
+        refuse_unreadable(store.as_ref(), &[readable::<Order>(), readable::<FulfilmentSaga>()], &upcasters).await?;
         let store: Arc<dyn EventStore> = Arc::new(Upcasting::new(store, upcasters));
         let metrics = prometheus::Registry::new();
         let engine_metrics = EngineMetrics::register(&metrics)?;
@@ -216,25 +160,25 @@ impl Core {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let orders = Engine::start(EngineParts {
             store: Arc::clone(&store),
-            appender,
+            appender: appender.clone(),
             clock: Arc::clone(&clock),
             lifespan,
             metrics: engine_metrics,
             arbiters,
         });
-        Ok(Self { store, rows, feed, orders, clock, metrics, broken, appender: thread })
+        Ok(Self { store, rows, feed, orders, clock, metrics, broken, appender, appending: thread })
     }
 
     /// Lets all orders go and waits until the last commit is done, at most `patience` long. The store closes with its last user.
     pub async fn stop(self, patience: Duration) {
-        let Self { store, orders, appender, .. } = self;
+        let Self { store, orders, appender, appending, .. } = self;
         orders.close();
-        drop(orders);
+        drop((orders, appender));
         let (tell, ended) = tokio::sync::oneshot::channel();
         // A thread of its own: the runtime would wait for one of its own however long that takes.
         let waiting = std::thread::Builder::new().name("stopping".into()).spawn(move || {
             // Nobody listens any more when it took too long.
-            let _ = tell.send(appender.join());
+            let _ = tell.send(appending.join());
         });
         if waiting.is_err() || tokio::time::timeout(patience, ended).await.is_err() {
             log::warn!("the appender did not end in time");
@@ -249,6 +193,7 @@ pub struct Application {
     server: Server,
     state: Data<AppState>,
     live: Arc<LiveHub>,
+    sagas: Sagas,
     address: SocketAddr,
     shutdown: Duration,
 }
@@ -260,14 +205,26 @@ impl Application {
     /// See [`ApplicationError`].
     pub async fn build(settings: Settings) -> Result<Self, ApplicationError> {
         let stores = open_stores(&settings.store, settings.allow_unsafe_durability).await?;
+        let partners = partners(&settings.fulfilment.partners).map_err(ApplicationError::Partners)?;
+        Self::build_with(settings, stores, partners).await
+    }
+
+    /// The same with a store that is open already, and with these partners whatever the settings say.
+    ///
+    /// # Errors
+    /// See [`ApplicationError`].
+    pub async fn build_with(settings: Settings, stores: Stores, partners: Partners) -> Result<Self, ApplicationError> {
         let core = Core::start(stores, settings.lifespan, vec![Arbiter::current()]).await?;
         expose_process(&core.metrics)?;
+        let sagas = core.start_sagas(partners, &settings.fulfilment)?;
         let state = Data::new(AppState {
             orders: Arc::clone(&core.orders),
             store: Arc::clone(&core.store),
             feed: core.feed.clone(),
             clock: Arc::clone(&core.clock),
             limits: settings.http,
+            sagas: sagas.clone(),
+            fulfil_on_submit: settings.fulfilment.on_submit,
             keys_in_flight: KeysInFlight::default(),
             http_metrics: HttpMetrics::register(&core.metrics)?,
             metrics: core.metrics.clone(),
@@ -288,7 +245,7 @@ impl Application {
         let live = LiveHub::start(Arc::clone(&core.store), &core.feed, settings.live, live_metrics).await?;
         let live_state = Data::new(LiveState { hub: Arc::clone(&live), origins: settings.origins.clone() });
         let (server, address) = listen(&settings, &state, &running, &live_state)?;
-        Ok(Self { core, server, state, live, address, shutdown: settings.shutdown })
+        Ok(Self { core, server, state, live, sagas, address, shutdown: settings.shutdown })
     }
 
     /// Where it listens.
@@ -297,7 +254,7 @@ impl Application {
         self.address
     }
 
-    /// Serves until `stop` resolves, then: not ready, live connections go, requests finish, orders leave, the last commit ends, the store closes.
+    /// Serves until `stop` resolves, then: not ready, live connections and sagas go, requests finish, orders leave, the last commit ends, the store closes.
     ///
     /// # Errors
     /// The store broke, or the web server failed.
@@ -316,6 +273,9 @@ impl Application {
         log::info!("stopping");
         let deadline = Instant::now() + self.shutdown;
         self.live.drain().await;
+        if tokio::time::timeout_at(deadline, self.sagas.stop()).await.is_err() {
+            log::warn!("the sagas did not stop in time; they go on after the next start");
+        }
         if tokio::time::timeout_at(deadline, handle.stop(true)).await.is_err() {
             handle.stop(false).await;
         }

@@ -6,11 +6,15 @@ use chrono::{DateTime, Utc};
 use ordo_actors::{
     aggregate::{Aggregate, DomainEvent},
     event::{EventEnvelope, Position, StreamId, Version},
+    saga::SagaEvent,
     store::{EventStore, LogQuery, StoreError},
 };
 use serde::Serialize;
 
-use crate::order::{Order, OrderEvent};
+use crate::{
+    fulfilment::{Fulfilment, FulfilmentSaga},
+    order::{Order, OrderEvent},
+};
 
 /// Findings that are told in words; more are counted.
 const MOST_FINDINGS: usize = 100;
@@ -82,9 +86,14 @@ impl Audit {
         if event.timestamp < before.at {
             self.find(format!("{place} was recorded before the event before it"));
         }
-        if event.aggregate_type == Order::TYPE
-            && let Err(error) = OrderEvent::decode(&event.event_type, &event.payload)
-        {
+        let read = if event.aggregate_type == Order::TYPE {
+            OrderEvent::decode(&event.event_type, &event.payload).err()
+        } else if event.aggregate_type == FulfilmentSaga::TYPE {
+            SagaEvent::<Fulfilment>::decode(&event.event_type, &event.payload).err()
+        } else {
+            None
+        };
+        if let Some(error) = read {
             self.find(format!("{place} cannot be read: {error}"));
         }
     }

@@ -14,6 +14,10 @@ use ordo_actors::registry::Lifespan;
 use serde::Deserialize;
 
 use crate::{
+    fulfilment::{
+        Patience,
+        settings::{BaseUrl, PartnerLimits, PartnerSettings},
+    },
     http::state::HttpLimits,
     live::{
         limits::LiveLimits,
@@ -62,12 +66,38 @@ impl TypedValueParser for ReadStore {
         argument: Option<&clap::Arg>,
         value: &std::ffi::OsStr,
     ) -> Result<StoreUrl, clap::Error> {
-        value.to_str().unwrap_or_default().parse().map_err(|reason| {
-            let argument = argument.map(ToString::to_string).unwrap_or_default();
-            let complaint = format!("the value of '{argument}' is no store: {reason}\n");
-            clap::Error::raw(ErrorKind::ValueValidation, complaint).with_cmd(command)
-        })
+        read_quietly(command, argument, value, "store")
     }
+}
+
+/// Reads the URL of a partner, and is as discreet.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadPartner;
+
+impl TypedValueParser for ReadPartner {
+    type Value = BaseUrl;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<BaseUrl, clap::Error> {
+        read_quietly(command, argument, value, "partner")
+    }
+}
+
+fn read_quietly<T: FromStr<Err = String>>(
+    command: &clap::Command,
+    argument: Option<&clap::Arg>,
+    value: &std::ffi::OsStr,
+    what: &str,
+) -> Result<T, clap::Error> {
+    value.to_str().unwrap_or_default().parse().map_err(|reason| {
+        let argument = argument.map(ToString::to_string).unwrap_or_default();
+        let complaint = format!("the value of '{argument}' is no {what}: {reason}\n");
+        clap::Error::raw(ErrorKind::ValueValidation, complaint).with_cmd(command)
+    })
 }
 
 /// Shows where, never the password.
@@ -170,6 +200,24 @@ pub struct ServeArgs {
     /// Seconds a listener may take nothing of what waits for it before it is closed [default: 20]
     #[arg(long, env = "ORDO_LIVE_STALL_SECONDS")]
     pub live_stall_seconds: Option<NonZeroU32>,
+    /// Start the fulfilment of an order when it is submitted.
+    #[arg(long, env = "ORDO_FULFIL_ON_SUBMIT", num_args = 0..=1, default_missing_value = "true", value_name = "true|false")]
+    pub fulfil_on_submit: Option<bool>,
+    /// Seconds after which a step of a fulfilment is given up and the fulfilment undone [default: 900]
+    #[arg(long, env = "ORDO_SAGA_STEP_SECONDS")]
+    pub saga_step_seconds: Option<NonZeroU32>,
+    /// The inventory, as `http://HOST[:PORT][/PATH]`; simulated in the process when absent
+    #[arg(long, env = "ORDO_INVENTORY_URL", value_name = "URL", value_parser = ReadPartner, hide_env_values = true)]
+    pub inventory_url: Option<BaseUrl>,
+    /// The payment provider; simulated in the process when absent
+    #[arg(long, env = "ORDO_PAYMENTS_URL", value_name = "URL", value_parser = ReadPartner, hide_env_values = true)]
+    pub payments_url: Option<BaseUrl>,
+    /// The carrier; simulated in the process when absent
+    #[arg(long, env = "ORDO_SHIPPING_URL", value_name = "URL", value_parser = ReadPartner, hide_env_values = true)]
+    pub shipping_url: Option<BaseUrl>,
+    /// Seconds a partner has to answer a call [default: 10]
+    #[arg(long, env = "ORDO_PARTNER_SECONDS")]
+    pub partner_seconds: Option<NonZeroU32>,
     /// Seconds that requests have to finish when the server stops [default: 8]
     #[arg(long, env = "ORDO_SHUTDOWN_SECONDS")]
     pub shutdown_seconds: Option<u64>,
@@ -195,12 +243,28 @@ pub struct Settings {
     pub live: LiveLimits,
     /// Web pages that may listen.
     pub origins: Origins,
+    /// How orders are fulfilled.
+    pub fulfilment: FulfilmentSettings,
     /// Limits of the orders in memory.
     pub lifespan: Lifespan,
     /// How long idempotency keys are kept.
     pub idempotency_kept: Duration,
     /// How long requests may take to finish at the end.
     pub shutdown: Duration,
+}
+
+/// A partner that does not answer is given up by its client first.
+const LATER_THAN_PARTNERS: Duration = Duration::from_secs(2);
+
+/// How orders are fulfilled.
+#[derive(Debug, Clone, Default)]
+pub struct FulfilmentSettings {
+    /// Who is asked.
+    pub partners: PartnerSettings,
+    /// Whether submitting an order starts it.
+    pub on_submit: bool,
+    /// How patient it is with partners.
+    pub patience: Patience,
 }
 
 impl Settings {
@@ -221,7 +285,8 @@ impl Settings {
         let seconds = |flag: Option<NonZeroU32>, file: Option<NonZeroU32>, default: Duration| {
             flag.or(file).map_or(default, |seconds| Duration::from_secs(seconds.get().into()))
         };
-        let live = LiveLimits::default();
+        let (live, patience, limits) = (LiveLimits::default(), Patience::default(), PartnerLimits::default());
+        let call = seconds(serve.partner_seconds, file.partner_seconds, limits.total);
         Ok(Self {
             store: store.store.clone().or(file.store).unwrap_or_else(|| store.url()),
             allow_unsafe_durability: store.allow_unsafe_durability,
@@ -243,6 +308,19 @@ impl Settings {
             } else {
                 serve.allow_origin.clone()
             }),
+            fulfilment: FulfilmentSettings {
+                on_submit: serve.fulfil_on_submit.or(file.fulfil_on_submit).unwrap_or(false),
+                patience: Patience {
+                    call_timeout: call + LATER_THAN_PARTNERS,
+                    step_deadline: seconds(serve.saga_step_seconds, file.saga_step_seconds, patience.step_deadline),
+                },
+                partners: PartnerSettings {
+                    inventory: serve.inventory_url.clone().or(file.inventory_url),
+                    payments: serve.payments_url.clone().or(file.payments_url),
+                    shipping: serve.shipping_url.clone().or(file.shipping_url),
+                    limits: PartnerLimits { total: call, ..limits },
+                },
+            },
             lifespan: Lifespan {
                 most_actors: number(serve.max_actors, file.max_actors, defaults.1.most_actors),
                 idle: serve.idle_seconds.or(file.idle_seconds).map_or(defaults.1.idle, Duration::from_secs),

@@ -20,6 +20,7 @@ use crate::{
     event::Position,
     event_feed::EventFeed,
     metrics::EngineMetrics,
+    request::Failure,
     store::{Commit, EventStore, StoreError, Verdict},
 };
 
@@ -100,6 +101,15 @@ impl Appender {
         Ok((Self { way: Way::Queue(groups) }, thread))
     }
 
+    /// Appends one commit and waits for its verdict: for streams that no actor of an [`Engine`](crate::registry::Engine) lives on.
+    ///
+    /// # Errors
+    /// See [`Failure`] for whether it may have been written.
+    pub async fn append(&self, commit: Commit) -> Result<Verdict, Failure> {
+        let verdicts = self.submit(vec![commit])?.await.map_err(|_| Failure::Unknown("the appender ended".into()))?;
+        verdicts?.pop().ok_or_else(|| Failure::Unknown("the store gave no verdict".into()))
+    }
+
     /// Queues commits that follow one another. The receiver gets a verdict for each; when it errs, the outcome is unknown.
     /// Without commits it is a barrier: answered when everything queued before has been.
     pub(crate) fn submit(&self, commits: Vec<Commit>) -> Result<oneshot::Receiver<Verdicts>, Refused> {
@@ -174,7 +184,11 @@ impl Worker {
     }
 
     /// Makes commits durable, tells the subscribers, then the actors. Breaks when the store did.
-    async fn append(&mut self, batch: Vec<Commit>, replies: Vec<(oneshot::Sender<Verdicts>, usize)>) -> ControlFlow<()> {
+    async fn append(
+        &mut self,
+        batch: Vec<Commit>,
+        replies: Vec<(oneshot::Sender<Verdicts>, usize)>,
+    ) -> ControlFlow<()> {
         let started = Instant::now();
         let commits = batch.len();
         let result = if batch.is_empty() { Ok(Vec::new()) } else { self.store.append(batch).await };

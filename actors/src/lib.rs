@@ -24,6 +24,12 @@ pub mod rehydrate;
 pub mod request;
 pub mod retry;
 pub mod row_store;
+pub mod saga;
+mod saga_actor;
+pub mod saga_effects;
+pub mod saga_metrics;
+pub mod saga_runner;
+pub mod saga_supervisor;
 mod sharded;
 pub mod store;
 #[cfg(feature = "testing")]

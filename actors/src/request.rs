@@ -1,5 +1,6 @@
 //! What can be asked of an aggregate, and what comes back.
 
+use chrono::{DateTime, Utc};
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
@@ -34,6 +35,9 @@ pub struct Request<A: Aggregate, R> {
     pub intent: Intent<A::Command>,
     /// When not empty, the stream must be at one of these versions.
     pub if_version: Vec<Version>,
+    /// The version the asker had seen when making this request up, if its writes alongside depend on that. A stream that is
+    /// elsewhere is answered like a version that was demanded, but nothing is kept with the key: the asker looks again.
+    pub based_on: Option<Version>,
     /// Makes the same request with the same key have one effect and one answer.
     pub idempotency: Option<IdempotencyUse>,
     /// Who asks and why; ends in the events.
@@ -48,6 +52,8 @@ pub struct Request<A: Aggregate, R> {
     /// conflict there is the asker's to resolve, and so is the order of time: the events carry the time of this command. An
     /// actor of such a stream does not hear of it before its next commit, so best write where none lives.
     pub alongside: Vec<StreamWrite>,
+    /// The commit carries this time at the earliest: that of the last event of a stream written alongside, say.
+    pub not_before: DateTime<Utc>,
     /// Makes the answer.
     pub render: Render<A, R>,
 }
@@ -174,11 +180,13 @@ impl<A: Aggregate, R: Answer> Request<A, R> {
         Self {
             intent,
             if_version: Vec::new(),
+            based_on: None,
             idempotency: None,
             metadata: Metadata::default(),
             fresh: false,
             at_least: Position::START,
             alongside: Vec::new(),
+            not_before: DateTime::UNIX_EPOCH,
             render: Box::new(render),
         }
     }

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
+use crate::clock::Clock;
+
 /// Pauses that double from a first one up to a longest one, a bounded number of times.
 #[derive(Debug, Clone)]
 pub struct Backoff {
@@ -27,6 +31,15 @@ impl Backoff {
         self.next = (pause * 2).min(self.longest);
         pass(pause).await;
         true
+    }
+}
+
+/// Lets a time come, by this clock; a clock that runs differently from the machine's is looked at again every second.
+pub async fn until(time: DateTime<Utc>, clock: &dyn Clock) {
+    while let Ok(left) = (time - clock.now()).to_std()
+        && left > Duration::ZERO
+    {
+        pass(left.min(Duration::from_secs(1))).await;
     }
 }
 

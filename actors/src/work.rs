@@ -116,7 +116,8 @@ impl<A: Aggregate, R: Answer> Pending<A, R> {
             }
         };
         let encoded = encode(&events)?;
-        evolve(on, &events, around.now.max(on.last_at));
+        let at = around.now.max(on.last_at).max(self.request.not_before);
+        evolve(on, &events, at);
         self.decided = Some(if events.is_empty() { Decided::Unchanged } else { Decided::Accepted });
         let outcome = Outcome::Accepted { state: &on.state, version: on.version, events: &events };
         self.rendered = Some((self.request.render)(&outcome));
@@ -141,7 +142,7 @@ impl<A: Aggregate, R: Answer> Pending<A, R> {
         writes.push(write);
         writes.extend_from_slice(alongside);
         Ok(Some(Commit {
-            timestamp: at.max(around.now),
+            timestamp: at.max(around.now).max(self.request.not_before),
             metadata: Arc::new(self.request.metadata.clone()),
             writes,
             idempotency,
@@ -189,6 +190,11 @@ impl<A: Aggregate, R: Answer> Work<A> for Pending<A, R> {
                 Intent::Execute(_) => self.refusal(on, around),
                 Intent::Read | Intent::DryRun(_) => Ok(None),
             };
+        }
+        if self.request.based_on.is_some_and(|seen| seen != on.version) {
+            let outcome = Outcome::VersionMismatch { state: &on.state, version: on.version };
+            self.rendered = Some((self.request.render)(&outcome));
+            return Ok(None);
         }
         match self.request.intent {
             Intent::Read => self.look(on),
@@ -265,7 +271,7 @@ fn write<A: Aggregate>(
     }
 }
 
-fn encode<E: DomainEvent>(events: &[E]) -> Result<Vec<NewEvent>, Failure> {
+pub(crate) fn encode<E: DomainEvent>(events: &[E]) -> Result<Vec<NewEvent>, Failure> {
     events
         .iter()
         .map(|event| {

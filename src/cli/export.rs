@@ -6,6 +6,7 @@ use std::{
 };
 
 use ordo_actors::{
+    aggregate::Aggregate,
     event::{EventEnvelope, Position},
     rehydrate::{Until, rehydrate},
     store::{EventStore, LogQuery},
@@ -65,7 +66,7 @@ async fn write_line(
     match what {
         Exported::Events => serde_json::to_writer(&mut *out, event)?,
         // An order is written where it begins, as it is now.
-        Exported::Orders if event.version.0 == 1 => {
+        Exported::Orders if event.version.0 == 1 && event.aggregate_type == Order::TYPE => {
             let loaded = rehydrate::<Order>(store, event.aggregate_id, Until::Now, PAGE).await?;
             let Some(line) = order_line(event, &loaded.state) else { return Ok(()) };
             serde_json::to_writer(&mut *out, &line)?;

@@ -16,7 +16,7 @@ use super::{
     error::{Problem, ProblemKind},
     lifecycle::keep,
     request_context::RequestId,
-    wire::SkipBody,
+    wire::SkipStreamBody,
 };
 use crate::{
     order::{Reason, Reference},
@@ -79,7 +79,7 @@ pub async fn retry(
 pub async fn skip(
     running: Data<Running>,
     path: Path<(String, String)>,
-    input: CommandInput<SkipBody>,
+    input: CommandInput<SkipStreamBody>,
 ) -> Result<HttpResponse, Problem> {
     let projection = named(&running, &path.0)?;
     let stream = stream_id(&path.1)?;

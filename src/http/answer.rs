@@ -10,6 +10,7 @@ use actix_web::{
 use ordo_actors::{
     event::{StreamId, Version},
     request::{Answered, Outcome},
+    saga::SagaState,
 };
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +18,10 @@ use super::{
     error::{Problem, ProblemKind},
     rejection::problem_of,
 };
-use crate::order::{ItemsReturned, Order, OrderEvent, OrderState, OrderView, Reference};
+use crate::{
+    fulfilment::{saga_of, saga_of_return},
+    order::{ItemsReturned, Order, OrderEvent, OrderState, OrderView, Reference},
+};
 
 /// The position a reader must have reached to see what an answer speaks of.
 pub const X_POSITION: HeaderName = HeaderName::from_static("x-position");
@@ -32,6 +36,9 @@ pub struct OrderAnswer {
     version: Version,
     /// The order that was created. Not the one the request names: a repeated creation has made up another id.
     created: Option<StreamId>,
+    /// The saga that was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    saga: Option<StreamId>,
     body: String,
 }
 
@@ -44,8 +51,27 @@ pub enum Success {
     Order,
     /// 202 and the order, with the name of this return and what it is worth.
     Returned,
+    /// 202 and the order, which its saga cancels.
+    Cancelling,
+    /// 202: the saga that fulfils the order runs.
+    Fulfilling,
     /// 200 and the order as it would be, with what a return would be worth. No `ETag`: no such version exists.
     DryRun,
+}
+
+/// Where a saga is shown.
+#[must_use]
+pub fn saga_path(saga: StreamId) -> String {
+    format!("/orders/{saga}/saga")
+}
+
+/// A saga, and where it is.
+#[derive(Serialize)]
+pub struct SagaStanding {
+    /// Which saga.
+    pub saga_id: StreamId,
+    /// Where it is.
+    pub saga_state: SagaState,
 }
 
 /// Makes the renderer for one request.
@@ -107,7 +133,12 @@ impl OrderAnswer {
                 (StatusCode::CREATED, serde_json::to_string(&created))
             }
             Success::Order => (StatusCode::OK, serde_json::to_string(&view)),
+            Success::Cancelling => (StatusCode::ACCEPTED, serde_json::to_string(&view)),
             Success::Returned => (StatusCode::ACCEPTED, serde_json::to_string(&Returned::of(events, view))),
+            Success::Fulfilling => {
+                let started = SagaStanding { saga_id: saga_of(order), saga_state: SagaState::Running };
+                (StatusCode::ACCEPTED, serde_json::to_string(&started))
+            }
             Success::DryRun => {
                 // Another name would be made up when it is meant.
                 let would_be = Returned { return_id: None, ..Returned::of(events, view) };
@@ -117,8 +148,15 @@ impl OrderAnswer {
         match body {
             Ok(body) => {
                 let created = matches!(success, Success::Created).then_some(order);
+                let saga = match (success, events.first()) {
+                    (Success::Fulfilling | Success::Cancelling, _) => Some(saga_of(order)),
+                    (Success::Returned, Some(OrderEvent::ItemsReturned(back))) => {
+                        Some(saga_of_return(order, &back.return_id))
+                    }
+                    _ => None,
+                };
                 let version = if matches!(success, Success::DryRun) { Version::NONE } else { version };
-                Self { status: status.as_u16(), version, created, body }
+                Self { status: status.as_u16(), version, created, saga, body }
             }
             Err(error) => {
                 log::error!("an order could not be shown: {error}");
@@ -127,11 +165,30 @@ impl OrderAnswer {
         }
     }
 
+    /// Whether the order said yes.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        self.status < 300
+    }
+
+    /// Whether the order was not where the asker believed it to be.
+    #[must_use]
+    pub fn is_elsewhere(&self) -> bool {
+        self.status == Problem::version(Version::NONE).status().as_u16()
+    }
+
+    /// The saga that was started.
+    #[must_use]
+    pub fn saga(&self) -> Option<StreamId> {
+        self.saga
+    }
+
     fn problem(problem: &Problem, request_id: &str) -> Self {
         Self {
             status: problem.status().as_u16(),
             version: Version::NONE,
             created: None,
+            saga: None,
             body: problem.body(request_id),
         }
     }
@@ -154,6 +211,9 @@ pub fn respond(answered: Answered<OrderAnswer>) -> HttpResponse {
         etag(&mut response, answer.version);
     }
     response.insert_header((CONTENT_TYPE, "application/json"));
+    if let Some(saga) = answer.saga {
+        response.insert_header((LOCATION, saga_path(saga)));
+    }
     if let Some(order) = answer.created {
         response.insert_header((LOCATION, format!("/orders/{order}")));
         return response.body(with_position(answer.body, position.0));

@@ -54,6 +54,12 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// Whether the order may be at this version.
+    #[must_use]
+    pub fn allow(&self, version: Version) -> bool {
+        self.if_version.is_empty() || self.if_version.contains(&version)
+    }
+
     /// What the events of this command will say of their cause.
     #[must_use]
     pub fn metadata(&self) -> Metadata {

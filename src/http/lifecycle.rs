@@ -1,12 +1,13 @@
 //! The way of an order from draft to its end, step by step.
 
-use actix_web::{HttpResponse, web::Data};
+use actix_web::{HttpRequest, HttpResponse, web::Data};
 use uuid::Uuid;
 
 use super::{
     answer::Success,
     command_input::CommandInput,
     error::{Fault, Problem},
+    fulfilment::{by_hand, cancel_order, return_and_refund, submit_and_fulfil},
     orders::{OrderPath, not_whole, run},
     state::AppState,
     wire::{
@@ -22,6 +23,9 @@ pub async fn submit(
     order: OrderPath,
     input: CommandInput<EmptyBody>,
 ) -> Result<HttpResponse, Problem> {
+    if state.fulfil_on_submit && !input.terms.dry_run {
+        return submit_and_fulfil(&state, order.0, input.terms).await;
+    }
     run(&state, order.0, OrderCommand::SubmitOrder, input.terms, Success::Order).await
 }
 
@@ -32,7 +36,7 @@ pub async fn reserve(
     input: CommandInput<ReserveBody>,
 ) -> Result<HttpResponse, Problem> {
     let reservation_id = reference("/reservation_id", input.body.reservation_id.as_deref())?;
-    run(&state, order.0, OrderCommand::MarkReserved { reservation_id }, input.terms, Success::Order).await
+    by_hand(&state, order.0, OrderCommand::MarkReserved { reservation_id }, input.terms).await
 }
 
 /// `POST /orders/{id}/process`
@@ -42,7 +46,7 @@ pub async fn process(
     input: CommandInput<ProcessBody>,
 ) -> Result<HttpResponse, Problem> {
     let payment_id = reference("/payment_id", input.body.payment_id.as_deref())?;
-    run(&state, order.0, OrderCommand::StartProcessing { payment_id }, input.terms, Success::Order).await
+    by_hand(&state, order.0, OrderCommand::StartProcessing { payment_id }, input.terms).await
 }
 
 /// `POST /orders/{id}/complete`
@@ -52,12 +56,13 @@ pub async fn complete(
     input: CommandInput<CompleteBody>,
 ) -> Result<HttpResponse, Problem> {
     let tracking_number = reference("/tracking_number", input.body.tracking_number.as_deref())?;
-    run(&state, order.0, OrderCommand::CompleteOrder { tracking_number }, input.terms, Success::Order).await
+    by_hand(&state, order.0, OrderCommand::CompleteOrder { tracking_number }, input.terms).await
 }
 
 /// `POST /orders/{id}/cancel`
 pub async fn cancel(
     state: Data<AppState>,
+    request: HttpRequest,
     order: OrderPath,
     input: CommandInput<CancelBody>,
 ) -> Result<HttpResponse, Problem> {
@@ -66,7 +71,7 @@ pub async fn cancel(
     let cancelled_by = input.body.cancelled_by.as_deref().map(Reference::new).transpose();
     let cancelled_by = keep("/cancelled_by", cancelled_by, &mut faults);
     let (Some(reason), Some(cancelled_by)) = (reason, cancelled_by) else { return Err(Problem::validation(&faults)) };
-    run(&state, order.0, OrderCommand::CancelOrder { reason, cancelled_by }, input.terms, Success::Order).await
+    cancel_order(&state, order.0, &request, reason, cancelled_by, input.terms).await
 }
 
 /// `POST /orders/{id}/returns`
@@ -79,8 +84,8 @@ pub async fn give_back(
     let reason = keep("/reason", Reason::new(&input.body.reason), &mut faults);
     let items = returned_items(&input.body.items, &mut faults);
     let Some(reason) = reason.filter(|_| faults.is_empty()) else { return Err(Problem::validation(&faults)) };
-    let command = OrderCommand::ReturnItems(ReturnItems { return_id: Uuid::now_v7().into(), items, reason });
-    run(&state, order.0, command, input.terms, Success::Returned).await
+    let items = ReturnItems { return_id: Uuid::now_v7().into(), items, reason };
+    return_and_refund(&state, order.0, items, input.terms).await
 }
 
 fn returned_items(items: &[Object<ReturnedItemBody>], faults: &mut Vec<Fault>) -> Vec<ReturnRequest> {

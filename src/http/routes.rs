@@ -6,7 +6,9 @@ use actix_web::{
     web::{ServiceConfig, delete, patch, post, resource, route},
 };
 
-use super::{admin, customers, docs, events, health, inventory, items, lifecycle, order_lists, orders};
+use super::{
+    admin, customers, desk, docs, events, fulfilment, health, inventory, items, lifecycle, order_lists, orders,
+};
 
 /// GET, and HEAD: the same without the body.
 fn get() -> Route {
@@ -27,6 +29,8 @@ pub fn routes(app: &mut ServiceConfig) {
         .service(resource("/orders/{id}/complete").route(post().to(lifecycle::complete)))
         .service(resource("/orders/{id}/cancel").route(post().to(lifecycle::cancel)))
         .service(resource("/orders/{id}/returns").route(post().to(lifecycle::give_back)))
+        .service(resource("/orders/{id}/fulfill").route(post().to(fulfilment::fulfill)))
+        .service(resource("/orders/{id}/saga").route(get().to(fulfilment::show)))
         .service(resource("/orders/{id}/events").wrap(Compress::default()).route(get().to(events::of_order)))
         .service(resource("/events").wrap(Compress::default()).route(get().to(events::of_log)))
         .service(resource("/customers").wrap(Compress::default()).route(get().to(customers::list)))
@@ -40,6 +44,11 @@ pub fn routes(app: &mut ServiceConfig) {
         .service(resource("/admin/dead-letters").route(get().to(admin::dead_letters)))
         .service(resource("/admin/dead-letters/{name}/{id}/retry").route(post().to(admin::retry)))
         .service(resource("/admin/dead-letters/{name}/{id}/skip").route(post().to(admin::skip)))
+        .service(resource("/admin/sagas").route(get().to(desk::list)))
+        .service(resource("/admin/sagas/{id}/retry").route(post().to(desk::retry)))
+        .service(resource("/admin/sagas/{id}/skip").route(post().to(desk::skip)))
+        .service(resource("/admin/sagas/{id}/force-compensate").route(post().to(desk::force_compensate)))
+        .service(resource("/admin/sagas/{id}/annotate").route(post().to(desk::annotate)))
         .service(resource("/health").route(get().to(health::ready)))
         .service(resource("/livez").route(get().to(health::live)))
         .service(resource("/readyz").route(get().to(health::ready)))

@@ -13,7 +13,7 @@ use ordo_actors::{
     event::{Position, StreamId},
     event_feed::EventFeed,
     registry::Engine,
-    request::{Answer, Answered, Request},
+    request::{Answer, Answered, Failure, Request},
     store::EventStore,
 };
 
@@ -22,7 +22,7 @@ use super::{
     error::{Problem, ProblemKind},
     http_metrics::HttpMetrics,
 };
-use crate::order::Order;
+use crate::{fulfilment::Sagas, order::Order};
 
 /// What bounds the HTTP side.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +53,10 @@ pub struct AppState {
     pub clock: Arc<dyn Clock>,
     /// The limits.
     pub limits: HttpLimits,
+    /// The sagas that run.
+    pub sagas: Sagas,
+    /// Whether submitting an order starts its fulfilment.
+    pub fulfil_on_submit: bool,
     /// Idempotency keys being worked on.
     pub keys_in_flight: KeysInFlight,
     /// Requests by route and status.
@@ -79,8 +83,17 @@ impl Drop for Place<'_> {
 impl AppState {
     /// Asks an order, unless too many requests are under way.
     pub async fn ask<R: Answer>(&self, order: StreamId, request: Request<Order, R>) -> Result<Answered<R>, Problem> {
+        Ok(self.ask_or_fail(order, request).await??)
+    }
+
+    /// The same, for those who treat some failures differently.
+    pub async fn ask_or_fail<R: Answer>(
+        &self,
+        order: StreamId,
+        request: Request<Order, R>,
+    ) -> Result<Result<Answered<R>, Failure>, Problem> {
         let _place = self.take_place()?;
-        Ok(self.orders.ask(order, request).await?)
+        Ok(self.orders.ask(order, request).await)
     }
 
     fn take_place(&self) -> Result<Place<'_>, Problem> {

@@ -124,7 +124,7 @@ pub struct QuantityBody {
 /// `POST /admin/dead-letters/{name}/{id}/skip`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SkipBody {
+pub struct SkipStreamBody {
     /// Why the read model may do without the stream.
     pub reason: String,
     /// Who decided so.
@@ -188,6 +188,34 @@ pub struct ReturnedItemBody {
     pub line_id: WireInteger,
     /// How many come back.
     pub quantity: WireInteger,
+}
+
+/// `POST /admin/sagas/{id}/retry`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetryBody {
+    /// Who.
+    pub by: String,
+}
+
+/// `POST /admin/sagas/{id}/skip` and `/force-compensate`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SkipBody {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// `POST /admin/sagas/{id}/annotate`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoteBody {
+    /// Who.
+    pub by: String,
+    /// What.
+    pub note: String,
 }
 
 /// Reads a time as RFC 3339; whole microseconds, UTC, years 1 to 9999.

@@ -5,21 +5,29 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ordo_actors::{
     aggregate::{Aggregate, DomainEvent},
-    event::{EventEnvelope, Position, Version},
+    event::{EventEnvelope, Position, StreamId, Version},
+    rehydrate::{Loaded, fold},
     row_store::{DeadLetter, Row, Table, Value},
     store::{EventStore, LogQuery, MAX_READ, StoreError},
 };
 
-use super::tables::{
-    CURRENT_ORDER_PRODUCTS, CURRENT_ORDERS, CUSTOMER_ORDERS, CUSTOMERS, INVENTORY, ORDER_HISTORY,
-    ORDER_HISTORY_PRODUCTS,
+use super::{
+    sagas::saga_row,
+    tables::{
+        CURRENT_ORDER_PRODUCTS, CURRENT_ORDERS, CUSTOMER_ORDERS, CUSTOMERS, INVENTORY, ORDER_HISTORY,
+        ORDER_HISTORY_PRODUCTS, SAGAS,
+    },
 };
-use crate::order::{Order, OrderEvent, OrderId, OrderState};
+use crate::{
+    fulfilment::FulfilmentSaga,
+    order::{Order, OrderEvent, OrderId, OrderState},
+};
 
 /// Every order of a log up to a position. Holds all of them in memory: about 400 bytes for an order and 130 for a line.
 #[derive(Debug, Default)]
 pub struct Expected {
     orders: BTreeMap<OrderId, (Order, Version)>,
+    sagas: BTreeMap<StreamId, Loaded<FulfilmentSaga>>,
     product_names: BTreeMap<String, (String, Position)>,
     /// The first version that must not be taken in.
     stopped: HashMap<OrderId, Version>,
@@ -63,6 +71,12 @@ impl Expected {
         self.position = event.position;
         let id = event.aggregate_id;
         let is_stopped = self.stopped.get(&id).is_some_and(|first| event.version >= *first);
+        if event.aggregate_type == FulfilmentSaga::TYPE && !is_stopped {
+            if fold(self.sagas.entry(id).or_default(), event).is_err() {
+                self.stopped.insert(id, event.version);
+            }
+            return;
+        }
         if event.aggregate_type != Order::TYPE || is_stopped {
             return;
         }
@@ -102,6 +116,8 @@ impl Expected {
             Box::new(self.customers())
         } else if table.name == CUSTOMER_ORDERS.name {
             Box::new(self.customer_orders())
+        } else if table.name == SAGAS.name {
+            Box::new(self.saga_rows())
         } else {
             assert_eq!(table.name, INVENTORY.name, "a table of a read model");
             Box::new(self.inventory())
@@ -171,6 +187,10 @@ impl Expected {
             let doc = serde_json::to_string(&order).unwrap_or_default();
             Some(vec![text(customer), Value::Int(created_at), text(&id), text(&order.state), text(&doc)])
         })
+    }
+
+    fn saga_rows(&self) -> impl Iterator<Item = Row> {
+        self.sagas.iter().filter_map(|(id, saga)| saga_row(*id, &saga.state))
     }
 
     fn inventory(&self) -> impl Iterator<Item = Row> {

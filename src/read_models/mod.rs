@@ -20,8 +20,10 @@ mod customer_orders;
 mod inventory_demand;
 mod order_history;
 mod order_rows;
+mod sagas;
 
 // From rows to readers.
+mod open_sagas;
 mod order_search;
 mod reader;
 mod walk;
@@ -45,9 +47,11 @@ pub use current_orders::CurrentOrders;
 pub use customer_orders::CustomerOrders;
 pub use expected::Expected;
 pub use inventory_demand::InventoryDemand;
+pub use open_sagas::SagaIndex;
 pub use order_history::OrderHistory;
 pub use order_projection::OrderProjection;
 pub use order_search::{OrderFilter, OrderSearch, OrderSort, OrderTables, orders_of};
 pub use reader::{ReadModelGate, ReadModels, Standing};
 pub use running::{Running, all};
+pub use sagas::Sagas;
 pub use walk::{Found, Place, Shown, Walk};

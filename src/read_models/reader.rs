@@ -64,4 +64,6 @@ pub struct ReadModels {
     pub customer_orders: Arc<dyn ReadModelGate>,
     /// How far the demand is.
     pub inventory_demand: Arc<dyn ReadModelGate>,
+    /// How far the sagas are.
+    pub sagas: Arc<dyn ReadModelGate>,
 }

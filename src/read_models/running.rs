@@ -1,4 +1,4 @@
-//! The four read models at work: one projection actor each.
+//! The read models at work: one projection actor each.
 
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use super::{
     order_history::OrderHistory,
     order_projection::OrderProjection,
     reader::{ReadModelGate, ReadModels},
+    sagas::Sagas,
 };
 
 /// The read models, for those who read them and for those who run them.
@@ -27,7 +28,7 @@ pub struct Running {
 }
 
 /// Every read model's name and how a fresh one is made.
-fn makers() -> [MakeModel; 4] {
+fn makers() -> [MakeModel; 5] {
     fn maker<M: ReadModel + Default>() -> MakeModel {
         Arc::new(|| Box::new(M::default()))
     }
@@ -36,6 +37,7 @@ fn makers() -> [MakeModel; 4] {
         maker::<OrderProjection<OrderHistory>>(),
         maker::<OrderProjection<CustomerOrders>>(),
         maker::<OrderProjection<InventoryDemand>>(),
+        maker::<Sagas>(),
     ]
 }
 
@@ -51,13 +53,14 @@ impl Running {
     pub fn start(parts: &ProjectionParts) -> Self {
         let started = makers().map(|make| ProjectionActor::start_with(parts.clone(), make));
         let gate = |handle: &ProjectionHandle| -> Arc<dyn ReadModelGate> { Arc::new(handle.clone()) };
-        let [current_orders, order_history, customer_orders, inventory_demand] = &started;
+        let [current_orders, order_history, customer_orders, inventory_demand, sagas] = &started;
         let models = ReadModels {
             rows: Arc::clone(&parts.rows),
             current_orders: gate(current_orders),
             order_history: gate(order_history),
             customer_orders: gate(customer_orders),
             inventory_demand: gate(inventory_demand),
+            sagas: gate(sagas),
         };
         Self { models, projections: started.into() }
     }

@@ -1,4 +1,4 @@
-//! The tables of the read models, as `migrations/*/0002_read_models.sql` makes them.
+//! The tables of the read models, as the migrations make them.
 
 use ordo_actors::row_store::{
     Column,
@@ -82,4 +82,21 @@ pub static INVENTORY: Table = Table {
     ],
     key: 1,
     indexes: &[&[2], &[6]],
+};
+
+/// Sagas, those that need an operator first.
+pub static SAGAS: Table = Table {
+    name: "sagas",
+    columns: &[
+        text("saga_id"),
+        text("order_id"),
+        text("kind"),
+        text("state"),
+        int("attention"),
+        int("started_at"),
+        int("updated_at"),
+        text("doc"),
+    ],
+    key: 1,
+    indexes: &[&[4, 6], &[3, 6]],
 };

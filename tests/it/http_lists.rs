@@ -21,6 +21,8 @@ use actix_web::{
 use async_trait::async_trait;
 use ordo::{
     application::{Core, Stores},
+    config::FulfilmentSettings,
+    fulfilment::settings::{PartnerSettings, partners},
     http::{
         command_input::KeysInFlight,
         http_metrics::HttpMetrics,
@@ -30,7 +32,7 @@ use ordo::{
     },
     read_models::{
         CurrentOrders, CustomerOrders, InventoryDemand, OrderHistory, OrderProjection, ReadModelGate, ReadModels,
-        Standing,
+        Sagas, Standing,
         tables::{CURRENT_ORDERS, INVENTORY},
     },
 };
@@ -82,13 +84,17 @@ impl Parts {
             order_history: Arc::new(start(|| Box::new(OrderProjection::<OrderHistory>::default()))),
             customer_orders: Arc::new(start(|| Box::new(OrderProjection::<CustomerOrders>::default()))),
             inventory_demand: Arc::new(demand.clone()),
+            sagas: Arc::new(start(|| Box::new(Sagas::default()))),
         };
+        let partners = partners(&PartnerSettings::default()).unwrap();
         let state = AppState {
             orders: Arc::clone(&core.orders),
             store: Arc::clone(&core.store),
             feed: core.feed.clone(),
             clock: Arc::clone(&core.clock),
             limits: HttpLimits { position_wait: Duration::from_millis(500), ..HttpLimits::default() },
+            sagas: core.start_sagas(partners, &FulfilmentSettings::default()).unwrap(),
+            fulfil_on_submit: false,
             keys_in_flight: KeysInFlight::default(),
             http_metrics: HttpMetrics::register(&core.metrics).unwrap(),
             metrics: core.metrics.clone(),

@@ -73,7 +73,7 @@ fn operators_see_how_far_the_read_models_are_and_build_one_anew() {
     app.draft();
     read(&app, "/orders").expect(200);
     let projections = app.get("/admin/projections").expect(200).json();
-    assert_eq!(projections.as_array().unwrap().len(), 4);
+    assert_eq!(projections.as_array().unwrap().len(), 5);
     let begun = app.post("/admin/projections/current_orders/rebuild", &json!({})).expect(202);
     assert_eq!(begun.header("location"), Some("/admin/projections/current_orders"));
     assert_eq!(app.get("/admin/projections/current_orders").expect(200).json()["name"], "current_orders");

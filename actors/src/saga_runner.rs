@@ -1,0 +1,420 @@
+//! Runs one saga: what is next, do it, note what came of it, until it has ended, is stuck, or this process stops.
+//!
+//! Free of actix: the actor owns the mailbox, this owns what one saga means. It may stop at any point and be run again, here or
+//! elsewhere, even twice at the same time: the log decides which of two runners was first, and partners know both by the same
+//! keys.
+//!
+//! Invariant: at most one call of the saga is out. Requests are answered meanwhile.
+
+use std::{future::Future, ops::ControlFlow, pin::pin, sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use crate::{
+    aggregate::Aggregate,
+    clock::Clock,
+    event::{StreamId, Version},
+    rehydrate::{Loaded, Until, rehydrate},
+    request::Failure,
+    retry::{Backoff, until},
+    saga::{
+        Action, Knowledge, Saga, SagaCommand, SagaDefinition, SagaEvent, SagaRejection, SagaState, StepOutcome,
+        StepStanding,
+    },
+    saga_effects::{CommitError, SagaCommit, SagaEffects},
+    saga_metrics::SagaMetrics,
+    store::{EventStore, ExpectedVersion, StreamWrite},
+    work::encode,
+};
+
+/// Events of a saga read at a time.
+const PAGE: usize = 200;
+
+/// How often a request is decided before it gives up against another runner.
+const ATTEMPTS: u32 = 5;
+
+/// Pauses while the store does not answer.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What came of a request to a saga.
+pub type SagaAnswer = Result<SagaState, SagaRefusal>;
+
+/// Why a request to a saga came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SagaRefusal {
+    /// A rule of the saga says no.
+    #[error(transparent)]
+    Rejected(#[from] SagaRejection),
+    /// The machinery failed.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+/// A request from outside, and where its answer goes.
+pub(crate) struct Ask<D> {
+    pub command: SagaCommand<D>,
+    pub reply: oneshot::Sender<SagaAnswer>,
+}
+
+/// What every saga of a kind is run with.
+pub(crate) struct Workshop<E: SagaEffects> {
+    pub effects: Arc<E>,
+    pub store: Arc<dyn EventStore>,
+    pub clock: Arc<dyn Clock>,
+    pub metrics: SagaMetrics,
+    /// A place for each call that may be out at once, of all sagas together.
+    pub calls: Semaphore,
+    pub stopping: watch::Receiver<bool>,
+}
+
+/// How a run came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RunEnd {
+    /// The saga is in a state in which nothing happens by itself.
+    Resting(SagaState),
+    /// It goes on, but not in this run.
+    Open,
+}
+
+/// One run of one saga.
+pub(crate) struct Runner<E: SagaEffects> {
+    pub saga_id: StreamId,
+    pub workshop: Arc<Workshop<E>>,
+    pub inbox: mpsc::Receiver<Ask<E::Definition>>,
+    /// The version at which this process has started the saga itself, if it has.
+    pub begun_at: Option<Version>,
+}
+
+/// Why a run is interrupted.
+enum Break {
+    /// What is in memory is not to be trusted any more: read the saga.
+    Reload,
+    /// The process stops, or the saga cannot be read.
+    Leave,
+}
+
+type Flow<T = ()> = ControlFlow<Break, T>;
+
+/// The saga in memory, and what is known beyond the log.
+struct Held<D: SagaDefinition> {
+    loaded: Loaded<Saga<D>>,
+    knowledge: Knowledge,
+}
+
+impl<E: SagaEffects> Runner<E> {
+    /// Runs it.
+    pub async fn run(mut self) -> RunEnd {
+        let mut patience = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE, u32::MAX);
+        loop {
+            match self.load().await {
+                Ok(mut held) => match self.drive(&mut held, &mut patience).await {
+                    ControlFlow::Continue(end) => return end,
+                    ControlFlow::Break(Break::Reload) => {}
+                    ControlFlow::Break(Break::Leave) => return RunEnd::Open,
+                },
+                Err(failure) => {
+                    log::warn!(saga = self.saga_id.to_string(); "a saga could not be read: {failure}");
+                    if self.unless_stopping(patience.pause()).await.is_none() {
+                        return RunEnd::Open;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn load(&mut self) -> Result<Held<E::Definition>, Failure> {
+        let loaded = rehydrate::<Saga<E::Definition>>(&*self.workshop.store, self.saga_id, Until::Now, PAGE).await?;
+        let begun = self.begun_at.take().is_some_and(|version| version == loaded.version);
+        let knowledge = if begun { Knowledge::Begun } else { Knowledge::Nothing };
+        Ok(Held { loaded, knowledge })
+    }
+
+    async fn drive(&mut self, held: &mut Held<E::Definition>, patience: &mut Backoff) -> Flow<RunEnd> {
+        loop {
+            while let Ok(ask) = self.inbox.try_recv() {
+                self.answer(ask, held).await;
+            }
+            let effects = Arc::clone(&self.workshop.effects);
+            let action = held.loaded.state.next(self.now(), |step| effects.policy(step), held.knowledge);
+            let done = match action {
+                Action::Ended | Action::Stuck => {
+                    if let Some(end) = self.rest(held).await {
+                        return Flow::Continue(end);
+                    }
+                    Ok(())
+                }
+                Action::WaitUntil(time) => {
+                    self.wait(time, held).await?;
+                    Ok(())
+                }
+                Action::Begin { step } => self.decide(held, &SagaCommand::Begin { step }).await,
+                Action::GiveUp { step } => self.decide(held, &SagaCommand::GiveUp { step }).await,
+                Action::LookUp { step, key } => self.look_up(held, step, &key).await?,
+                Action::Call { step, key } => self.call(held, step, key).await?,
+                Action::Undo { step, key, of } => self.undo(held, step, key, of).await?,
+            };
+            if let Err(error) = done {
+                return self.recover(&error, patience).await;
+            }
+            *patience = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE, u32::MAX);
+        }
+    }
+
+    /// Calls the partner, answering requests meanwhile, and notes what came of it.
+    async fn call(
+        &mut self,
+        held: &mut Held<E::Definition>,
+        step: &'static str,
+        key: String,
+    ) -> Flow<Result<(), CommitError>> {
+        let (workshop, saga) = (Arc::clone(&self.workshop), held.loaded.state.clone());
+        let policy = workshop.effects.policy(step);
+        let calling = async move {
+            let _place = workshop.place().await;
+            let answer = tokio::time::timeout(policy.call_timeout, workshop.effects.call(step, &key, &saga)).await;
+            answer.unwrap_or_else(|_| StepOutcome::Unknown("no answer in time".into()))
+        };
+        let outcome = self.meanwhile(held, calling).await?;
+        Flow::Continue(self.record(held, step, outcome).await)
+    }
+
+    async fn undo(
+        &mut self,
+        held: &mut Held<E::Definition>,
+        step: &'static str,
+        key: String,
+        of: String,
+    ) -> Flow<Result<(), CommitError>> {
+        let (workshop, saga) = (Arc::clone(&self.workshop), held.loaded.state.clone());
+        let policy = workshop.effects.policy(step);
+        let undoing = async move {
+            let _place = workshop.place().await;
+            let answer = tokio::time::timeout(policy.call_timeout, workshop.effects.undo(step, &key, &of, &saga)).await;
+            answer.unwrap_or_else(|_| StepOutcome::Unknown("no answer in time".into()))
+        };
+        let outcome = self.meanwhile(held, undoing).await?;
+        let command = SagaCommand::RecordUndo { step, outcome, at: self.now(), policy };
+        Flow::Continue(self.decide(held, &command).await)
+    }
+
+    /// Asks the partner about a key that somebody may have used.
+    async fn look_up(
+        &mut self,
+        held: &mut Held<E::Definition>,
+        step: &'static str,
+        key: &str,
+    ) -> Flow<Result<(), CommitError>> {
+        let (workshop, key) = (Arc::clone(&self.workshop), key.to_owned());
+        let policy = workshop.effects.policy(step);
+        let asking = async move {
+            let _place = workshop.place().await;
+            let answer = tokio::time::timeout(policy.call_timeout, workshop.effects.look_up(step, &key)).await;
+            answer.unwrap_or_else(|_| StepStanding::Unknown("no answer in time".into()))
+        };
+        let outcome = match self.meanwhile(held, asking).await? {
+            StepStanding::Unheard => {
+                held.knowledge = Knowledge::Unheard;
+                return Flow::Continue(Ok(()));
+            }
+            StepStanding::Done(reference) => StepOutcome::Done(reference),
+            StepStanding::Refused(error) => StepOutcome::Refused(error),
+            StepStanding::Unknown(error) => StepOutcome::Unknown(error),
+        };
+        Flow::Continue(self.record(held, step, outcome).await)
+    }
+
+    /// Notes what came of a call. What nobody wants any more is noted, too, and undone.
+    async fn record(
+        &self,
+        held: &mut Held<E::Definition>,
+        step: &'static str,
+        outcome: StepOutcome,
+    ) -> Result<(), CommitError> {
+        let policy = self.workshop.effects.policy(step);
+        let reference = if let StepOutcome::Done(reference) = &outcome { reference.clone() } else { String::new() };
+        match self.decide(held, &SagaCommand::Record { step, outcome, at: self.now(), policy }).await {
+            Err(CommitError::Unwanted(reason)) => {
+                let events = decided(held, &SagaCommand::RecordUnwanted { step, reference, reason });
+                self.commit(held, events, true).await
+            }
+            done => done,
+        }
+    }
+
+    /// Decides and commits.
+    async fn decide(
+        &self,
+        held: &mut Held<E::Definition>,
+        command: &SagaCommand<E::Definition>,
+    ) -> Result<(), CommitError> {
+        self.commit_whole(held, decided(held, command)).await
+    }
+
+    /// Makes events durable with what they mean to others. An end that somebody does not want is an end all the same.
+    async fn commit_whole(
+        &self,
+        held: &mut Held<E::Definition>,
+        events: Vec<SagaEvent<E::Definition>>,
+    ) -> Result<(), CommitError> {
+        let ends = events.iter().any(|event| matches!(event, SagaEvent::SagaFailed(_)));
+        match self.commit(held, events.clone(), false).await {
+            Err(CommitError::Unwanted(reason)) if ends => {
+                log::warn!(saga = self.saga_id.to_string(); "the end of a saga changes nothing else: {reason}");
+                self.commit(held, events, true).await
+            }
+            done => done,
+        }
+    }
+
+    /// Makes events durable and moves the saga past them.
+    async fn commit(
+        &self,
+        held: &mut Held<E::Definition>,
+        events: Vec<SagaEvent<E::Definition>>,
+        alone: bool,
+    ) -> Result<(), CommitError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let loaded = &mut held.loaded;
+        let write = StreamWrite {
+            stream: self.saga_id,
+            aggregate_type: <E::Definition as SagaDefinition>::TYPE.into(),
+            expected: ExpectedVersion::Exact(loaded.version),
+            events: encode(&events)?,
+            snapshot: None,
+        };
+        let commit = SagaCommit { saga: &loaded.state, events: &events, write, not_before: loaded.last_at, alone };
+        self.workshop.effects.commit(commit).await?;
+        self.workshop.metrics.count(&events);
+        let at = self.now().max(loaded.last_at);
+        for event in &events {
+            loaded.state.evolve(event, at);
+        }
+        loaded.version = loaded.version.plus(events.len() as u64);
+        loaded.last_at = at;
+        let begun = events.iter().any(|event| matches!(event, SagaEvent::StepStarted(_)));
+        held.knowledge = if begun { Knowledge::Begun } else { Knowledge::Nothing };
+        if loaded.state.state().has_ended() {
+            self.workshop.metrics.took(at - loaded.state.started_at());
+        }
+        Ok(())
+    }
+
+    /// Answers a request. One that loses against another runner is decided again on what that one has written.
+    async fn answer(&mut self, ask: Ask<E::Definition>, held: &mut Held<E::Definition>) {
+        let mut answer = Err(SagaRefusal::Failed(Failure::Contended(ATTEMPTS)));
+        for _ in 0..ATTEMPTS {
+            let tried = match held.loaded.state.decide(&ask.command) {
+                Err(rejection) => Err(SagaRefusal::Rejected(rejection)),
+                Ok(events) => match self.commit_whole(held, events).await {
+                    Ok(()) => Ok(held.loaded.state.state()),
+                    Err(CommitError::Conflict) => match self.load().await {
+                        Ok(again) => {
+                            *held = again;
+                            continue;
+                        }
+                        Err(failure) => Err(SagaRefusal::Failed(failure)),
+                    },
+                    Err(CommitError::Failed(failure)) => Err(SagaRefusal::Failed(failure)),
+                    Err(CommitError::Unwanted(reason)) => Err(SagaRefusal::Failed(Failure::Unavailable(reason))),
+                },
+            };
+            answer = tried;
+            break;
+        }
+        // Whoever asked may have gone; what is durable stays durable.
+        let _ = ask.reply.send(answer);
+    }
+
+    /// Waits for a partner, answering requests. What it does in the end says what there is to undo, so it is waited for even
+    /// when the saga is cancelled meanwhile.
+    async fn meanwhile<T>(&mut self, held: &mut Held<E::Definition>, call: impl Future<Output = T>) -> Flow<T> {
+        let mut call = pin!(call);
+        let mut stopping = self.workshop.stopping.clone();
+        loop {
+            tokio::select! {
+                biased;
+                _ = stopping.wait_for(|stopping| *stopping) => return Flow::Break(Break::Leave),
+                Some(ask) = self.inbox.recv() => self.answer(ask, held).await,
+                outcome = &mut call => return Flow::Continue(outcome),
+            }
+        }
+    }
+
+    /// Waits for a time, or for a request that changes what is next.
+    async fn wait(&mut self, time: DateTime<Utc>, held: &mut Held<E::Definition>) -> Flow {
+        let clock = Arc::clone(&self.workshop.clock);
+        let mut stopping = self.workshop.stopping.clone();
+        tokio::select! {
+            biased;
+            _ = stopping.wait_for(|stopping| *stopping) => return Flow::Break(Break::Leave),
+            Some(ask) = self.inbox.recv() => self.answer(ask, held).await,
+            () = until(time, &*clock) => {}
+        }
+        Flow::Continue(())
+    }
+
+    /// The saga has nothing to do: takes no further requests, answers those that are there, and ends unless they changed that.
+    async fn rest(&mut self, held: &mut Held<E::Definition>) -> Option<RunEnd> {
+        self.inbox.close();
+        while let Some(ask) = self.inbox.recv().await {
+            self.answer(ask, held).await;
+        }
+        let state = held.loaded.state.state();
+        Some(if state.goes_on() { RunEnd::Open } else { RunEnd::Resting(state) })
+    }
+
+    /// What to do when a commit came to nothing.
+    async fn recover(&mut self, error: &CommitError, patience: &mut Backoff) -> Flow<RunEnd> {
+        if *error != CommitError::Conflict {
+            log::warn!(saga = self.saga_id.to_string(); "a saga waits: {error}");
+            if self.unless_stopping(patience.pause()).await.is_none() {
+                return Flow::Break(Break::Leave);
+            }
+        }
+        Flow::Break(Break::Reload)
+    }
+
+    async fn unless_stopping<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        let mut stopping = self.workshop.stopping.clone();
+        tokio::select! {
+            biased;
+            _ = stopping.wait_for(|stopping| *stopping) => None,
+            done = future => Some(done),
+        }
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.workshop.clock.now()
+    }
+}
+
+/// What comes of a command that the runner gives itself: no rule forbids those.
+fn decided<D: SagaDefinition>(held: &Held<D>, command: &SagaCommand<D>) -> Vec<SagaEvent<D>> {
+    held.loaded.state.decide(command).unwrap_or_default()
+}
+
+/// A call under way.
+struct Place<'a> {
+    _permit: Option<tokio::sync::SemaphorePermit<'a>>,
+    out: &'a prometheus::IntGauge,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.out.dec();
+    }
+}
+
+impl<E: SagaEffects> Workshop<E> {
+    /// Waits until another call may go out.
+    async fn place(&self) -> Place<'_> {
+        // Nobody closes it.
+        let permit = self.calls.acquire().await.ok();
+        self.metrics.calls_out.inc();
+        Place { _permit: permit, out: &self.metrics.calls_out }
+    }
+}

@@ -1,0 +1,142 @@
+//! What an answer over HTTP means. An answer is believed only where it speaks of the very call that was made; all else leaves
+//! the outcome unknown.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    call::{Call, Terms},
+    partner::{CallKey, Reply, Standing},
+    wire::{CallAnswer, Refusal, StandingAnswer},
+};
+use crate::order::Reference;
+
+/// How much of a partner's reason is kept, in characters.
+const LONGEST_REASON: usize = 200;
+
+/// An answer, read to its end.
+#[derive(Debug, Clone, Default)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The type of the body, as it was named.
+    pub content_type: String,
+    /// When to come again, if it says so: seconds, or a date.
+    pub retry_after: Option<String>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// What it says of a call. `longest` caps what a partner can ask us to wait.
+    #[must_use]
+    pub fn reply(&self, call: &Call, now: DateTime<Utc>, longest: Duration) -> Reply {
+        match self.status {
+            200..=299 => self.done(call).map_or_else(Reply::Unknown, Reply::Done),
+            402 | 409 | 422 => self.refused(call).map_or_else(Reply::Unknown, Reply::Refused),
+            429 | 503 => Reply::NotDone {
+                reason: format!("the partner answered {}", self.status),
+                retry_after: self.retry_after(now).map(|pause| pause.min(longest)),
+            },
+            status => Reply::Unknown(format!("the partner answered {status}")),
+        }
+    }
+
+    /// What it says of a key.
+    #[must_use]
+    pub fn standing(&self, key: &CallKey) -> Standing {
+        match self.status {
+            200 => self.known(key).unwrap_or_else(Standing::Unknown),
+            404 if self.is_problem() => Standing::Unheard,
+            status => Standing::Unknown(format!("the partner answered {status}")),
+        }
+    }
+
+    fn done(&self, call: &Call) -> Result<Reference, String> {
+        let answer: CallAnswer = self.read()?;
+        let paid = match &call.terms {
+            Terms::Money { amount_cents, currency } => (Some(*amount_cents), Some(currency.code())),
+            Terms::Goods(_) => (None, None),
+        };
+        if answer.key != call.key.0 {
+            return Err("the partner answered another call".into());
+        }
+        if answer.order_id != call.order_id {
+            return Err("the partner answered for another order".into());
+        }
+        if paid.0.is_some() && (answer.amount_cents, answer.currency.as_deref()) != paid {
+            return Err("the partner answered with another amount".into());
+        }
+        if answer.status != "done" {
+            return Err(format!("the partner says it is {}", printable(&answer.status)));
+        }
+        reference(&answer.reference)
+    }
+
+    fn refused(&self, call: &Call) -> Result<String, String> {
+        if !self.is_problem() {
+            return Err(format!("the partner answered {} without saying why", self.status));
+        }
+        let refusal: Refusal = self.read()?;
+        if refusal.key.as_ref().is_some_and(|key| *key != call.key.0)
+            || refusal.order_id.as_ref().is_some_and(|order| *order != call.order_id.to_string())
+        {
+            return Err("the partner refused another call".into());
+        }
+        let reason = refusal.detail.or(refusal.title).unwrap_or_default();
+        Ok(reason_of(&reason, self.status))
+    }
+
+    fn known(&self, key: &CallKey) -> Result<Standing, String> {
+        let answer: StandingAnswer = self.read()?;
+        if answer.key != key.0 {
+            return Err("the partner answered for another key".into());
+        }
+        match answer.status.as_str() {
+            "done" => reference(answer.reference.as_deref().unwrap_or_default()).map(Standing::Done),
+            "refused" => Ok(Standing::Refused(reason_of(answer.reason.as_deref().unwrap_or_default(), 200))),
+            "undone" => Ok(Standing::Undone),
+            other => Err(format!("the partner says it is {}", printable(other))),
+        }
+    }
+
+    fn read<'a, T: serde::Deserialize<'a>>(&'a self) -> Result<T, String> {
+        // Not serde's words: they would quote the answer.
+        serde_json::from_slice(&self.body).map_err(|_| format!("the partner answered {} unreadably", self.status))
+    }
+
+    fn is_problem(&self) -> bool {
+        let essence = self.content_type.split(';').next().unwrap_or_default().trim();
+        essence.eq_ignore_ascii_case("application/problem+json")
+    }
+
+    fn retry_after(&self, now: DateTime<Utc>) -> Option<Duration> {
+        let text = self.retry_after.as_deref()?.trim();
+        if let Ok(seconds) = text.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let date = DateTime::parse_from_rfc2822(text).ok()?;
+        Some((date.to_utc() - now).to_std().unwrap_or_default())
+    }
+}
+
+fn reference(text: &str) -> Result<Reference, String> {
+    Reference::new(text).map_err(|fault| format!("the partner's reference cannot be used: {fault}"))
+}
+
+/// A reason that can be stored with an order: never empty, short, printable.
+fn reason_of(text: &str, status: u16) -> String {
+    let reason = printable(text);
+    if reason.is_empty() { format!("refused by the partner with {status}") } else { reason }
+}
+
+fn printable(text: &str) -> String {
+    let blank = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    let shown: String = text.chars().take(LONGEST_REASON).map(|c| if blank(c) { ' ' } else { c }).collect();
+    shown.trim().to_owned()
+}
+
+#[cfg(test)]
+#[path = "answer_tests.rs"]
+mod tests;

@@ -1,0 +1,141 @@
+//! What is to be done for an order: the steps, and all that their calls need. Pure.
+
+use std::collections::BTreeMap;
+
+use ordo_actors::{
+    event::{StreamId, Version},
+    saga::{SagaDefinition, StepRule},
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::order::{Currency, Order, OrderId, OrderState, ProductId, Reference};
+
+/// Sets stock aside.
+pub(super) const RESERVE: &str = "reserve_inventory";
+/// Takes the money.
+pub(super) const PAY: &str = "process_payment";
+/// Sends the parcel.
+pub(super) const SHIP: &str = "create_shipment";
+/// Gives money back for items that came back.
+pub(super) const REFUND: &str = "refund_payment";
+
+const fn undoable(name: &'static str) -> StepRule {
+    StepRule { name, has_undo: true }
+}
+
+const FULFILMENT: &[StepRule] = &[undoable(RESERVE), undoable(PAY), undoable(SHIP)];
+const REFUNDING: &[StepRule] = &[StepRule { name: REFUND, has_undo: false }];
+
+/// The payload of a `SagaStarted`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fulfilment {
+    /// What kind of saga it is.
+    pub kind: Kind,
+    /// For which order.
+    pub order_id: OrderId,
+    /// How many of what is sent, one entry per product; a refund sends nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub goods: Vec<Goods>,
+    /// How much is taken or given back, in minor units.
+    pub amount_cents: i64,
+    /// In what.
+    pub currency: Currency,
+    /// Of a refund: the payment, when the order knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_id: Option<Reference>,
+    /// Of a refund: the return.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub return_id: Option<Reference>,
+}
+
+/// The kinds of saga.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Reserve, charge, ship.
+    Fulfilment,
+    /// Give money back for items that came back.
+    Refund,
+}
+
+/// How many of a product.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Goods {
+    /// Which product.
+    pub product_id: ProductId,
+    /// How many pieces.
+    pub quantity: u64,
+}
+
+impl SagaDefinition for Fulfilment {
+    const TYPE: &'static str = "FulfilmentSaga";
+
+    fn steps(&self) -> &'static [StepRule] {
+        match self.kind {
+            Kind::Fulfilment => FULFILMENT,
+            Kind::Refund => REFUNDING,
+        }
+    }
+}
+
+impl Kind {
+    /// Its name, as clients and stores see it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fulfilment => "fulfilment",
+            Self::Refund => "refund",
+        }
+    }
+}
+
+/// The saga that fulfils an order: there is one at most.
+#[must_use]
+pub fn saga_of(order: OrderId) -> StreamId {
+    StreamId(Uuid::new_v5(&order.0, b"fulfilment"))
+}
+
+/// The saga that refunds a return: there is one at most.
+#[must_use]
+pub fn saga_of_return(order: OrderId, return_id: &Reference) -> StreamId {
+    StreamId(Uuid::new_v5(&order.0, format!("refund:{return_id}").as_bytes()))
+}
+
+/// What fulfilling an order takes; nothing unless it is a draft with items, or submitted.
+#[must_use]
+pub fn fulfilment_of(id: OrderId, order: &Order) -> Option<Fulfilment> {
+    let view = order.view(id, Version::NONE)?;
+    if !matches!(view.state, OrderState::Draft | OrderState::Submitted) || view.items.is_empty() {
+        return None;
+    }
+    let mut goods: BTreeMap<&ProductId, u64> = BTreeMap::new();
+    for line in view.items {
+        *goods.entry(&line.product_id).or_default() += u64::from(line.quantity);
+    }
+    let goods = goods.into_iter().map(|(product_id, quantity)| Goods { product_id: product_id.clone(), quantity });
+    Some(Fulfilment {
+        kind: Kind::Fulfilment,
+        order_id: id,
+        goods: goods.collect(),
+        amount_cents: view.total_cents,
+        currency: view.currency,
+        payment_id: None,
+        return_id: None,
+    })
+}
+
+/// What refunding a return takes; nothing unless the order exists.
+#[must_use]
+pub fn refund_of(id: OrderId, order: &Order, return_id: &Reference, amount_cents: i64) -> Option<Fulfilment> {
+    let view = order.view(id, Version::NONE)?;
+    Some(Fulfilment {
+        kind: Kind::Refund,
+        order_id: id,
+        goods: Vec::new(),
+        amount_cents,
+        currency: view.currency,
+        payment_id: view.payment_id.cloned(),
+        return_id: Some(return_id.clone()),
+    })
+}

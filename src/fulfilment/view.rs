@@ -1,0 +1,104 @@
+//! A saga as clients see it.
+
+use chrono::{DateTime, Utc};
+use ordo_actors::{
+    event::StreamId,
+    saga::{SagaState, Step, StepState},
+};
+use serde::Serialize;
+
+use super::{
+    FulfilmentSaga,
+    plan::{Kind, PAY, RESERVE, SHIP},
+};
+use crate::order::{OrderId, Reference};
+
+/// The JSON of a saga. What is absent is `null`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SagaView<'a> {
+    /// Which saga.
+    pub saga_id: StreamId,
+    /// Of which order.
+    pub order_id: OrderId,
+    /// What it does.
+    pub kind: Kind,
+    /// Where it is.
+    pub state: SagaState,
+    /// The steps that are done and stand, in order.
+    pub completed_steps: Vec<&'a str>,
+    /// What the inventory calls the stock it set aside.
+    pub reservation_id: Option<&'a str>,
+    /// What the payment provider calls the payment.
+    pub payment_id: Option<&'a str>,
+    /// What the carrier calls the parcel.
+    pub tracking_number: Option<&'a str>,
+    /// Of a refund: which return.
+    pub return_id: Option<&'a Reference>,
+    /// Why it does not go on, or what is in the way.
+    pub failure_reason: Option<&'a str>,
+    /// Every step that was started, in order.
+    pub steps: Vec<StepView<'a>>,
+    /// When it was started.
+    pub started_at: DateTime<Utc>,
+    /// When something happened to it last.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StepView<'a> {
+    /// Its name.
+    pub step: &'a str,
+    /// Where it is.
+    pub state: StepState,
+    /// How often it was begun.
+    pub attempts: u32,
+    /// How often undoing it failed.
+    pub undo_failures: u32,
+    /// What the partner calls what came of it.
+    pub reference: Option<&'a str>,
+    /// The key its call carries.
+    pub idempotency_key: &'a str,
+    /// What happened last that should not have.
+    pub error: Option<&'a str>,
+    /// When it is tried next.
+    pub retry_at: Option<DateTime<Utc>>,
+}
+
+impl<'a> SagaView<'a> {
+    /// A saga that somebody has started.
+    #[must_use]
+    pub fn of(saga_id: StreamId, saga: &'a FulfilmentSaga) -> Option<Self> {
+        let plan = saga.definition()?;
+        let done = saga.steps().iter().filter(|step| step.state == StepState::Completed);
+        let payment = saga.reference(PAY).or(plan.payment_id.as_ref().map(Reference::as_str));
+        Some(Self {
+            saga_id,
+            order_id: plan.order_id,
+            kind: plan.kind,
+            state: saga.state(),
+            completed_steps: done.map(|step| step.name.as_str()).collect(),
+            reservation_id: saga.reference(RESERVE),
+            payment_id: payment,
+            tracking_number: saga.reference(SHIP),
+            return_id: plan.return_id.as_ref(),
+            failure_reason: saga.stuck().map(|(_, error)| error).or(saga.reason()),
+            steps: saga.steps().iter().map(step_view).collect(),
+            started_at: saga.started_at(),
+            updated_at: saga.updated_at(),
+        })
+    }
+}
+
+fn step_view(step: &Step) -> StepView<'_> {
+    StepView {
+        step: &step.name,
+        state: step.state,
+        attempts: step.attempt,
+        undo_failures: step.undo_failures,
+        reference: step.reference.as_deref(),
+        idempotency_key: &step.key,
+        error: step.error.as_deref(),
+        retry_at: step.retry_at,
+    }
+}

@@ -1,0 +1,189 @@
+//! `/admin/sagas`: what operators see of the sagas, and what they decide when one is stuck. Every action is an event of the saga,
+//! with the operator's name.
+
+use actix_web::{
+    HttpResponse,
+    web::{Data, Path},
+};
+use ordo_actors::{
+    aggregate::Aggregate,
+    event::StreamId,
+    row_store::{Condition, Page, Row, Value},
+    saga::{SagaCommand, SagaRejection, SagaState},
+    saga_runner::SagaRefusal,
+};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{
+    answer::X_POSITION,
+    command_input::CommandInput,
+    error::{Fault, Problem, ProblemKind},
+    fulfilment::look,
+    listing::{Paging, array, fault, reached, read_live},
+    query::{Params, QueryNumber},
+    state::AppState,
+    wire::{NoteBody, RetryBody, SkipBody},
+};
+use crate::{
+    fulfilment::{Fulfilment, SagaView},
+    order::{InvalidValue, Reason, Reference},
+    read_models::{ReadModels, tables::SAGAS},
+};
+
+/// The states in the order in which operators want to see them.
+const BY_ATTENTION: [SagaState; 5] =
+    [SagaState::Stuck, SagaState::Compensating, SagaState::Running, SagaState::Failed, SagaState::Completed];
+
+/// The query of `GET /admin/sagas`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SagaListParams {
+    state: Option<String>,
+    limit: Option<QueryNumber>,
+    min_position: Option<QueryNumber>,
+}
+
+/// `GET /admin/sagas`: the stuck ones first, then those that undo, those that run, and those that have ended; of each state
+/// those first to which nothing has happened for longest.
+pub async fn list(
+    state: Data<AppState>,
+    models: Data<ReadModels>,
+    params: Params<SagaListParams>,
+) -> Result<HttpResponse, Problem> {
+    let Params(params) = params;
+    let mut faults = Vec::new();
+    let paging = Paging::read(params.limit, None, params.min_position, &mut faults);
+    let asked = params.state.map(|name| BY_ATTENTION.into_iter().find(|state| state.name() == name));
+    if asked == Some(None) {
+        faults.push(fault("state", format!("must be one of {}", BY_ATTENTION.map(SagaState::name).join(", "))));
+    }
+    if !faults.is_empty() {
+        return Err(Problem::validation(&faults));
+    }
+    let states = asked.flatten().map_or(BY_ATTENTION.to_vec(), |state| vec![state]);
+    reached(&state, &*models.sagas, paging.at_least).await?;
+    let (found, position) = read_live(&*models.sagas, async |generation| {
+        let mut found: Vec<Row> = Vec::new();
+        for state in &states {
+            let left = paging.limit - found.len();
+            if left > 0 {
+                found.extend(models.rows.page(&page(*state, generation, left)).await?);
+            }
+        }
+        Ok(found)
+    })
+    .await?;
+    let doc = SAGAS.column("doc");
+    let documents = found.iter().filter_map(|row| match row.get(doc) {
+        Some(Value::Text(doc)) => Some(doc.as_ref()),
+        Some(Value::Int(_)) | None => None,
+    });
+    Ok(array(documents, position, None))
+}
+
+fn page(state: SagaState, generation: u32, limit: usize) -> Page {
+    Page {
+        table: &SAGAS,
+        generation,
+        conditions: vec![Condition::Is(SAGAS.column("state"), Value::Text(state.name().into()))],
+        order_by: SAGAS.column("updated_at"),
+        descending: false,
+        after: None,
+        limit,
+    }
+}
+
+/// `POST /admin/sagas/{id}/retry`
+pub async fn retry(
+    state: Data<AppState>,
+    id: Path<String>,
+    input: CommandInput<RetryBody>,
+) -> Result<HttpResponse, Problem> {
+    let mut faults = Vec::new();
+    let by = checked("/by", Reference::new(&input.body.by), &mut faults);
+    let Some(by) = by else { return Err(Problem::validation(&faults)) };
+    act(&state, &id, SagaCommand::Retry { by: by.to_string() }, input.terms.dry_run).await
+}
+
+/// `POST /admin/sagas/{id}/skip`
+pub async fn skip(
+    state: Data<AppState>,
+    id: Path<String>,
+    input: CommandInput<SkipBody>,
+) -> Result<HttpResponse, Problem> {
+    let (by, reason) = by_and_reason(&input.body)?;
+    act(&state, &id, SagaCommand::Skip { by, reason }, input.terms.dry_run).await
+}
+
+/// `POST /admin/sagas/{id}/force-compensate`
+pub async fn force_compensate(
+    state: Data<AppState>,
+    id: Path<String>,
+    input: CommandInput<SkipBody>,
+) -> Result<HttpResponse, Problem> {
+    let (by, reason) = by_and_reason(&input.body)?;
+    act(&state, &id, SagaCommand::ForceCompensate { by, reason }, input.terms.dry_run).await
+}
+
+/// `POST /admin/sagas/{id}/annotate`
+pub async fn annotate(
+    state: Data<AppState>,
+    id: Path<String>,
+    input: CommandInput<NoteBody>,
+) -> Result<HttpResponse, Problem> {
+    let mut faults = Vec::new();
+    let by = checked("/by", Reference::new(&input.body.by), &mut faults);
+    let note = checked("/note", Reason::new(&input.body.note), &mut faults);
+    let (Some(by), Some(note)) = (by, note) else { return Err(Problem::validation(&faults)) };
+    let command = SagaCommand::Annotate { by: by.to_string(), note: note.to_string() };
+    act(&state, &id, command, input.terms.dry_run).await
+}
+
+fn by_and_reason(body: &SkipBody) -> Result<(String, String), Problem> {
+    let mut faults = Vec::new();
+    let by = checked("/by", Reference::new(&body.by), &mut faults);
+    let reason = checked("/reason", Reason::new(&body.reason), &mut faults);
+    match (by, reason) {
+        (Some(by), Some(reason)) => Ok((by.to_string(), reason.to_string())),
+        _ => Err(Problem::validation(&faults)),
+    }
+}
+
+fn checked<T>(pointer: &str, value: Result<T, InvalidValue>, faults: &mut Vec<Fault>) -> Option<T> {
+    value.map_err(|invalid| faults.push(Fault { pointer: pointer.into(), detail: invalid.to_string() })).ok()
+}
+
+/// Has a saga decide, and shows it as it is then.
+async fn act(
+    state: &AppState,
+    id: &str,
+    command: SagaCommand<Fulfilment>,
+    dry_run: bool,
+) -> Result<HttpResponse, Problem> {
+    let saga_id = StreamId(Uuid::parse_str(id).map_err(|_| Problem::invalid("the id of a saga is a UUID"))?);
+    let mut saga = look(state, saga_id).await?.ok_or_else(no_such_saga)?;
+    if dry_run {
+        let events = saga.state.decide(&command).map_err(|rejection| refused(&rejection, saga.state.state()))?;
+        events.iter().for_each(|event| saga.state.evolve(event, saga.last_at));
+    } else {
+        match state.sagas.ask(saga_id, command).await {
+            Ok(_) => saga = look(state, saga_id).await?.ok_or_else(no_such_saga)?,
+            Err(SagaRefusal::Rejected(rejection)) => {
+                let now = look(state, saga_id).await?.map_or(SagaState::Absent, |saga| saga.state.state());
+                return Err(refused(&rejection, now));
+            }
+            Err(SagaRefusal::Failed(failure)) => return Err(failure.into()),
+        }
+    }
+    let view = SagaView::of(saga_id, &saga.state).ok_or_else(no_such_saga)?;
+    Ok(HttpResponse::Ok().insert_header((X_POSITION, state.feed.head().0)).json(view))
+}
+
+fn no_such_saga() -> Problem {
+    Problem::not_found("there is no saga with this id")
+}
+
+fn refused(rejection: &SagaRejection, saga: SagaState) -> Problem {
+    Problem::new(ProblemKind::StateConflict, rejection.to_string()).with("saga_state", saga.name().into())
+}

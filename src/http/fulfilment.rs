@@ -1,0 +1,403 @@
+//! `/orders/{id}/fulfill` and `/orders/{id}/saga`, and what a saga means to the other commands: an order is moved by hand or by
+//! its saga, never by both.
+
+use std::time::Duration;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{HeaderName, LOCATION},
+    web::Data,
+};
+use ordo_actors::{
+    event::{StreamId, Version},
+    rehydrate::{Loaded, Until, rehydrate},
+    request::{Answered, Failure, Intent, Outcome, Request},
+    saga::{SagaCommand, SagaDefinition, SagaState},
+    saga_effects::start_write,
+    saga_runner::SagaRefusal,
+    store::{ExpectedVersion, StreamWrite},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    answer::{IDEMPOTENCY_REPLAYED, OrderAnswer, SagaStanding, Success, X_POSITION, render, respond, saga_path},
+    command_input::{CommandInput, Terms},
+    error::{Problem, ProblemKind},
+    listing::at_least,
+    orders::{OrderPath, run},
+    query::{Params, QueryNumber},
+    rejection::problem_of,
+    state::AppState,
+    wire::EmptyBody,
+};
+use crate::{
+    fulfilment::{Fulfilment, FulfilmentSaga, SagaView, fulfilment_of, refund_of, saga_of, saga_of_return},
+    order::{Order, OrderCommand, OrderEvent, OrderRejection, OrderState, Reason, Reference, ReturnItems},
+};
+
+/// How long a command waits for a saga when the client does not say, and at most.
+const WAIT: Duration = Duration::from_secs(5);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
+
+/// How often a command is made up anew because the order has moved on meanwhile.
+const ATTEMPTS: usize = 5;
+
+/// Events of a saga read at a time.
+const PAGE: usize = 200;
+
+/// A saga that has just been started, with its first step.
+const JUST_STARTED: Version = Version(2);
+
+/// `POST /orders/{id}/fulfill`
+pub async fn fulfill(
+    state: Data<AppState>,
+    request: HttpRequest,
+    order: OrderPath,
+    input: CommandInput<EmptyBody>,
+) -> Result<HttpResponse, Problem> {
+    let (wait, terms, saga_id) = (patience(&request)?, input.terms, saga_of(order.0));
+    let known = look(&state, saga_id).await?;
+    if terms.dry_run && known.is_none() {
+        refuse_unless_startable(&see(&state, order.0, &terms).await?)?;
+        return run(&state, order.0, OrderCommand::SubmitOrder, terms, Success::DryRun).await;
+    }
+    let replayed = was_used(&state, &terms).await?;
+    let mut begun_at = None;
+    if known.is_none() {
+        match begin(&state, order.0, &terms, Success::Fulfilling).await? {
+            Begun::Started(_) => begun_at = Some(JUST_STARTED),
+            Begun::ByAnother => {}
+            Begun::Refused(answered) => return Ok(respond(answered)),
+        }
+    }
+    let standing = rest(&state, saga_id, begun_at, wait).await?;
+    let mut response = if standing.has_ended() { HttpResponse::Ok() } else { HttpResponse::Accepted() };
+    if !standing.has_ended() {
+        response.insert_header((LOCATION, saga_path(saga_id)));
+    }
+    if replayed {
+        response.insert_header((IDEMPOTENCY_REPLAYED, "true"));
+    }
+    response.insert_header((X_POSITION, state.feed.head().0));
+    Ok(response.json(SagaStanding { saga_id, saga_state: standing }))
+}
+
+/// The query of `GET /orders/{id}/saga`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SagaParams {
+    min_position: Option<QueryNumber>,
+}
+
+/// `GET /orders/{id}/saga`: by the id of the order it fulfils, or by its own.
+pub async fn show(state: Data<AppState>, id: OrderPath, params: Params<SagaParams>) -> Result<HttpResponse, Problem> {
+    let mut faults = Vec::new();
+    let position = at_least(params.0.min_position, &mut faults);
+    if !faults.is_empty() {
+        return Err(Problem::validation(&faults));
+    }
+    state.wait_for(position).await?;
+    let found = match look(&state, id.0).await? {
+        Some(saga) => Some((id.0, saga)),
+        None => look(&state, saga_of(id.0)).await?.map(|saga| (saga_of(id.0), saga)),
+    };
+    let view = found.as_ref().and_then(|(id, saga)| SagaView::of(*id, &saga.state));
+    let view = view.ok_or_else(|| Problem::not_found("no saga has this id, and no order of this id was fulfilled"))?;
+    Ok(HttpResponse::Ok().insert_header((X_POSITION, state.feed.head().0)).json(view))
+}
+
+/// `POST /orders/{id}/submit` when that starts the fulfilment: answers at once.
+pub async fn submit_and_fulfil(state: &AppState, order: StreamId, terms: Terms) -> Result<HttpResponse, Problem> {
+    match begin(state, order, &terms, Success::Order).await? {
+        Begun::Started(answered) => {
+            attend(state, saga_of(order), Some(JUST_STARTED)).await;
+            Ok(respond(answered))
+        }
+        Begun::Refused(answered) => Ok(respond(answered)),
+        Begun::ByAnother => run(state, order, OrderCommand::SubmitOrder, terms, Success::Order).await,
+    }
+}
+
+/// A step of those who run without a saga; refused while one is at work.
+pub async fn by_hand(
+    state: &AppState,
+    order: StreamId,
+    command: OrderCommand,
+    terms: Terms,
+) -> Result<HttpResponse, Problem> {
+    if let Some(answered) = unless_saga(state, order, &command, &terms).await? {
+        return Ok(respond(answered));
+    }
+    match look(state, saga_of(order)).await? {
+        Some(saga) if !saga.state.state().has_ended() => {
+            let seen = see(state, order, &terms).await?;
+            Err(saga_at_work(seen.state, saga_of(order), saga.state.state()))
+        }
+        _ => run(state, order, command, terms, Success::Order).await,
+    }
+}
+
+/// Cancels an order, by its saga when there is one at work.
+pub async fn cancel_order(
+    state: &AppState,
+    order: StreamId,
+    request: &HttpRequest,
+    reason: Reason,
+    cancelled_by: Option<Reference>,
+    terms: Terms,
+) -> Result<HttpResponse, Problem> {
+    let wait = patience(request)?;
+    let by_saga = SagaCommand::Cancel {
+        reason: reason.to_string(),
+        requested_by: cancelled_by.as_ref().map(ToString::to_string),
+    };
+    let command = OrderCommand::CancelOrder { reason, cancelled_by };
+    if let Some(answered) = unless_saga(state, order, &command, &terms).await? {
+        return Ok(respond(answered));
+    }
+    let saga_id = saga_of(order);
+    let at_work = look(state, saga_id).await?.is_some_and(|saga| !saga.state.state().has_ended());
+    if terms.dry_run || !at_work {
+        return run(state, order, command, terms, Success::Order).await;
+    }
+    let seen = see(state, order, &terms).await?;
+    if seen.is_elsewhere {
+        return Err(Problem::version(seen.version));
+    }
+    match state.sagas.ask(saga_id, by_saga).await {
+        Ok(_) => {}
+        // It has come to its end meanwhile: the order says what that means.
+        Err(SagaRefusal::Rejected(_)) => return run(state, order, command, terms, Success::Order).await,
+        Err(SagaRefusal::Failed(failure)) => return Err(failure.into()),
+    }
+    let standing = rest(state, saga_id, None, wait).await?;
+    let success = if standing.has_ended() { Success::Order } else { Success::Cancelling };
+    let looking = Request::new(Intent::Read, render(order, success, terms.request_id.clone()));
+    Ok(respond(state.ask(order, looking).await?))
+}
+
+/// Takes items back and starts the refund, in one commit.
+pub async fn return_and_refund(
+    state: &AppState,
+    order: StreamId,
+    items: ReturnItems,
+    terms: Terms,
+) -> Result<HttpResponse, Problem> {
+    let command = OrderCommand::ReturnItems(items.clone());
+    if terms.dry_run {
+        return run(state, order, command, terms, Success::Returned).await;
+    }
+    let saga_id = saga_of_return(order, &items.return_id);
+    for _ in 0..ATTEMPTS {
+        let seen = would_refund(state, order, &items).await?;
+        let request = Request {
+            if_version: terms.if_version.clone(),
+            based_on: Some(seen.version),
+            idempotency: terms.idempotency.clone(),
+            metadata: terms.metadata(),
+            alongside: started(saga_id, seen.plan)?,
+            ..Request::execute(command.clone(), render(order, Success::Returned, terms.request_id.clone()))
+        };
+        let answered = state.ask(order, request).await?;
+        if answered.answer.is_elsewhere() && terms.allow(seen.version) {
+            continue;
+        }
+        if let Some(saga) = answered.answer.saga() {
+            attend(state, saga, Some(JUST_STARTED)).await;
+        }
+        return Ok(respond(answered));
+    }
+    Err(Failure::Contended(u32::try_from(ATTEMPTS).unwrap_or(u32::MAX)).into())
+}
+
+/// How the start of a fulfilment went.
+enum Begun {
+    /// It was started.
+    Started(Answered<OrderAnswer>),
+    /// Somebody else was faster.
+    ByAnother,
+    /// The order says no.
+    Refused(Answered<OrderAnswer>),
+}
+
+/// Submits an order and starts its saga, in one commit: from a draft with items, or a submitted order.
+async fn begin(state: &AppState, order: StreamId, terms: &Terms, success: Success) -> Result<Begun, Problem> {
+    for _ in 0..ATTEMPTS {
+        let seen = see(state, order, terms).await?;
+        if seen.plan.is_none() && look(state, saga_of(order)).await?.is_some() {
+            return Ok(Begun::ByAnother);
+        }
+        if let Success::Fulfilling = success {
+            refuse_unless_startable(&seen)?;
+        }
+        let has_plan = seen.plan.is_some();
+        let request = Request {
+            if_version: terms.if_version.clone(),
+            based_on: Some(seen.version),
+            idempotency: terms.idempotency.clone(),
+            metadata: terms.metadata(),
+            alongside: started(saga_of(order), seen.plan)?,
+            ..Request::execute(OrderCommand::SubmitOrder, render(order, success, terms.request_id.clone()))
+        };
+        match state.ask_or_fail(order, request).await? {
+            Err(Failure::ConflictAlongside { .. }) => return Ok(Begun::ByAnother),
+            Err(failure) => return Err(failure.into()),
+            Ok(answered) if answered.answer.is_elsewhere() && !seen.is_elsewhere => {}
+            Ok(answered) if answered.answer.is_success() && has_plan => return Ok(Begun::Started(answered)),
+            Ok(answered) => return Ok(Begun::Refused(answered)),
+        }
+    }
+    Err(Failure::Contended(u32::try_from(ATTEMPTS).unwrap_or(u32::MAX)).into())
+}
+
+/// An order that was moved on by hand stays with those hands. Submitting it again would change nothing, and so not tell.
+fn refuse_unless_startable(seen: &Seen) -> Result<(), Problem> {
+    let Some(state @ (OrderState::Reserved | OrderState::Processing)) = seen.state else { return Ok(()) };
+    let rejection = OrderRejection::WrongState { needed: OrderState::Submitted, state };
+    Err(problem_of(&rejection, &Order::Absent))
+}
+
+/// An order as a saga sees it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Seen {
+    version: Version,
+    /// Not at a version the client demanded.
+    is_elsewhere: bool,
+    state: Option<OrderState>,
+    plan: Option<Fulfilment>,
+}
+
+/// Looks at an order, and at what fulfilling it takes.
+async fn see(state: &AppState, order: StreamId, terms: &Terms) -> Result<Seen, Problem> {
+    let show = move |outcome: &Outcome<'_, Order>| match outcome {
+        Outcome::Accepted { state, version, .. } | Outcome::Rejected { state, version, .. } => {
+            Seen { version: *version, is_elsewhere: false, state: state.state(), plan: fulfilment_of(order, state) }
+        }
+        Outcome::VersionMismatch { state, version } => {
+            Seen { version: *version, is_elsewhere: true, state: state.state(), plan: None }
+        }
+    };
+    let looking = Request { if_version: terms.if_version.clone(), ..Request::read(show) };
+    Ok(state.ask(order, looking).await?.answer)
+}
+
+/// What refunding a return would take; nothing when the order would not take the items back.
+async fn would_refund(state: &AppState, order: StreamId, items: &ReturnItems) -> Result<Seen, Problem> {
+    let return_id = items.return_id.clone();
+    let show = move |outcome: &Outcome<'_, Order>| match outcome {
+        Outcome::Accepted { state, version, events } => {
+            let plan = match events.first() {
+                Some(OrderEvent::ItemsReturned(back)) => refund_of(order, state, &return_id, back.refund_cents),
+                _ => None,
+            };
+            Seen { version: Version(version.0 - events.len() as u64), is_elsewhere: false, state: state.state(), plan }
+        }
+        Outcome::Rejected { state, version, .. } | Outcome::VersionMismatch { state, version } => {
+            Seen { version: *version, is_elsewhere: false, state: state.state(), plan: None }
+        }
+    };
+    let trying = Request::new(Intent::DryRun(OrderCommand::ReturnItems(items.clone())), show);
+    Ok(state.ask(order, trying).await?.answer)
+}
+
+/// The write that starts a saga, if there is one to start.
+fn started(saga_id: StreamId, plan: Option<Fulfilment>) -> Result<Vec<StreamWrite>, Problem> {
+    Ok(plan.map(|plan| start_write(saga_id, plan)).transpose()?.into_iter().collect())
+}
+
+/// Runs a command in a commit that demands that the order has no saga; nothing when it has one.
+async fn unless_saga(
+    state: &AppState,
+    order: StreamId,
+    command: &OrderCommand,
+    terms: &Terms,
+) -> Result<Option<Answered<OrderAnswer>>, Problem> {
+    if terms.dry_run {
+        return Ok(None);
+    }
+    let no_saga = StreamWrite {
+        stream: saga_of(order),
+        aggregate_type: Fulfilment::TYPE.into(),
+        expected: ExpectedVersion::NoStream,
+        events: Vec::new(),
+        snapshot: None,
+    };
+    let request = Request {
+        if_version: terms.if_version.clone(),
+        idempotency: terms.idempotency.clone(),
+        metadata: terms.metadata(),
+        alongside: vec![no_saga],
+        ..Request::execute(command.clone(), render(order, Success::Order, terms.request_id.clone()))
+    };
+    match state.ask_or_fail(order, request).await? {
+        Ok(answered) => Ok(Some(answered)),
+        Err(Failure::ConflictAlongside { .. }) => Ok(None),
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+/// Reads a saga; nothing when the id is not that of one.
+pub async fn look(state: &AppState, saga_id: StreamId) -> Result<Option<Loaded<FulfilmentSaga>>, Problem> {
+    match rehydrate::<FulfilmentSaga>(state.store.as_ref(), saga_id, Until::Now, PAGE).await {
+        Ok(saga) => Ok(Some(saga).filter(|saga| saga.version != Version::NONE)),
+        Err(Failure::OtherType(_)) => Ok(None),
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+/// Has a saga run. When it cannot be now, it is found in the durable index later.
+async fn attend(state: &AppState, saga_id: StreamId, begun_at: Option<Version>) {
+    if let Err(failure) = state.sagas.attend(saga_id, begun_at).await {
+        log::warn!(saga = saga_id.to_string(); "a saga waits to be run: {failure}");
+    }
+}
+
+/// Has a saga run and waits until it rests; tells where it is.
+async fn rest(
+    state: &AppState,
+    saga_id: StreamId,
+    begun_at: Option<Version>,
+    wait: Duration,
+) -> Result<SagaState, Problem> {
+    match state.sagas.attend(saga_id, begun_at).await {
+        Ok(attended) => {
+            if let Ok(Some(rested)) = tokio::time::timeout(wait, attended.rested()).await {
+                return Ok(rested);
+            }
+        }
+        Err(failure) => log::warn!(saga = saga_id.to_string(); "a saga waits to be run: {failure}"),
+    }
+    let saga = look(state, saga_id).await?;
+    Ok(saga.map_or(SagaState::Absent, |saga| saga.state.state()))
+}
+
+/// Whether the key of a request was used before, for this very request.
+async fn was_used(state: &AppState, terms: &Terms) -> Result<bool, Problem> {
+    let Some(used) = &terms.idempotency else { return Ok(false) };
+    match state.store.idempotency(&used.key).await? {
+        Some(record) if record.fingerprint != used.fingerprint => Err(Failure::KeyReused.into()),
+        record => Ok(record.is_some()),
+    }
+}
+
+fn saga_at_work(order: Option<OrderState>, saga_id: StreamId, saga: SagaState) -> Problem {
+    let detail = format!("the order is being fulfilled; its saga is {saga}. Cancel the order, or wait");
+    Problem::new(ProblemKind::StateConflict, detail)
+        .with("state", order.map(OrderState::name).into())
+        .with("saga_id", saga_id.to_string().into())
+        .with("saga_state", saga.name().into())
+}
+
+/// `Prefer: wait=N` or `Prefer: respond-async` (RFC 7240): how long the client wants to wait.
+fn patience(request: &HttpRequest) -> Result<Duration, Problem> {
+    let header = HeaderName::from_static("prefer");
+    let values = request.headers().get_all(&header).filter_map(|value| value.to_str().ok());
+    let preferences: Vec<_> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let seconds = preferences.iter().find_map(|preference| preference.strip_prefix("wait="));
+    match seconds.map(str::parse) {
+        Some(Ok(seconds)) => Ok(Duration::from_secs(seconds).min(LONGEST_WAIT)),
+        Some(Err(_)) => Err(Problem::invalid("Prefer: wait=N is a number of seconds")),
+        None if preferences.contains(&"respond-async") => Ok(Duration::ZERO),
+        None => Ok(WAIT),
+    }
+}

@@ -1,0 +1,462 @@
+//! `POST /orders/{id}/fulfill`, `GET /orders/{id}/saga`, and what a saga means to the other commands; on every store.
+
+use std::thread;
+
+use ordo::fulfilment::{call::CallKind, fate::Fate};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    shop::Shop,
+    test_app::{Reply, Store},
+};
+
+fn on_every_store(test: impl Fn(Shop)) {
+    for store in [Store::Memory, Store::sqlite(), Store::postgres()] {
+        test(Shop::open_on(store, false));
+    }
+}
+
+fn totals(shop: &Shop) -> [u64; 6] {
+    let totals = shop.outside.ledger.reckon().totals;
+    [totals.reserved, totals.released, totals.charged, totals.voided, totals.shipped, totals.called_back]
+}
+
+/// Nothing taken without being given or given back.
+fn settled(shop: &Shop) {
+    let reckoning = shop.outside.ledger.reckon();
+    assert!(reckoning.faults.is_empty(), "{:?}", reckoning.faults);
+}
+
+#[test]
+fn an_order_goes_from_draft_to_completed_by_itself() {
+    on_every_store(|shop| {
+        let path = shop.draft();
+        let answer = shop.fulfill(&path).expect(200);
+        assert_eq!(answer.json()["saga_state"], "Completed");
+        assert!(answer.header("x-position").is_some());
+        let (order, saga) = (shop.get(&path).json(), shop.get(&format!("{path}/saga")).expect(200).json());
+        assert_eq!(order["state"], "Completed");
+        for name in ["reservation_id", "payment_id", "tracking_number"] {
+            assert!(order[name].is_string(), "{name}");
+            assert_eq!(order[name], saga[name], "{name}");
+        }
+        assert_eq!(saga["completed_steps"], json!(["reserve_inventory", "process_payment", "create_shipment"]));
+        assert_eq!(saga["state"], "Completed");
+        assert_eq!(saga["saga_id"], answer.json()["saga_id"]);
+        assert_eq!(shop.get(&format!("/orders/{}/saga", saga["saga_id"].as_str().unwrap())).json(), saga);
+        assert_eq!(totals(&shop), [1, 0, 1, 0, 1, 0]);
+    });
+}
+
+#[test]
+fn a_fulfilment_takes_as_many_commits_as_the_steps_by_hand() {
+    let shop = Shop::open();
+    let path = shop.draft();
+    shop.fulfill(&path).expect(200);
+    let events = shop.get("/events?limit=100").json();
+    let of_saga = |event: &&Value| event["aggregate_type"] == "FulfilmentSaga";
+    let mut commits: Vec<_> =
+        events.as_array().unwrap().iter().filter(of_saga).map(|event| &event["metadata"]["command_id"]).collect();
+    commits.dedup();
+    assert_eq!(commits.len(), 4);
+}
+
+#[test]
+fn a_refused_payment_gives_the_stock_back_and_cancels_the_order() {
+    on_every_store(|shop| {
+        shop.outside.script(CallKind::Charge, &[Fate::Refuse]);
+        let path = shop.draft();
+        let saga = shop.fulfill(&path).expect(200).json();
+        assert_eq!(saga["saga_state"], "Failed");
+        let order = shop.get(&path).json();
+        assert_eq!(order["state"], "Cancelled");
+        assert_eq!(order["cancel_reason"], "process_payment was refused: refused, as scripted");
+        let saga = shop.get(&format!("{path}/saga")).json();
+        assert_eq!(saga["failure_reason"], order["cancel_reason"]);
+        assert_eq!(saga["completed_steps"], json!([]));
+        assert_eq!(totals(&shop), [1, 1, 0, 0, 0, 0]);
+        settled(&shop);
+    });
+}
+
+#[test]
+fn a_refused_shipment_gives_money_and_stock_back_in_reverse() {
+    let shop = Shop::open();
+    shop.outside.script(CallKind::Ship, &[Fate::Refuse]);
+    let path = shop.draft();
+    assert_eq!(shop.fulfill(&path).expect(200).json()["saga_state"], "Failed");
+    assert_eq!(shop.get(&path).json()["state"], "Cancelled");
+    assert_eq!(totals(&shop), [1, 1, 1, 1, 0, 0]);
+    let saga = shop.get(&format!("{path}/saga")).json();
+    let events = shop.get(&format!("/events?aggregate_id={}&limit=100", saga["saga_id"].as_str().unwrap())).json();
+    let undone = events.as_array().unwrap().iter().filter(|event| event["event_type"] == "CompensationStepCompleted");
+    let undone: Vec<_> = undone.map(|event| event["payload"]["step"].as_str().unwrap()).collect();
+    assert_eq!(undone, ["process_payment", "reserve_inventory"]);
+    settled(&shop);
+}
+
+#[test]
+fn partners_that_fail_lose_and_repeat_calls_end_in_one_charge_and_one_parcel() {
+    let shop = Shop::open();
+    shop.outside.script(CallKind::Reserve, &[Fate::Error, Fate::Duplicate]);
+    shop.outside.script(CallKind::Charge, &[Fate::Timeout]);
+    shop.outside.script(CallKind::Ship, &[Fate::Lose, Fate::Slow]);
+    let path = shop.draft();
+    assert_eq!(shop.rested(&path)["state"], "Completed");
+    assert_eq!(totals(&shop), [1, 0, 1, 0, 1, 0]);
+    settled(&shop);
+}
+
+#[test]
+fn sixty_four_who_fulfil_at_once_get_one_saga_and_one_charge() {
+    on_every_store(|shop| {
+        let path = shop.draft();
+        let answers: Vec<Value> = thread::scope(|scope| {
+            let all: Vec<_> = (0..64).map(|_| scope.spawn(|| shop.fulfill(&path).expect(200).json())).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+        assert_eq!(totals(&shop), [1, 0, 1, 0, 1, 0]);
+        let saga = shop.event_types(answers[0]["saga_id"].as_str().unwrap());
+        assert_eq!(saga.iter().filter(|name| *name == "SagaStarted").count(), 1);
+        assert_eq!(saga.len(), 8);
+    });
+}
+
+#[test]
+fn cancelling_while_it_is_fulfilled_ends_in_one_of_two_ways() {
+    on_every_store(|shop| {
+        for _ in 0..8 {
+            let path = shop.draft();
+            let (fulfilled, cancelled) = thread::scope(|scope| {
+                let one = scope.spawn(|| shop.fulfill(&path));
+                let other = scope.spawn(|| shop.post(&format!("{path}/cancel"), &json!({"reason": "changed my mind"})));
+                (one.join().unwrap(), other.join().unwrap())
+            });
+            let state = shop.get(&path).json()["state"].clone();
+            match cancelled.status {
+                200 => assert_eq!((&state, &cancelled.json()["state"]), (&json!("Cancelled"), &json!("Cancelled"))),
+                409 => assert_eq!(state, "Completed", "{}", cancelled.body),
+                other => panic!("{other}: {}", cancelled.body),
+            }
+            assert!([200, 409].contains(&fulfilled.status), "{}", fulfilled.body);
+            settled(&shop);
+        }
+    });
+}
+
+#[test]
+fn a_cancellation_waits_for_the_call_that_is_out_and_then_undoes_it() {
+    let shop = Shop::open();
+    shop.outside.hang(true);
+    let path = shop.draft();
+    let started = shop.post_async(&format!("{path}/fulfill"), &json!({})).expect(202);
+    let saga = started.json()["saga_id"].as_str().unwrap().to_owned();
+    assert_eq!(started.header("location"), Some(format!("/orders/{saga}/saga").as_str()));
+    shop.outside.wait_for_hanging(1);
+    let body = json!({"reason": "changed my mind", "cancelled_by": "ada"});
+    let waiting = shop.post_async(&format!("{path}/cancel"), &body).expect(202);
+    assert_eq!(waiting.header("location"), started.header("location"));
+    assert_eq!(waiting.json()["state"], "Reserved");
+    assert_eq!(shop.get(&format!("{path}/saga")).json()["state"], "Compensating");
+    shop.outside.hang(false);
+    assert_eq!(shop.rested(&path)["state"], "Failed");
+    let order = shop.get(&path).json();
+    assert_eq!(
+        (order["state"].as_str(), order["cancel_reason"].as_str()),
+        (Some("Cancelled"), Some("changed my mind"))
+    );
+    let last = shop.get(&format!("{path}/events")).json().as_array().unwrap().last().unwrap().clone();
+    assert_eq!(last["payload"], body);
+    assert_eq!(totals(&shop), [1, 1, 1, 1, 0, 0]);
+    assert_eq!(shop.post(&format!("{path}/cancel"), &body).expect(200).json()["state"], "Cancelled");
+}
+
+#[test]
+fn steps_by_hand_are_refused_while_a_saga_is_at_work() {
+    let shop = Shop::open();
+    shop.outside.hang(true);
+    let path = shop.draft();
+    shop.post_async(&format!("{path}/fulfill"), &json!({})).expect(202);
+    shop.outside.wait_for_hanging(1);
+    // What its state forbids is refused for that reason.
+    assert_eq!(shop.post(&format!("{path}/complete"), &json!({})).problem(409, "state-conflict")["state"], "Reserved");
+    for step in ["reserve", "process", "process?dry_run=true"] {
+        let problem = shop.post(&format!("{path}/{step}"), &json!({})).problem(409, "state-conflict");
+        assert_eq!((problem["state"].as_str(), problem["saga_state"].as_str()), (Some("Reserved"), Some("Running")));
+    }
+    shop.outside.hang(false);
+    assert_eq!(shop.rested(&path)["state"], "Completed");
+    shop.post(&format!("{path}/complete"), &json!({})).expect(200);
+    shop.post(&format!("{path}/process"), &json!({})).problem(409, "state-conflict");
+}
+
+#[test]
+fn an_order_that_was_moved_by_hand_or_has_no_items_is_not_fulfilled() {
+    let shop = Shop::open();
+    let empty = shop.post("/orders", &json!({})).expect(201).header("location").unwrap().to_owned();
+    assert_eq!(shop.fulfill(&empty).problem(409, "state-conflict")["state"], "Draft");
+    let path = shop.draft();
+    shop.post(&format!("{path}/submit"), &json!({})).expect(200);
+    shop.post(&format!("{path}/reserve"), &json!({})).expect(200);
+    assert_eq!(shop.fulfill(&path).problem(409, "state-conflict")["state"], "Reserved");
+    shop.post(&format!("{path}/fulfill?dry_run=true"), &json!({})).problem(409, "state-conflict");
+    shop.fulfill("/orders/7d444840-9dc0-11d1-b245-5ffdce74fad2").problem(404, "not-found");
+    shop.get(&format!("{path}/saga")).problem(404, "not-found");
+    shop.fulfill("/orders/x").problem(400, "invalid-request");
+}
+
+#[test]
+fn a_submitted_order_is_fulfilled_as_it_is() {
+    let shop = Shop::open();
+    let path = shop.draft();
+    shop.post(&format!("{path}/submit"), &json!({})).expect(200);
+    shop.fulfill(&path).expect(200);
+    let events = shop.event_types(path.rsplit('/').next().unwrap());
+    assert_eq!(events.iter().filter(|name| *name == "OrderSubmitted").count(), 1);
+}
+
+#[test]
+fn a_dry_run_starts_nothing() {
+    let shop = Shop::open();
+    let path = shop.draft();
+    let would_be = shop.post(&format!("{path}/fulfill?dry_run=true"), &json!({})).expect(200);
+    assert_eq!(would_be.json()["state"], "Submitted");
+    assert_eq!(shop.get(&path).json()["state"], "Draft");
+    shop.get(&format!("{path}/saga")).problem(404, "not-found");
+}
+
+#[test]
+fn the_same_key_gives_the_same_saga_and_another_use_of_it_is_refused() {
+    let shop = Shop::open();
+    let (path, other) = (shop.draft(), shop.draft());
+    let keyed = |path: &str| {
+        Reply::to(
+            shop.request(Method::POST, &format!("{path}/fulfill")).header("Idempotency-Key", "k1").json(&json!({})),
+        )
+    };
+    let first = keyed(&path).expect(200);
+    assert_eq!(first.header("idempotency-replayed"), None);
+    let again = keyed(&path).expect(200);
+    assert_eq!((again.json(), again.header("idempotency-replayed")), (first.json(), Some("true")));
+    keyed(&other).problem(422, "idempotency-key-reused");
+    assert_eq!(shop.get(&other).json()["state"], "Draft");
+}
+
+#[test]
+fn a_fulfilment_demands_the_version_its_client_has_seen() {
+    let shop = Shop::open();
+    let path = shop.draft();
+    let tagged = |tag: &str| {
+        Reply::to(shop.request(Method::POST, &format!("{path}/fulfill")).header("If-Match", tag).json(&json!({})))
+    };
+    assert_eq!(tagged("\"1\"").problem(412, "version-conflict")["version"], 3);
+    tagged("\"3\"").expect(200);
+}
+
+#[test]
+fn what_a_client_prefers_is_a_number_of_seconds() {
+    let shop = Shop::open();
+    let path = shop.draft();
+    let preferring = |what: &str| {
+        Reply::to(shop.request(Method::POST, &format!("{path}/fulfill")).header("Prefer", what).json(&json!({})))
+    };
+    preferring("wait=soon").problem(400, "invalid-request");
+    shop.outside.hang(true);
+    preferring("handling=strict, wait=0").expect(202);
+    shop.outside.hang(false);
+    preferring("wait=100000").expect(200);
+}
+
+#[test]
+fn what_was_under_way_when_the_server_stopped_is_taken_up_by_the_next_one() {
+    for store in [Store::sqlite(), Store::postgres()] {
+        let mut shop = Shop::open_on(store, false);
+        shop.outside.hang(true);
+        let paths: Vec<_> = (0..3).map(|_| shop.draft()).collect();
+        for path in &paths {
+            shop.post_async(&format!("{path}/fulfill"), &json!({})).expect(202);
+        }
+        shop.outside.wait_for_hanging(3);
+        shop.stop();
+        shop.outside.hang(false);
+        shop.start();
+        for path in &paths {
+            assert_eq!(shop.rested(path)["state"], "Completed");
+            assert_eq!(shop.get(path).json()["state"], "Completed");
+        }
+        assert_eq!(totals(&shop), [3, 0, 3, 0, 3, 0]);
+        settled(&shop);
+    }
+}
+
+#[test]
+fn nobody_needs_to_ask_for_a_saga_after_a_restart() {
+    let mut shop = Shop::open_on(Store::sqlite(), false);
+    shop.outside.hang(true);
+    let path = shop.draft();
+    shop.post_async(&format!("{path}/fulfill"), &json!({})).expect(202);
+    shop.outside.wait_for_hanging(1);
+    shop.stop();
+    shop.start();
+    // The charge is looked up and found, so what hangs next is nothing: the saga ends by itself.
+    let version = until(|| {
+        let order = shop.get(&path).json();
+        (order["state"] == "Completed").then(|| order["version"].as_u64().unwrap())
+    });
+    assert_eq!(version, 7);
+}
+
+/// Looks again and again until there is something to see.
+fn until<T>(look: impl Fn() -> Option<T>) -> T {
+    let begun = std::time::Instant::now();
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(begun.elapsed() < std::time::Duration::from_secs(30), "it never came");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn items_that_come_back_are_refunded_once_and_everybody_sees_it() {
+    on_every_store(|shop| {
+        let path = shop.draft();
+        shop.fulfill(&path).expect(200);
+        let back = json!({"items": [{"line_id": 1, "quantity": 1}], "reason": "broken"});
+        let returned = shop.post(&format!("{path}/returns"), &back).expect(202);
+        let saga = returned.header("location").unwrap().to_owned();
+        let saga = until(|| Some(shop.get(&saga).expect(200).json()).filter(|saga| saga["state"] == "Completed"));
+        assert_eq!((saga["kind"].as_str(), &saga["return_id"]), (Some("refund"), &returned.json()["return_id"]));
+        assert_eq!(shop.get(&path).json()["refunded_cents"], 1000);
+        let position = shop.get("/readyz").json()["position"].as_u64().unwrap();
+        let customer = shop.get(&format!("/customers/ada?min_position={position}")).expect(200).json();
+        assert_eq!(customer["total_spent_cents"], 1500);
+        assert_eq!(shop.outside.ledger.reckon().totals.refunded, 1);
+        settled(&shop);
+    });
+}
+
+#[test]
+fn a_return_that_is_repeated_with_its_key_is_refunded_once() {
+    let shop = Shop::open();
+    let path = shop.draft();
+    shop.fulfill(&path).expect(200);
+    let back = json!({"items": [{"line_id": 1, "quantity": 1}], "reason": "broken"});
+    let keyed = || {
+        Reply::to(shop.request(Method::POST, &format!("{path}/returns")).header("Idempotency-Key", "r1").json(&back))
+    };
+    let (first, again) = (keyed().expect(202), keyed().expect(202));
+    assert_eq!((first.body.as_str(), first.header("location")), (again.body.as_str(), again.header("location")));
+    until(|| (shop.get(&path).json()["refunded_cents"] == 1000).then_some(()));
+    assert_eq!(shop.outside.ledger.reckon().totals.refunded, 1);
+}
+
+#[test]
+fn a_refused_refund_is_stuck_for_an_operator() {
+    let shop = Shop::open();
+    let path = shop.draft();
+    shop.fulfill(&path).expect(200);
+    shop.outside.script(CallKind::Refund, &[Fate::Refuse]);
+    let back = json!({"items": [{"line_id": 1, "quantity": 1}], "reason": "broken"});
+    let saga = shop.post(&format!("{path}/returns"), &back).expect(202).header("location").unwrap().to_owned();
+    let saga = until(|| Some(shop.get(&saga).json()).filter(|saga| saga["state"] == "Stuck"));
+    assert_eq!(saga["failure_reason"], "refund_payment was refused: refused, as scripted");
+    assert_eq!(shop.get(&path).json()["refunded_cents"], 0);
+}
+
+#[test]
+fn submitting_starts_the_fulfilment_when_the_server_is_told_so() {
+    let shop = Shop::open_on(Store::Memory, true);
+    let path = shop.draft();
+    let submitted = shop.post(&format!("{path}/submit"), &json!({})).expect(200);
+    assert_eq!(submitted.json()["state"], "Submitted");
+    until(|| (shop.get(&path).json()["state"] == "Completed").then_some(()));
+    assert_eq!(totals(&shop), [1, 0, 1, 0, 1, 0]);
+    let again = shop.draft();
+    shop.post(&format!("{again}/submit?dry_run=true"), &json!({})).expect(200);
+    shop.get(&format!("{again}/saga")).problem(404, "not-found");
+}
+
+#[test]
+fn a_log_with_sagas_is_verified_migrated_and_exported() {
+    let mut shop = Shop::open_on(Store::sqlite(), false);
+    for fates in [vec![], vec![Fate::Refuse]] {
+        shop.outside.script(CallKind::Charge, &fates);
+        shop.fulfill(&shop.draft()).expect(200);
+    }
+    let (store, folder) = (shop.store(), tempfile::tempdir().unwrap());
+    shop.stop();
+    let ordo = |arguments: &[&str]| {
+        assert_cmd::Command::new(env!("CARGO_BIN_EXE_ordo")).args(arguments).assert().success().get_output().clone()
+    };
+    ordo(&["verify", "--store", &store]);
+    let copy = format!("sqlite:{}", folder.path().join("copy.db").display());
+    ordo(&["migrate", "--from", &store, "--to", &copy]);
+    ordo(&["verify", "--store", &copy]);
+    let orders = String::from_utf8(ordo(&["export", "--store", &store]).stdout).unwrap();
+    assert_eq!(orders.lines().count(), 2, "{orders}");
+}
+
+/// A refund that was refused: its saga's path for operators.
+fn stuck(shop: &Shop) -> String {
+    let path = shop.draft();
+    shop.fulfill(&path).expect(200);
+    shop.outside.script(CallKind::Refund, &[Fate::Refuse]);
+    let back = json!({"items": [{"line_id": 1, "quantity": 1}], "reason": "broken"});
+    let saga = shop.post(&format!("{path}/returns"), &back).expect(202).header("location").unwrap().to_owned();
+    until(|| (shop.get(&saga).json()["state"] == "Stuck").then_some(()));
+    let id = saga.split('/').nth(2).unwrap();
+    format!("/admin/sagas/{id}")
+}
+
+#[test]
+fn operators_see_the_stuck_sagas_first_and_have_them_tried_again() {
+    on_every_store(|shop| {
+        let desk = stuck(&shop);
+        let position = shop.get("/readyz").json()["position"].as_u64().unwrap();
+        let sagas = shop.get(&format!("/admin/sagas?min_position={position}")).expect(200).json();
+        let states: Vec<_> = sagas.as_array().unwrap().iter().map(|saga| saga["state"].as_str().unwrap()).collect();
+        assert_eq!(states, ["Stuck", "Completed"]);
+        assert_eq!(shop.get("/admin/sagas?state=Running").expect(200).json(), json!([]));
+        assert_eq!(shop.get("/admin/sagas?state=Sad").faults(), ["?state"]);
+        shop.post(&format!("{desk}/annotate"), &json!({"by": "op", "note": "called the bank"})).expect(200);
+        let would_be = shop.post(&format!("{desk}/retry?dry_run=true"), &json!({"by": "op"})).expect(200).json();
+        assert_eq!(would_be["state"], "Running");
+        shop.post(&format!("{desk}/retry"), &json!({"by": "op"})).expect(200);
+        let order = format!("/orders/{}", sagas[0]["order_id"].as_str().unwrap());
+        until(|| (shop.get(&order).json()["refunded_cents"] == 1000).then_some(()));
+        let problem = shop.post(&format!("{desk}/retry"), &json!({"by": "op"})).problem(409, "state-conflict");
+        assert_eq!(problem["saga_state"], "Completed");
+        let events = shop.event_types(sagas[0]["saga_id"].as_str().unwrap());
+        assert_eq!(events[3..6], ["SagaStuck", "SagaAnnotated", "StepRetried"]);
+    });
+}
+
+#[test]
+fn operators_skip_what_they_took_care_of_and_leave_their_name() {
+    let shop = Shop::open();
+    let desk = stuck(&shop);
+    assert_eq!(shop.post(&format!("{desk}/skip"), &json!({"by": "", "reason": ""})).faults(), ["/by", "/reason"]);
+    let skipped = shop.post(&format!("{desk}/skip"), &json!({"by": "op", "reason": "paid in cash"})).expect(200).json();
+    assert_eq!((skipped["state"].as_str(), skipped["steps"][0]["state"].as_str()), (Some("Failed"), Some("Skipped")));
+    shop.post("/admin/sagas/7d444840-9dc0-11d1-b245-5ffdce74fad2/retry", &json!({"by": "op"}))
+        .problem(404, "not-found");
+}
+
+#[test]
+fn operators_have_a_running_saga_undone() {
+    let shop = Shop::open();
+    shop.outside.hang(true);
+    let path = shop.draft();
+    let saga = shop.post_async(&format!("{path}/fulfill"), &json!({})).expect(202).json()["saga_id"].clone();
+    shop.outside.wait_for_hanging(1);
+    let desk = format!("/admin/sagas/{}/force-compensate", saga.as_str().unwrap());
+    let undoing = shop.post(&desk, &json!({"by": "op", "reason": "fraud"})).expect(200).json();
+    assert_eq!(undoing["state"], "Compensating");
+    shop.outside.hang(false);
+    assert_eq!(shop.rested(&path)["state"], "Failed");
+    assert_eq!(shop.get(&path).json()["cancel_reason"], "fraud");
+}

@@ -1,0 +1,241 @@
+//! A whole server inside the test's process, so that the test holds its partners in its hand.
+
+use std::{sync::Arc, thread::JoinHandle, time::Duration};
+
+use async_trait::async_trait;
+use ordo::{
+    application::{Application, open_stores},
+    config::{ServeArgs, Settings, StoreArgs},
+    fulfilment::{
+        call::CallKind,
+        fate::{Asked, Fate},
+        partner::{self, CallKey, Charge, Inventory, Parcel, Payments, Refund, Reservation, Shipping, Standing},
+        settings::Partners,
+        simulated::SimulatedPartners,
+    },
+};
+use reqwest::{
+    Method,
+    blocking::{Client, RequestBuilder},
+};
+use serde_json::{Value, json};
+use tokio::sync::{oneshot, watch};
+
+use crate::test_app::{Reply, Store, item, widget};
+
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Partners on one ledger; a payment provider that can be made to hang.
+#[derive(Default)]
+pub struct Outside {
+    pub ledger: SimulatedPartners,
+    hangs: watch::Sender<bool>,
+    /// Charges that hang now, or have.
+    hanging: watch::Sender<usize>,
+}
+
+impl Outside {
+    /// Sets what happens to the next such calls for any order.
+    pub fn script(&self, call: CallKind, fates: &[Fate]) {
+        self.ledger.script(None, Asked::Call(call), fates.to_vec()).unwrap();
+    }
+
+    /// Holds charges that have been taken before they are answered, until told otherwise.
+    pub fn hang(&self, hangs: bool) {
+        self.hangs.send_replace(hangs);
+    }
+
+    /// Waits until so many charges hang.
+    pub fn wait_for_hanging(&self, charges: usize) {
+        let mut hanging = self.hanging.subscribe();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let waiting = async { tokio::time::timeout(PATIENCE, hanging.wait_for(|now| *now >= charges)).await };
+        drop(runtime.block_on(waiting).expect("charges that hang").unwrap());
+    }
+}
+
+#[async_trait]
+impl Payments for Outside {
+    async fn charge(&self, key: &CallKey, charge: &Charge) -> partner::Reply {
+        let reply = self.ledger.charge(key, charge).await;
+        if *self.hangs.borrow() {
+            self.hanging.send_modify(|hanging| *hanging += 1);
+            self.hangs.subscribe().wait_for(|hangs| !hangs).await.unwrap();
+        }
+        reply
+    }
+
+    async fn void(&self, key: &CallKey, of: &CallKey, charge: &Charge) -> partner::Reply {
+        self.ledger.void(key, of, charge).await
+    }
+
+    async fn refund(&self, key: &CallKey, refund: &Refund) -> partner::Reply {
+        self.ledger.refund(key, refund).await
+    }
+
+    async fn look_up(&self, key: &CallKey) -> Standing {
+        Payments::look_up(&self.ledger, key).await
+    }
+}
+
+/// Delegates everything but payments.
+struct Others(Arc<Outside>);
+
+#[async_trait]
+impl Inventory for Others {
+    async fn reserve(&self, key: &CallKey, goods: &Reservation) -> partner::Reply {
+        self.0.ledger.reserve(key, goods).await
+    }
+
+    async fn release(&self, key: &CallKey, of: &CallKey, goods: &Reservation) -> partner::Reply {
+        self.0.ledger.release(key, of, goods).await
+    }
+
+    async fn look_up(&self, key: &CallKey) -> Standing {
+        Inventory::look_up(&self.0.ledger, key).await
+    }
+}
+
+#[async_trait]
+impl Shipping for Others {
+    async fn ship(&self, key: &CallKey, parcel: &Parcel) -> partner::Reply {
+        self.0.ledger.ship(key, parcel).await
+    }
+
+    async fn call_back(&self, key: &CallKey, of: &CallKey, parcel: &Parcel) -> partner::Reply {
+        self.0.ledger.call_back(key, of, parcel).await
+    }
+
+    async fn look_up(&self, key: &CallKey) -> Standing {
+        Shipping::look_up(&self.0.ledger, key).await
+    }
+}
+
+/// A server, its store and its partners.
+pub struct Shop {
+    store: Store,
+    pub outside: Arc<Outside>,
+    on_submit: bool,
+    client: Client,
+    running: Option<Running>,
+}
+
+struct Running {
+    base: String,
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Shop {
+    pub fn open() -> Self {
+        Self::open_on(Store::Memory, false)
+    }
+
+    pub fn open_on(store: Store, on_submit: bool) -> Self {
+        let client = Client::builder().timeout(PATIENCE).build().unwrap();
+        let mut shop = Self { store, outside: Arc::default(), on_submit, client, running: None };
+        shop.start();
+        shop
+    }
+
+    /// Starts a server on the same store, with the same partners.
+    pub fn start(&mut self) {
+        let store = StoreArgs {
+            store: Some(self.store.argument().parse().unwrap()),
+            allow_unsafe_durability: true,
+            ..StoreArgs::default()
+        };
+        let serve = ServeArgs {
+            listen: Some(([127, 0, 0, 1], 0).into()),
+            workers: std::num::NonZeroUsize::new(1),
+            fulfil_on_submit: Some(self.on_submit),
+            shutdown_seconds: Some(1),
+            ..ServeArgs::default()
+        };
+        let settings = Settings::resolve(&store, &serve, None).unwrap();
+        let others = Arc::new(Others(Arc::clone(&self.outside)));
+        let partners = Partners {
+            inventory: Arc::clone(&others) as _,
+            payments: Arc::clone(&self.outside) as _,
+            shipping: others,
+        };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (tell, told) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            actix_web::rt::System::new().block_on(async move {
+                let stores = open_stores(&settings.store, true).await.unwrap();
+                let application = Application::build_with(settings, stores, partners).await.unwrap();
+                tell.send(application.address()).unwrap();
+                application.run(async { drop(stopped.await) }).await.unwrap();
+            });
+        });
+        let address = told.recv_timeout(PATIENCE).expect("a server");
+        self.running = Some(Running { base: format!("http://{address}"), stop, thread });
+    }
+
+    /// Stops the server in an orderly way.
+    pub fn stop(&mut self) {
+        if let Some(Running { stop, thread, .. }) = self.running.take() {
+            let _ = stop.send(());
+            thread.join().unwrap();
+        }
+    }
+
+    pub fn store(&self) -> String {
+        self.store.argument()
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.running.as_ref().unwrap().base)
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, self.url(path))
+    }
+
+    pub fn get(&self, path: &str) -> Reply {
+        Reply::to(self.request(Method::GET, path))
+    }
+
+    pub fn post(&self, path: &str, body: &Value) -> Reply {
+        Reply::to(self.request(Method::POST, path).json(body))
+    }
+
+    /// The same, without waiting for any saga.
+    pub fn post_async(&self, path: &str, body: &Value) -> Reply {
+        Reply::to(self.request(Method::POST, path).header("Prefer", "respond-async").json(body))
+    }
+
+    /// Places a draft worth 2500 of two products; gives its path.
+    pub fn draft(&self) -> String {
+        let order = json!({"customer_id": "ada", "items": [widget(2), item("gadget", 1, 500)]});
+        self.post("/orders", &order).expect(201).header("location").unwrap().to_owned()
+    }
+
+    pub fn fulfill(&self, path: &str) -> Reply {
+        self.post(&format!("{path}/fulfill"), &json!({}))
+    }
+
+    /// The types of the events of a saga or an order.
+    pub fn event_types(&self, id: &str) -> Vec<String> {
+        let events = self.get(&format!("/events?aggregate_id={id}&limit=100")).expect(200).json();
+        events.as_array().unwrap().iter().map(|event| event["event_type"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The saga of an order, when it rests.
+    pub fn rested(&self, path: &str) -> Value {
+        let wait = self.request(Method::POST, &format!("{path}/fulfill")).header("Prefer", "wait=30");
+        Reply::to(wait).expect(200);
+        self.get(&format!("{path}/saga")).expect(200).json()
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        self.outside.hang(false);
+        if std::thread::panicking() {
+            return;
+        }
+        self.stop();
+    }
+}
