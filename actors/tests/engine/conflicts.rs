@@ -220,7 +220,7 @@ fn a_command_made_up_on_another_version_is_told_so_and_its_key_is_not_used() {
         rig.told(stream, Increment(1)).await;
         let based_on = |version| Request {
             based_on: Some(Version(version)),
-            idempotency: Some(IdempotencyUse { key: key("k"), fingerprint: [1; 32] }),
+            idempotency: Some(IdempotencyUse { key: key("caller", "k"), fingerprint: [1; 32] }),
             ..rig.execute(Increment(1))
         };
         let told = rig.engine.ask(stream, based_on(7)).await.expect("an answer");
