@@ -218,6 +218,7 @@ async fn begin(state: &AppState, order: StreamId, terms: &Terms, success: Succes
 }
 
 /// The order has moved on again and again.
+#[must_use]
 pub fn contended() -> Problem {
     Failure::Contended(u32::try_from(ATTEMPTS).unwrap_or(u32::MAX)).into()
 }
