@@ -66,12 +66,38 @@ impl TypedValueParser for ReadStore {
         argument: Option<&clap::Arg>,
         value: &std::ffi::OsStr,
     ) -> Result<StoreUrl, clap::Error> {
-        value.to_str().unwrap_or_default().parse().map_err(|reason| {
-            let argument = argument.map(ToString::to_string).unwrap_or_default();
-            let complaint = format!("the value of '{argument}' is no store: {reason}\n");
-            clap::Error::raw(ErrorKind::ValueValidation, complaint).with_cmd(command)
-        })
+        read_quietly(command, argument, value, "store")
     }
+}
+
+/// Reads the URL of a partner, and is as discreet.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadPartner;
+
+impl TypedValueParser for ReadPartner {
+    type Value = BaseUrl;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<BaseUrl, clap::Error> {
+        read_quietly(command, argument, value, "partner")
+    }
+}
+
+fn read_quietly<T: FromStr<Err = String>>(
+    command: &clap::Command,
+    argument: Option<&clap::Arg>,
+    value: &std::ffi::OsStr,
+    what: &str,
+) -> Result<T, clap::Error> {
+    value.to_str().unwrap_or_default().parse().map_err(|reason| {
+        let argument = argument.map(ToString::to_string).unwrap_or_default();
+        let complaint = format!("the value of '{argument}' is no {what}: {reason}\n");
+        clap::Error::raw(ErrorKind::ValueValidation, complaint).with_cmd(command)
+    })
 }
 
 /// Shows where, never the password.
@@ -181,13 +207,13 @@ pub struct ServeArgs {
     #[arg(long, env = "ORDO_SAGA_STEP_SECONDS")]
     pub saga_step_seconds: Option<NonZeroU32>,
     /// The inventory, as `http://HOST[:PORT][/PATH]`; simulated in the process when absent
-    #[arg(long, env = "ORDO_INVENTORY_URL", value_name = "URL")]
+    #[arg(long, env = "ORDO_INVENTORY_URL", value_name = "URL", value_parser = ReadPartner, hide_env_values = true)]
     pub inventory_url: Option<BaseUrl>,
     /// The payment provider; simulated in the process when absent
-    #[arg(long, env = "ORDO_PAYMENTS_URL", value_name = "URL")]
+    #[arg(long, env = "ORDO_PAYMENTS_URL", value_name = "URL", value_parser = ReadPartner, hide_env_values = true)]
     pub payments_url: Option<BaseUrl>,
     /// The carrier; simulated in the process when absent
-    #[arg(long, env = "ORDO_SHIPPING_URL", value_name = "URL")]
+    #[arg(long, env = "ORDO_SHIPPING_URL", value_name = "URL", value_parser = ReadPartner, hide_env_values = true)]
     pub shipping_url: Option<BaseUrl>,
     /// Seconds a partner has to answer a call [default: 10]
     #[arg(long, env = "ORDO_PARTNER_SECONDS")]

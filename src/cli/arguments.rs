@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::partners::PartnersCommand;
 use crate::{
     config::{ReadStore, ServeArgs, StoreArgs, StoreUrl},
     import::{ColumnMap, Format, OrderNumbers, Outcome},
@@ -48,6 +49,8 @@ pub enum Command {
     Health(HealthCommand),
     /// Follow the orders of a running server: every event as a line of JSON, across restarts of the server.
     Watch(WatchCommand),
+    /// Stand in for stock, payments and shipping: three partners over HTTP with a ledger, for demos and tests.
+    Partners(Box<PartnersCommand>),
 }
 
 /// `ordo serve`

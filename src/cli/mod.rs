@@ -5,6 +5,7 @@ mod export;
 mod health;
 mod import;
 mod migrate;
+mod partners;
 mod progress;
 mod rebuild;
 mod serve;
@@ -44,6 +45,7 @@ pub fn main() -> ExitCode {
         Some(Command::Migrate(args)) => migrate::run(&args),
         Some(Command::Health(args)) => health::run(&args),
         Some(Command::Watch(args)) => watch::run(&args),
+        Some(Command::Partners(args)) => partners::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

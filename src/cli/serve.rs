@@ -23,7 +23,8 @@ pub fn run(store: &StoreArgs, serve: &ServeArgs, file: Option<&PathBuf>) -> Comm
     })
 }
 
-async fn told_to_stop() {
+/// SIGTERM or SIGINT.
+pub(super) async fn told_to_stop() {
     let (Ok(mut term), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
         log::warn!("signals cannot be heard; the server runs until it is killed");
         return std::future::pending().await;

@@ -72,9 +72,9 @@ impl HttpPartner {
             Err(NoAnswer::Lost(reason)) => (false, Reply::Unknown(reason)),
         };
         if lives {
-            leave.answered()
+            leave.answered();
         } else {
-            leave.failed(Instant::now())
+            leave.failed(Instant::now());
         }
         reply
     }
@@ -91,9 +91,9 @@ impl HttpPartner {
             Err(NoAnswer::NotSent(reason) | NoAnswer::Lost(reason)) => (false, Standing::Unknown(reason)),
         };
         if lives {
-            leave.answered()
+            leave.answered();
         } else {
-            leave.failed(Instant::now())
+            leave.failed(Instant::now());
         }
         standing
     }

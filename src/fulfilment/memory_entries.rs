@@ -14,7 +14,7 @@ use crate::order::{OrderId, ProductId};
 /// Keys that are remembered at once.
 const MOST_KEYS: usize = 100_000;
 
-/// Forgets the oldest key beyond [`MOST_KEYS`]. Does not count stock.
+/// Forgets the oldest key beyond 100,000. Does not count stock.
 #[derive(Debug, Default)]
 pub struct MemoryEntries {
     by_key: HashMap<CallKey, Entry>,

@@ -1,0 +1,397 @@
+//! The ledger in a file (SQLite, WAL, `synchronous=FULL`). One thread writes: it takes the calls that wait, writes them in one
+//! transaction, and answers when that is on disk.
+
+use std::{
+    fs::{DirBuilder, File, OpenOptions},
+    io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    thread,
+    time::Duration,
+};
+
+use ordo_actors::{
+    clock::{Clock, SystemClock},
+    event::StreamId,
+};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, TransactionBehavior, params};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use crate::{
+    fulfilment::{
+        call::{Call, CallKind, Terms},
+        ledger::{Entries, Entry, EntryState, Rules, Verdict, standing},
+        partner::{CallKey, Standing},
+        reckoning::{Reckoning, reckon},
+        wire::{Goods, goods_bodies, goods_of},
+    },
+    order::{Currency, OrderId, ProductId, Reference},
+};
+
+/// Calls that wait for the writer; one more is turned away.
+const MOST_WAITING: usize = 4096;
+/// Calls in one transaction.
+const MOST_AT_ONCE: usize = 256;
+/// How long a transaction waits for another program that locks the file.
+const BUSY: Duration = Duration::from_secs(5);
+/// "ordp": says in the file's header whose file it is.
+const APPLICATION_ID: i64 = 0x6f72_6470;
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS entries (
+        number INTEGER PRIMARY KEY,
+        key TEXT NOT NULL UNIQUE,
+        kind TEXT NOT NULL,
+        order_id TEXT NOT NULL,
+        undoes TEXT,
+        payment_id TEXT,
+        goods TEXT,
+        amount_cents INTEGER,
+        currency TEXT,
+        state TEXT NOT NULL,
+        took_effect INTEGER NOT NULL,
+        reference TEXT NOT NULL,
+        reason TEXT,
+        heard_at TEXT NOT NULL,
+        changed_at TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX IF NOT EXISTS entries_of_order ON entries (order_id);
+    CREATE TABLE IF NOT EXISTS held (product_id TEXT PRIMARY KEY, quantity INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+";
+
+const COLUMNS: &str = "key, kind, order_id, undoes, payment_id, goods, amount_cents, currency, state, took_effect, \
+                       reference, reason, heard_at, changed_at";
+
+/// Why the ledger cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// More calls wait than are taken.
+    #[error("more calls are waiting than are taken")]
+    Busy,
+    /// The writer is gone, or did not live to answer.
+    #[error("the ledger is closed")]
+    Closed,
+    /// The file is something else.
+    #[error("{} is not a ledger of this program: it is left untouched", .0.display())]
+    Foreign(PathBuf),
+    /// The file cannot be made.
+    #[error("{} cannot be opened: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// SQLite refused. Whether a call was kept is not known.
+    #[error("the ledger's file failed: {0}")]
+    Sqlite(String),
+}
+
+impl From<rusqlite::Error> for LedgerError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error.to_string())
+    }
+}
+
+/// A ledger in a file. Clones share it; it closes with the last.
+#[derive(Debug, Clone)]
+pub struct LedgerFile {
+    path: PathBuf,
+    jobs: SyncSender<Job>,
+}
+
+enum Job {
+    Perform { call: Call, refusal: Option<String>, twice: bool, answer: oneshot::Sender<Result<Verdict, LedgerError>> },
+    Standing { key: CallKey, answer: oneshot::Sender<Result<Standing, LedgerError>> },
+}
+
+/// An entry and its times, as they are shown.
+#[derive(Debug)]
+pub struct Shown {
+    /// The entry.
+    pub entry: Entry,
+    /// When its key was first heard.
+    pub heard_at: String,
+    /// When it last changed.
+    pub changed_at: String,
+}
+
+impl LedgerFile {
+    /// Opens or creates the file and starts its writer.
+    pub fn open(path: &Path, rules: Rules) -> Result<Self, LedgerError> {
+        create(path).map_err(|source| LedgerError::File { path: path.to_owned(), source })?;
+        let connection = connect(path)?;
+        let foreign = || LedgerError::Foreign(path.to_owned());
+        let owner: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(|error| {
+            if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) { foreign() } else { error.into() }
+        })?;
+        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        if owner != APPLICATION_ID && (owner, tables) != (0, 0) {
+            return Err(foreign());
+        }
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.execute_batch(SCHEMA)?;
+        let (jobs, waiting) = sync_channel(MOST_WAITING);
+        let started =
+            thread::Builder::new().name("ledger".into()).spawn(move || write_all(connection, rules, &waiting));
+        started.map_err(|source| LedgerError::File { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), jobs })
+    }
+
+    /// Does what is asked, once. `twice` asks it again at once and gives the second answer.
+    pub async fn perform(&self, call: Call, refusal: Option<String>, twice: bool) -> Result<Verdict, LedgerError> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Job::Perform { call, refusal, twice, answer })?;
+        answered.await.map_err(|_| LedgerError::Closed)?
+    }
+
+    /// What is known about a key.
+    pub async fn standing(&self, key: CallKey) -> Result<Standing, LedgerError> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Job::Standing { key, answer })?;
+        answered.await.map_err(|_| LedgerError::Closed)?
+    }
+
+    fn send(&self, job: Job) -> Result<(), LedgerError> {
+        self.jobs.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => LedgerError::Busy,
+            TrySendError::Disconnected(_) => LedgerError::Closed,
+        })
+    }
+
+    /// Adds everything up, order by order. Blocks, and beside the writer.
+    pub fn reckon(&self) -> Result<Reckoning, LedgerError> {
+        let connection = connect(&self.path)?;
+        let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM entries ORDER BY order_id, number"))?;
+        let mut rows = statement.query([])?;
+        let (mut reckoning, mut entries) = (Reckoning::default(), Vec::<Entry>::new());
+        while let Some(row) = rows.next()? {
+            let entry = entry(row)?;
+            if let Some(before) = entries.first().map(|before| before.call.order_id)
+                && before != entry.call.order_id
+            {
+                reckoning.add(before, &reckon(&entries));
+                entries.clear();
+            }
+            entries.push(entry);
+        }
+        if let Some(last) = entries.first() {
+            reckoning.add(last.call.order_id, &reckon(&entries));
+        }
+        Ok(reckoning)
+    }
+
+    /// Every entry of an order, oldest first. Blocks, and beside the writer.
+    pub fn of_order(&self, order: OrderId) -> Result<Vec<Shown>, LedgerError> {
+        Ok(of_order(&connect(&self.path)?, order)?)
+    }
+
+    /// The newest entries, newest first. Blocks, and beside the writer.
+    pub fn newest(&self, most: u32) -> Result<Vec<Shown>, LedgerError> {
+        let connection = connect(&self.path)?;
+        let mut statement =
+            connection.prepare(&format!("SELECT {COLUMNS} FROM entries ORDER BY number DESC LIMIT ?1"))?;
+        let rows = statement.query_map([most], shown)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+/// Readable by its owner alone.
+fn create(path: &Path) -> io::Result<()> {
+    let path = std::path::absolute(path)?;
+    let directory = path.parent().unwrap_or(&path);
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path)?;
+    File::open(directory)?.sync_all()
+}
+
+fn connect(path: &Path) -> Result<Connection, LedgerError> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY)?;
+    Ok(connection)
+}
+
+/// Ends when the last handle is gone.
+fn write_all(mut connection: Connection, rules: Rules, waiting: &Receiver<Job>) {
+    while let Ok(first) = waiting.recv() {
+        let mut jobs = vec![first];
+        jobs.extend(waiting.try_iter().take(MOST_AT_ONCE - 1));
+        match write(&mut connection, rules, &jobs) {
+            Ok(answers) => jobs.into_iter().zip(answers).for_each(|(job, answer)| job.tell(answer)),
+            Err(error) => {
+                log::error!("the ledger's file failed: {error}");
+                jobs.into_iter().for_each(|job| job.fail(&error));
+            }
+        }
+    }
+}
+
+enum Told {
+    Verdict(Verdict),
+    Standing(Standing),
+}
+
+impl Job {
+    /// Whoever asked may be gone; what is written stays.
+    fn tell(self, told: Told) {
+        match (self, told) {
+            (Self::Perform { answer, .. }, Told::Verdict(verdict)) => drop(answer.send(Ok(verdict))),
+            (Self::Standing { answer, .. }, Told::Standing(standing)) => drop(answer.send(Ok(standing))),
+            (job, _) => drop(job),
+        }
+    }
+
+    fn fail(self, error: &rusqlite::Error) {
+        let error = LedgerError::Sqlite(error.to_string());
+        match self {
+            Self::Perform { answer, .. } => drop(answer.send(Err(error))),
+            Self::Standing { answer, .. } => drop(answer.send(Err(error))),
+        }
+    }
+}
+
+fn write(connection: &mut Connection, rules: Rules, jobs: &[Job]) -> rusqlite::Result<Vec<Told>> {
+    let mut file = FileEntries {
+        transaction: connection.transaction_with_behavior(TransactionBehavior::Immediate)?,
+        now: SystemClock.now().to_rfc3339_opts(chrono::SecondsFormat::Micros, true),
+    };
+    let answers = jobs.iter().map(|job| match job {
+        Job::Perform { call, refusal, twice, .. } => {
+            let mut verdict = rules.perform(&mut file, call, refusal.as_deref())?;
+            if *twice {
+                verdict = rules.perform(&mut file, call, refusal.as_deref())?;
+            }
+            Ok(Told::Verdict(verdict))
+        }
+        Job::Standing { key, .. } => Ok(Told::Standing(standing(&file, key)?)),
+    });
+    let answers = answers.collect::<rusqlite::Result<_>>()?;
+    file.transaction.commit()?;
+    Ok(answers)
+}
+
+struct FileEntries<'a> {
+    transaction: Transaction<'a>,
+    now: String,
+}
+
+impl Entries for FileEntries<'_> {
+    type Failure = rusqlite::Error;
+
+    fn find(&self, key: &CallKey) -> rusqlite::Result<Option<Entry>> {
+        let mut statement =
+            self.transaction.prepare_cached(&format!("SELECT {COLUMNS} FROM entries WHERE key = ?1"))?;
+        statement.query_row([&key.0], entry).optional()
+    }
+
+    fn of_order(&self, order: OrderId) -> rusqlite::Result<Vec<Entry>> {
+        Ok(of_order(&self.transaction, order)?.into_iter().map(|shown| shown.entry).collect())
+    }
+
+    fn put(&mut self, entry: Entry) -> rusqlite::Result<()> {
+        let Entry { call, state, took_effect, reference, reason } = entry;
+        let (goods, amount_cents, currency) = match &call.terms {
+            Terms::Goods(goods) => (Some(serde_json::to_string(&goods_bodies(goods)).map_err(unwritable)?), None, None),
+            Terms::Money { amount_cents, currency } => (None, Some(*amount_cents), Some(currency.code())),
+        };
+        let mut statement = self.transaction.prepare_cached(
+            "INSERT INTO entries (key, kind, order_id, undoes, payment_id, goods, amount_cents, currency, state, \
+             took_effect, reference, reason, heard_at, changed_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13) \
+             ON CONFLICT (key) DO UPDATE SET state = excluded.state, changed_at = excluded.changed_at",
+        )?;
+        statement.execute(params![
+            call.key.0,
+            call.kind.name(),
+            call.order_id.to_string(),
+            call.of.map(|key| key.0),
+            call.payment_id.as_ref().map(Reference::as_str),
+            goods,
+            amount_cents,
+            currency,
+            state.name(),
+            took_effect,
+            reference.as_str(),
+            reason,
+            self.now,
+        ])?;
+        Ok(())
+    }
+
+    fn held(&self, product: &ProductId) -> rusqlite::Result<u64> {
+        let mut statement = self.transaction.prepare_cached("SELECT quantity FROM held WHERE product_id = ?1")?;
+        let held: Option<i64> = statement.query_row([product.as_str()], |row| row.get(0)).optional()?;
+        Ok(held.unwrap_or_default().try_into().unwrap_or_default())
+    }
+
+    fn set_held(&mut self, product: &ProductId, quantity: u64) -> rusqlite::Result<()> {
+        let mut statement = self.transaction.prepare_cached(
+            "INSERT INTO held (product_id, quantity) VALUES (?1, ?2) \
+             ON CONFLICT (product_id) DO UPDATE SET quantity = excluded.quantity",
+        )?;
+        statement.execute(params![product.as_str(), i64::try_from(quantity).unwrap_or(i64::MAX)])?;
+        Ok(())
+    }
+}
+
+fn of_order(connection: &Connection, order: OrderId) -> rusqlite::Result<Vec<Shown>> {
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM entries WHERE order_id = ?1 ORDER BY number"))?;
+    let rows = statement.query_map([order.to_string()], shown)?;
+    rows.collect()
+}
+
+fn shown(row: &Row<'_>) -> rusqlite::Result<Shown> {
+    Ok(Shown { entry: entry(row)?, heard_at: row.get("heard_at")?, changed_at: row.get("changed_at")? })
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let text = |column: &str| row.get::<_, String>(column);
+    let (kind, state) = (text("kind")?, text("state")?);
+    let call = Call {
+        key: CallKey(text("key")?),
+        kind: CallKind::ALL.into_iter().find(|known| known.name() == kind).ok_or_else(unreadable)?,
+        order_id: StreamId(Uuid::parse_str(&text("order_id")?).map_err(|_| unreadable())?),
+        of: row.get::<_, Option<String>>("undoes")?.map(CallKey),
+        payment_id: row.get::<_, Option<String>>("payment_id")?.map(|id| reference(&id)).transpose()?,
+        terms: terms(row)?,
+    };
+    let state = match state.as_str() {
+        "done" => EntryState::Done,
+        "refused" => EntryState::Refused,
+        "undone" => EntryState::Undone,
+        _ => return Err(unreadable()),
+    };
+    let reference = reference(&text("reference")?)?;
+    Ok(Entry { call, state, took_effect: row.get("took_effect")?, reference, reason: row.get("reason")? })
+}
+
+fn terms(row: &Row<'_>) -> rusqlite::Result<Terms> {
+    if let Some(goods) = row.get::<_, Option<String>>("goods")? {
+        let bodies: Vec<Goods> = serde_json::from_str(&goods).map_err(|_| unreadable())?;
+        return goods_of(bodies).map(Terms::Goods).map_err(|_| unreadable());
+    }
+    let currency = Currency::new(&row.get::<_, String>("currency")?).map_err(|_| unreadable())?;
+    Ok(Terms::Money { amount_cents: row.get("amount_cents")?, currency })
+}
+
+fn reference(text: &str) -> rusqlite::Result<Reference> {
+    Reference::new(text).map_err(|_| unreadable())
+}
+
+/// An entry was changed by hand into something that is none.
+fn unreadable() -> rusqlite::Error {
+    rusqlite::Error::InvalidQuery
+}
+
+fn unwritable(error: serde_json::Error) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(error.into())
+}
+
+#[cfg(test)]
+#[path = "ledger_file_tests.rs"]
+mod tests;

@@ -1,0 +1,67 @@
+use super::*;
+use crate::fulfilment::partner::Reservation;
+
+fn reservation(order: u128, product: &str, quantity: u64) -> Reservation {
+    let goods = vec![(ProductId::new(product).unwrap(), quantity)];
+    Reservation { order_id: StreamId(Uuid::from_u128(order)), goods }
+}
+
+fn key(name: &str) -> CallKey {
+    CallKey(name.into())
+}
+
+fn open(folder: &tempfile::TempDir, stock: Option<u64>) -> LedgerFile {
+    LedgerFile::open(&folder.path().join("below/ledger.db"), Rules { stock, trusts_refunds: false }).unwrap()
+}
+
+async fn reserve(ledger: &LedgerFile, name: &str, asked: &Reservation) -> Verdict {
+    ledger.perform(Call::reserve(&key(name), asked), None, false).await.unwrap()
+}
+
+#[actix_web::test]
+async fn stock_is_held_until_it_is_given_back_and_never_exceeded() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(&folder, Some(10));
+    let asked = reservation(1, "tea", 7);
+    assert!(matches!(reserve(&ledger, "first", &asked).await, Verdict::Done(_)));
+    assert!(matches!(reserve(&ledger, "first", &asked).await, Verdict::Done(_)));
+    assert!(matches!(reserve(&ledger, "second", &reservation(2, "tea", 4)).await, Verdict::Refused(_)));
+    assert!(matches!(reserve(&ledger, "coffee", &reservation(2, "coffee", 10)).await, Verdict::Done(_)));
+    let release = Call::release(&key("undo"), &key("first"), &asked);
+    for _ in 0..2 {
+        assert!(matches!(ledger.perform(release.clone(), None, false).await.unwrap(), Verdict::Done(_)));
+    }
+    assert!(matches!(reserve(&ledger, "third", &reservation(3, "tea", 10)).await, Verdict::Done(_)));
+    assert!(matches!(reserve(&ledger, "fourth", &reservation(4, "tea", 1)).await, Verdict::Refused(_)));
+}
+
+#[actix_web::test]
+async fn what_a_ledger_holds_is_there_when_it_is_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let asked = reservation(1, "tea", 7);
+    let first = reserve(&open(&folder, None), "first", &asked).await;
+    let ledger = open(&folder, Some(8));
+    assert_eq!(reserve(&ledger, "first", &asked).await, first);
+    assert!(matches!(reserve(&ledger, "second", &reservation(2, "tea", 2)).await, Verdict::Refused(_)));
+    let shown = ledger.of_order(asked.order_id).unwrap();
+    assert_eq!(shown.len(), 1);
+    assert_eq!(shown[0].entry.call, Call::reserve(&key("first"), &asked));
+}
+
+#[actix_web::test]
+async fn a_call_that_arrives_twice_at_once_is_done_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(&folder, Some(10));
+    let call = Call::reserve(&key("first"), &reservation(1, "tea", 7));
+    assert!(matches!(ledger.perform(call, None, true).await.unwrap(), Verdict::Done(_)));
+    assert_eq!(ledger.reckon().unwrap().totals.reserved, 1);
+}
+
+#[test]
+fn a_file_of_something_else_is_left_untouched() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other.db");
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE mine (a)").unwrap();
+    let refused = LedgerFile::open(&path, Rules::default()).unwrap_err();
+    assert!(matches!(refused, LedgerError::Foreign(_)), "{refused}");
+}

@@ -1,0 +1,122 @@
+//! The server: starts, tells where it listens, and runs until it is told to stop.
+
+use std::{future::Future, net::SocketAddr, path::PathBuf, time::Duration};
+
+use actix_web::{
+    App, HttpServer,
+    dev::Server,
+    web::{self, Data, PayloadConfig},
+};
+use parking_lot::Mutex;
+
+use super::{
+    audit, calls,
+    ledger_file::{LedgerError, LedgerFile},
+    page,
+};
+use crate::fulfilment::{fate::Fates, ledger::Rules};
+
+/// The largest body of a call.
+const LARGEST_BODY: usize = 1 << 20;
+
+/// What the stand-in is started with.
+#[derive(Debug)]
+pub struct PartnerServerSettings {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The file of the ledger.
+    pub ledger: PathBuf,
+    /// How many of each product there are; unlimited when absent.
+    pub stock: Option<u64>,
+    /// What happens to calls.
+    pub fates: Fates,
+    /// How late a slow answer is.
+    pub slow: Duration,
+    /// How long a caller is kept waiting for an answer that never comes.
+    pub silence: Duration,
+}
+
+/// Why it does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum PartnerServerError {
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The address.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The server broke.
+    #[error("the server failed: {0}")]
+    Serve(std::io::Error),
+}
+
+/// What every request sees.
+pub(super) struct State {
+    pub(super) ledger: LedgerFile,
+    pub(super) fates: Mutex<Fates>,
+    pub(super) slow: Duration,
+    pub(super) silence: Duration,
+}
+
+/// A stand-in that listens.
+pub struct PartnerServer {
+    server: Server,
+    address: SocketAddr,
+}
+
+impl PartnerServer {
+    /// Opens the ledger and listens.
+    pub fn start(settings: PartnerServerSettings) -> Result<Self, PartnerServerError> {
+        let rules = Rules { stock: settings.stock, trusts_refunds: false };
+        let state = Data::new(State {
+            ledger: LedgerFile::open(&settings.ledger, rules)?,
+            fates: Mutex::new(settings.fates),
+            slow: settings.slow,
+            silence: settings.silence,
+        });
+        let address = settings.listen;
+        let failed = |source| PartnerServerError::Listen { address, source };
+        let server = HttpServer::new(move || {
+            App::new()
+                .app_data(state.clone())
+                .app_data(PayloadConfig::new(LARGEST_BODY))
+                .route("/", web::get().to(page::page))
+                .route("/audit", web::get().to(audit::all))
+                .route("/audit/{order_id}", web::get().to(audit::one))
+                .route("/script", web::post().to(calls::script))
+                .route("/{partner}/calls/{key}", web::get().to(calls::look_up))
+                .route("/{partner}/{calls}", web::post().to(calls::perform))
+        })
+        .disable_signals()
+        .shutdown_timeout(2)
+        .bind(address)
+        .map_err(failed)?;
+        let address = server.addrs().first().copied().unwrap_or(address);
+        Ok(Self { server: server.run(), address })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Runs until it is told to stop; calls under way are finished.
+    pub async fn run(self, told_to_stop: impl Future<Output = ()>) -> Result<(), PartnerServerError> {
+        let handle = self.server.handle();
+        let stop = async {
+            told_to_stop.await;
+            handle.stop(true).await;
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            ended = self.server => ended.map_err(PartnerServerError::Serve),
+            () = stop => Ok(()),
+        }
+    }
+}
