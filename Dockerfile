@@ -6,6 +6,7 @@ WORKDIR /source
 
 # The dependencies, in a layer that stays until a manifest changes: empty sources, and no benches or examples to look for.
 COPY Cargo.toml Cargo.lock ./
+COPY .cargo .cargo
 COPY actors/Cargo.toml actors/
 RUN for manifest in Cargo.toml actors/Cargo.toml; do \
         awk '/^\[/ { skip = /^\[\[/ } !skip' "$manifest" > stripped && mv stripped "$manifest" || exit 1; \

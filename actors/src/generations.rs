@@ -62,14 +62,23 @@ pub(crate) async fn build(
 }
 
 /// Brings both to the same position, compares them and makes the new one live. Gives it back, and the old generation.
-pub(crate) async fn switch(old: Projector, mut new: Projector, page: usize) -> Result<(Projector, u32), StoreError> {
-    let end = old.checkpoint().position;
-    while new.checkpoint().position < end {
-        match new.advance(Vec::new(), page, Some(end)).await? {
-            Step::Advanced { .. } => {}
-            Step::Idle | Step::Superseded => return Err(StoreError::Unavailable("it could not catch up".into())),
+///
+/// Either may be ahead: the new one reads the log to its end, while the live one waits for news to gather.
+pub(crate) async fn switch(
+    mut old: Projector,
+    mut new: Projector,
+    page: usize,
+) -> Result<(Projector, u32), StoreError> {
+    let end = old.checkpoint().position.max(new.checkpoint().position);
+    for projector in [&mut old, &mut new] {
+        while projector.checkpoint().position < end {
+            match projector.advance(Vec::new(), page, Some(end)).await? {
+                Step::Advanced { .. } => {}
+                Step::Idle | Step::Superseded => return Err(StoreError::Unavailable("it could not catch up".into())),
+            }
         }
     }
+    new.carry_skips_of(&old).await?;
     let generation = old.checkpoint().generation;
     let differences = new.differences(generation).await?;
     if differences > 0 {

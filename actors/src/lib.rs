@@ -5,6 +5,7 @@ mod aggregate_actor;
 pub mod appender;
 mod backlog;
 pub mod clock;
+mod dead_letter;
 pub mod event;
 pub mod event_feed;
 mod generations;
@@ -16,6 +17,8 @@ pub mod projection;
 pub mod projection_actor;
 pub mod projection_progress;
 mod projector;
+#[cfg(test)]
+mod projector_tests;
 pub mod registry;
 pub mod rehydrate;
 pub mod request;

@@ -195,3 +195,36 @@ impl RowStore for MemoryRows {
         Ok(self.standing.lock().dead_letters(model, generation))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{thread, time::Duration};
+
+    use super::*;
+    use crate::row_store::{Column, ColumnType, RowChange, Value};
+
+    const COLUMNS: &[Column] = &[Column { name: "id", kind: ColumnType::Int }];
+    static FIRST: Table = Table { name: "first", columns: COLUMNS, key: 1, indexes: &[] };
+    static SECOND: Table = Table { name: "second", columns: COLUMNS, key: 1, indexes: &[] };
+
+    #[test]
+    fn no_table_of_a_commit_is_seen_before_all_of_them() {
+        let rows = MemoryRows::new();
+        let put = |table, id| KeyedChange::of(RowChange::Put { table, row: vec![Value::Int(id)] });
+        rows.apply(1, vec![(&FIRST, vec![put(&FIRST, 1)]), (&SECOND, vec![put(&SECOND, 1)])]);
+        let (first, second) = (rows.table_or_new(&FIRST, 1), rows.table_or_new(&SECOND, 1));
+        let is_read = second.read();
+        let old = first.read().changes();
+        thread::scope(|threads| {
+            threads.spawn(|| rows.apply(1, vec![(&FIRST, vec![put(&FIRST, 2)]), (&SECOND, vec![put(&SECOND, 2)])]));
+            // Until the commit has come as far as it can.
+            while let Some(seen) = first.try_read_for(Duration::from_millis(20)) {
+                assert_eq!(seen.changes(), old, "half a commit");
+                drop(seen);
+                thread::yield_now();
+            }
+            drop(is_read);
+        });
+        assert_eq!((first.read().changes(), second.read().changes()), (2, 2));
+    }
+}

@@ -8,16 +8,17 @@
 //! ```
 //! Rows are written when a batch is full, the linger time is over, or somebody waits for a position.
 
+mod dead_letters;
+mod ownership;
+
 use std::sync::Arc;
 
-use actix::{
-    Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseActFuture, SpawnHandle, WrapFuture,
-};
-use tokio::{sync::watch, time::Instant};
+use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture};
+use tokio::sync::watch;
 
 use crate::{
     backlog::Backlog,
-    event::{Position, StreamId},
+    event::Position,
     event_feed::Heard,
     generations::{build, claim, switch},
     projection_progress::{MakeModel, Progress, ProjectionParts, ProjectionState},
@@ -69,12 +70,6 @@ impl ProjectionHandle {
     pub async fn rebuild(&self) -> bool {
         self.actor.send(Rebuild).await.unwrap_or(false)
     }
-
-    /// Tries a parked stream again; true when it is in the rows now. Errs when the store failed.
-    pub async fn retry(&self, stream: StreamId) -> Result<bool, StoreError> {
-        let ended = |_| StoreError::Unavailable("the projection has ended".into());
-        self.actor.send(Retry(stream)).await.map_err(ended)?
-    }
 }
 
 /// Writes what is waiting, now.
@@ -96,11 +91,6 @@ struct Rebuild;
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Handover(Result<Box<Projector>, StoreError>);
-
-/// Tries a parked stream again.
-#[derive(Message)]
-#[rtype(result = "Result<bool, StoreError>")]
-struct Retry(StreamId);
 
 /// The actor of one read model.
 pub struct ProjectionActor {
@@ -145,6 +135,7 @@ impl ProjectionActor {
             Ok(projector) => {
                 actor.projector = Some(projector);
                 actor.show(ProjectionState::CatchingUp, None);
+                actor.discard_old(ctx);
                 actor.turn(ctx);
             }
             Err(error) => actor.trouble(&error, ctx, Self::claim),
@@ -182,11 +173,7 @@ impl ProjectionActor {
                 self.projector = Some(projector);
                 self.show(ProjectionState::Live, None);
             }
-            Ok(Step::Superseded) => {
-                log::info!("{}: another process runs this projection now", self.name);
-                self.show(ProjectionState::StandingBy, None);
-                self.stand_by(ctx, None);
-            }
+            Ok(Step::Superseded) => self.superseded(ctx),
             Err(error) => {
                 self.projector = Some(projector);
                 self.trouble(&error, ctx, Self::turn);
@@ -200,39 +187,6 @@ impl ProjectionActor {
         let state = self.progress.borrow().state;
         self.show(state, Some(error.to_string()));
         ctx.run_later(self.parts.limits.pause, again);
-    }
-
-    /// Watches the runner elsewhere, and takes over when it stands still while the log grows.
-    fn stand_by(&mut self, ctx: &mut Context<Self>, seen: Option<(Position, Instant)>) {
-        let (rows, log, name, pause) =
-            (Arc::clone(&self.parts.rows), Arc::clone(&self.parts.log), self.name, self.parts.limits.pause);
-        let looking = async move { (rows.live(name).await, log.head().await) };
-        ctx.run_later(pause, move |actor, ctx| {
-            ctx.wait(looking.into_actor(actor).map(move |found, actor, ctx| match found {
-                (Ok(Some(live)), Ok(head)) => {
-                    let since = match seen {
-                        Some((position, since)) if position == live.position => since,
-                        _ => Instant::now(),
-                    };
-                    actor.progress.send_modify(|progress| {
-                        progress.checkpoint = Some(live);
-                        progress.head = head.position;
-                    });
-                    let still = since.elapsed() >= actor.parts.limits.replace_after;
-                    if still && live.position < head.position {
-                        log::warn!("{}: the process that ran this projection stands still; taking over", actor.name);
-                        actor.claim(ctx);
-                    } else {
-                        actor.stand_by(ctx, Some((live.position, since)));
-                    }
-                }
-                (Err(error), _) | (_, Err(error)) => {
-                    actor.progress.send_modify(|progress| progress.trouble = Some(error.to_string()));
-                    actor.stand_by(ctx, None);
-                }
-                (Ok(None), _) => actor.claim(ctx),
-            }));
-        });
     }
 
     /// Publishes where the projection stands.
@@ -273,11 +227,11 @@ impl ProjectionActor {
         ctx.wait(switching.into_actor(self).map(|switched, actor, ctx| {
             actor.end_rebuild();
             match switched {
-                Ok((projector, old)) => {
+                Ok((projector, _)) => {
                     log::info!("{}: rebuilt; generation {} is live", actor.name, projector.checkpoint().generation);
                     actor.projector = Some(projector);
                     actor.show(ProjectionState::CatchingUp, None);
-                    actor.discard(old, ctx);
+                    actor.discard_old(ctx);
                     actor.turn(ctx);
                 }
                 Err(error) => {
@@ -291,14 +245,6 @@ impl ProjectionActor {
     fn end_rebuild(&mut self) {
         self.rebuilding = false;
         self.progress.send_modify(|progress| progress.rebuild = None);
-    }
-
-    /// Deletes an old generation piece by piece, between turns.
-    fn discard(&mut self, generation: u32, ctx: &mut Context<Self>) {
-        let (rows, name, tables, limit) =
-            (Arc::clone(&self.parts.rows), self.name, (self.make)().tables(), self.parts.limits.discard_rows);
-        let discarding = async move { while let Ok(false) = rows.discard(name, tables, generation, limit).await {} };
-        ctx.spawn(discarding.into_actor(self));
     }
 }
 
@@ -321,6 +267,9 @@ impl Actor for ProjectionActor {
         };
         actix::spawn(hearing);
         self.claim(ctx);
+        if self.parts.log.is_shared() {
+            ctx.run_interval(self.parts.limits.look_every, Self::look);
+        }
     }
 }
 
@@ -372,29 +321,5 @@ impl Handler<Handover> for ProjectionActor {
                 self.end_rebuild();
             }
         }
-    }
-}
-
-impl Handler<Retry> for ProjectionActor {
-    type Result = ResponseActFuture<Self, Result<bool, StoreError>>;
-
-    fn handle(&mut self, Retry(stream): Retry, ctx: &mut Context<Self>) -> Self::Result {
-        let Some(mut projector) = self.projector.take() else {
-            let elsewhere = StoreError::Unavailable("another process runs the projection".into());
-            return Box::pin(actix::fut::ready(Err(elsewhere)));
-        };
-        let (answer, answered) = tokio::sync::oneshot::channel();
-        let retrying = async move {
-            let retried = projector.retry(stream).await;
-            (projector, retried)
-        };
-        ctx.wait(retrying.into_actor(self).map(|(projector, retried), actor, _| {
-            actor.projector = Some(projector);
-            let state = actor.progress.borrow().state;
-            actor.show(state, None);
-            let _ = answer.send(retried);
-        }));
-        let ended = || StoreError::Unavailable("the projection has ended".into());
-        Box::pin(async move { answered.await.unwrap_or_else(|_| Err(ended())) }.into_actor(self))
     }
 }

@@ -28,6 +28,11 @@ pub struct ProjectionLimits {
     pub pause: Duration,
     /// A runner that stands still for so long while the log grows is replaced.
     pub replace_after: Duration,
+    /// How often the runner looks whether another process has claimed the projection, when others may.
+    pub look_every: Duration,
+    /// How long the rows of an old generation stay after another one was made live: longer than `look_every` and any read, so
+    /// that nobody in another process still reads them.
+    pub discard_after: Duration,
     /// Rows of an old generation deleted at once.
     pub discard_rows: usize,
 }
@@ -39,6 +44,8 @@ impl Default for ProjectionLimits {
             linger: Duration::from_millis(100),
             pause: Duration::from_millis(500),
             replace_after: Duration::from_secs(5),
+            look_every: Duration::from_secs(2),
+            discard_after: Duration::from_secs(10),
             discard_rows: 5000,
         }
     }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{
     event::{Epoch, EventEnvelope, Position, StreamId, Version},
     projection::{ReadModel, Sources, TakeError},
-    row_store::{Checkpoint, DeadLetter, MAX_PAGE, Page, Row, RowChange, RowCommit, RowStore, RowVerdict, Table},
+    row_store::{Checkpoint, DeadLetter, MAX_PAGE, Page, Row, RowChange, RowCommit, RowStore, RowVerdict, Skip, Table},
     store::{EventStore, LogQuery, StoreError},
 };
 
@@ -58,8 +58,9 @@ impl Projector {
         self.checkpoint
     }
 
+    /// Streams that are parked and wait for somebody to try or skip them.
     pub fn parked(&self) -> usize {
-        self.parked.len()
+        self.parked.values().filter(|letter| letter.skipped.is_none()).count()
     }
 
     /// Takes in what comes next: `heard` if it follows on, else a page of the log. Never goes past `up_to`.
@@ -138,7 +139,7 @@ impl Projector {
                             "{stream} poisons its read model though it is parked"
                         )));
                     }
-                    park.push(DeadLetter { stream, version, position, reason, attempts: 1 });
+                    park.push(DeadLetter::of(stream, version, position, &reason));
                 }
             }
         }
@@ -174,27 +175,68 @@ impl Projector {
         let (changes, park, free) = match self.model.take(&events, sources).await {
             Ok(changes) => (changes, Vec::new(), vec![stream]),
             Err(TakeError::Store(error)) => return Err(error),
-            Err(TakeError::Poison { reason, .. }) => {
-                // Nothing was taken in, so the first event that is missing is the same, wherever the poison is now.
-                let attempts = letter.attempts.saturating_add(1);
-                (Vec::new(), vec![DeadLetter { reason, attempts, ..letter }], Vec::new())
-            }
+            Err(TakeError::Poison { reason, .. }) => (Vec::new(), vec![letter.tried_again(&reason)], Vec::new()),
         };
         let freed = !free.is_empty();
+        let verdict = self.commit_in_place(changes, park, free).await?;
+        Ok(freed && verdict == RowVerdict::Committed)
+    }
+
+    /// Notes that the read model does without a parked stream; gives what is noted, which is the first skip if there was one
+    /// already, or nothing when the stream is not parked.
+    pub async fn skip(&mut self, stream: StreamId, skip: Skip) -> Result<Option<DeadLetter>, StoreError> {
+        let Some(letter) = self.parked.get(&stream).cloned() else { return Ok(None) };
+        if letter.skipped.is_some() {
+            return Ok(Some(letter));
+        }
+        let letter = DeadLetter { skipped: Some(skip), ..letter };
+        self.note(vec![letter.clone()]).await?;
+        Ok(Some(letter))
+    }
+
+    /// Skips what another generation skips and this one has parked as well.
+    pub async fn carry_skips_of(&mut self, other: &Self) -> Result<(), StoreError> {
+        let skip_of = |stream| other.parked.get(&stream).and_then(|letter| letter.skipped.clone());
+        let waiting = self.parked.values().filter(|letter| letter.skipped.is_none());
+        let skipped: Vec<_> = waiting
+            .filter_map(|letter| {
+                skip_of(letter.stream).map(|skip| DeadLetter { skipped: Some(skip), ..letter.clone() })
+            })
+            .collect();
+        if skipped.is_empty() { Ok(()) } else { self.note(skipped).await }
+    }
+
+    async fn note(&mut self, letters: Vec<DeadLetter>) -> Result<(), StoreError> {
+        match self.commit_in_place(Vec::new(), letters, Vec::new()).await? {
+            RowVerdict::Committed => Ok(()),
+            RowVerdict::Superseded => Err(StoreError::Unavailable("another process runs the projection".into())),
+        }
+    }
+
+    /// Commits without going on.
+    ///
+    /// The position stays, so a new owner token marks the commit: by it one sees whether a commit without an answer was
+    /// written, and one that arrives late finds itself superseded, or supersedes what was computed without it.
+    async fn commit_in_place(
+        &mut self,
+        changes: Vec<RowChange>,
+        park: Vec<DeadLetter>,
+        free: Vec<StreamId>,
+    ) -> Result<RowVerdict, StoreError> {
         let commit = RowCommit {
             model: self.model.name(),
             expected: self.checkpoint,
-            next: self.checkpoint,
+            next: Checkpoint { owner: Uuid::new_v4(), ..self.checkpoint },
             changes,
             park: park.clone(),
-            free,
+            free: free.clone(),
         };
-        if self.commit(commit).await? == RowVerdict::Superseded {
-            return Ok(false);
+        let verdict = self.commit(commit).await?;
+        if verdict == RowVerdict::Committed {
+            self.parked.retain(|stream, _| !free.contains(stream));
+            self.parked.extend(park.into_iter().map(|letter| (letter.stream, letter)));
         }
-        self.parked.remove(&stream);
-        self.parked.extend(park.into_iter().map(|letter| (letter.stream, letter)));
-        Ok(freed)
+        Ok(verdict)
     }
 
     async fn stream_to_checkpoint(

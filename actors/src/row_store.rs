@@ -9,9 +9,11 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::{
-    event::{Epoch, Position, StreamId, Version},
+    event::{Epoch, Position, StreamId},
     store::StoreError,
 };
+
+pub use crate::dead_letter::{DeadLetter, Skip};
 
 /// Most rows one page holds.
 pub const MAX_PAGE: usize = 1000;
@@ -162,21 +164,6 @@ pub struct Checkpoint {
     pub generation: u32,
     /// Who writes it. A runner that finds another token here has been replaced and stops.
     pub owner: Uuid,
-}
-
-/// An event that a read model could not take in. Its stream is parked from there on, for this read model alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadLetter {
-    /// The stream.
-    pub stream: StreamId,
-    /// The first event of it that is not in the rows.
-    pub version: Version,
-    /// Its position.
-    pub position: Position,
-    /// Why.
-    pub reason: String,
-    /// How often it has been tried.
-    pub attempts: u32,
 }
 
 /// Rows and checkpoint of one read model, together.

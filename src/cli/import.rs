@@ -3,8 +3,10 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use actix::Arbiter;
+use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
 use ordo_actors::{
+    aggregate::Aggregate,
     event::{Metadata, StreamId},
     registry::{Engine, Lifespan},
     request::{Failure, Outcome as Decided, Request},
@@ -21,7 +23,10 @@ use crate::{
         CsvRules, Format, ImportedOrder, JsonDefaults, JsonLines, Line, Outcome, Reject, RejectLog, RejectReason,
         Source,
     },
-    order::{CustomerId, InvalidValue, Order, OrderCommand, OrderState, Reason},
+    order::{
+        CreateOrder, Currency, CustomerId, InvalidValue, Order, OrderCommand, OrderState, ProductId, ProductName,
+        Reason,
+    },
 };
 
 /// Orders under way at once: enough for a commit to carry many, few enough to hold in memory.
@@ -140,9 +145,12 @@ struct Step {
     changed: bool,
     refused: Option<String>,
     state: Option<OrderState>,
+    /// Whether the order holds what it is wanted to hold.
+    is_wanted: bool,
 }
 
-/// Takes one order as far as it shall go. Each step may be taken again: an import that was cut off goes on where it was.
+/// Takes one order as far as it shall go. Each step may be taken again: an import that was cut off goes on where it was. An
+/// order that is there with another content than the file's is left alone: it is another order, or somebody has changed it.
 async fn import_one(orders: &Arc<Engine<Order>>, order: ImportedOrder) -> Result<Imported, Box<dyn std::error::Error>> {
     let id = order_id(&order);
     let refused = |detail: String| {
@@ -157,11 +165,15 @@ async fn import_one(orders: &Arc<Engine<Order>>, order: ImportedOrder) -> Result
         correlation_id: order.external_id.as_ref().map(|external| format!("{IMPORTED}{external}")),
         ..Metadata::default()
     };
-    let created = step(orders, id, || OrderCommand::CreateOrder(create.clone()), &metadata, true).await?;
+    let wanted = Arc::new(Content::of(&create));
+    let created = step(orders, id, || OrderCommand::CreateOrder(create.clone()), &metadata, Some(&wanted)).await?;
     let Some(mut state) = created.state else { return Ok(refused(created.refused.unwrap_or_default())) };
+    if !created.is_wanted {
+        return Ok(refused("an order with this id is there, with another content".to_owned()));
+    }
     let mut changed = created.changed;
     while let Some(command) = next_step(state, order.outcome)? {
-        let taken = step(orders, id, || command.clone(), &metadata, false).await?;
+        let taken = step(orders, id, || command.clone(), &metadata, None).await?;
         changed |= taken.changed;
         match (taken.state, taken.refused) {
             // Somebody else has moved it on meanwhile.
@@ -189,17 +201,20 @@ fn next_step(state: OrderState, outcome: Outcome) -> Result<Option<OrderCommand>
     })
 }
 
-/// Takes one step, again and again while the store does not answer: asking twice is harmless.
+/// Takes one step, again and again while the store does not answer: asking twice is harmless. `wanted` is what an order that
+/// is probably new must hold then.
 async fn step(
     orders: &Arc<Engine<Order>>,
     id: StreamId,
     command: impl Fn() -> OrderCommand,
     metadata: &Metadata,
-    fresh: bool,
+    wanted: Option<&Arc<Content>>,
 ) -> Result<Step, Failure> {
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2), 8);
     loop {
-        let request = Request { metadata: metadata.clone(), fresh, ..Request::execute(command(), show) };
+        let (expected, fresh) = (wanted.cloned(), wanted.is_some());
+        let look = move |decided: &Decided<'_, Order>| show(decided, expected.as_deref());
+        let request = Request { metadata: metadata.clone(), fresh, ..Request::execute(command(), look) };
         match orders.ask(id, request).await {
             Ok(answered) => return Ok(answered.answer),
             Err(Failure::Overloaded | Failure::Unavailable(_) | Failure::Unknown(_) | Failure::Contended(_))
@@ -209,13 +224,53 @@ async fn step(
     }
 }
 
-fn show(decided: &Decided<'_, Order>) -> Step {
+/// What an order is about, wherever it stands.
+#[derive(Debug, PartialEq, Eq)]
+struct Content {
+    customer_id: Option<CustomerId>,
+    currency: Option<Currency>,
+    /// When it was placed, if somebody said.
+    placed_at: Option<DateTime<Utc>>,
+    /// Product, its name, quantity and price of each line.
+    lines: Vec<(ProductId, ProductName, u32, i64)>,
+}
+
+impl Content {
+    /// What the command would make. Nothing if it is refused.
+    fn of(create: &CreateOrder) -> Self {
+        let mut order = Order::default();
+        for event in order.decide(&OrderCommand::CreateOrder(create.clone())).unwrap_or_default() {
+            order.evolve(&event, create.placed_at.unwrap_or_default());
+        }
+        Self { placed_at: create.placed_at, ..Self::of_order(&order) }
+    }
+
+    fn of_order(order: &Order) -> Self {
+        let line = |line: &crate::order::Line| {
+            (line.product_id.clone(), line.product_name.clone(), line.quantity, line.unit_price_cents)
+        };
+        Self {
+            customer_id: order.customer_id().cloned(),
+            currency: order.total().map(|total| total.currency),
+            placed_at: order.created_at(),
+            lines: order.lines().iter().map(line).collect(),
+        }
+    }
+
+    fn is_of(&self, order: &Order) -> bool {
+        let found = Self::of_order(order);
+        let placed_at = self.placed_at.and(found.placed_at);
+        *self == Self { placed_at, ..found }
+    }
+}
+
+fn show(decided: &Decided<'_, Order>, wanted: Option<&Content>) -> Step {
     let (state, changed, refused) = match decided {
         Decided::Accepted { state, events, .. } => (state, !events.is_empty(), None),
         Decided::Rejected { rejection, state, .. } => (state, false, Some(rejection.to_string())),
         Decided::VersionMismatch { state, .. } => (state, false, Some("the order has moved on".into())),
     };
-    Step { changed, refused, state: state.state() }
+    Step { changed, refused, state: state.state(), is_wanted: wanted.is_none_or(|wanted| wanted.is_of(state)) }
 }
 
 /// The id of an imported order: its own, or one that follows from what identifies it, ordered by the time it was placed.

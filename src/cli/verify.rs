@@ -1,8 +1,13 @@
 //! `ordo verify`
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
-use ordo_actors::{store::StoreError, upcast::Upcasting};
+use ordo_actors::{
+    event::{StreamId, Version},
+    row_store::DeadLetter,
+    store::StoreError,
+    upcast::Upcasting,
+};
 use serde::Serialize;
 
 use super::{CommandResult, arguments::VerifyCommand, print, progress::Progress};
@@ -22,6 +27,47 @@ struct Report {
     /// How many of them were not as they must be.
     row_faults: u64,
     row_findings: Vec<String>,
+    /// Streams that read models leave out: no fault of the rows.
+    left_out: Vec<LeftOut>,
+}
+
+/// A stream that a read model has parked.
+#[derive(Serialize)]
+struct LeftOut {
+    read_model: &'static str,
+    aggregate_id: StreamId,
+    /// The first version that is not in the rows.
+    from_version: Version,
+    reason: String,
+    /// Who skipped it, if somebody did.
+    skipped_by: Option<String>,
+    skip_reason: Option<String>,
+}
+
+impl LeftOut {
+    fn of(read_model: &'static str, letter: &DeadLetter) -> Self {
+        let skip = letter.skipped.as_ref();
+        Self {
+            read_model,
+            aggregate_id: letter.stream,
+            from_version: letter.version,
+            reason: letter.reason.clone(),
+            skipped_by: skip.map(|skip| skip.by.clone()),
+            skip_reason: skip.map(|skip| skip.reason.clone()),
+        }
+    }
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { read_model, aggregate_id, from_version, reason, skipped_by, skip_reason } = self;
+        match (skipped_by, skip_reason) {
+            (Some(by), Some(why)) => {
+                write!(f, "{read_model} does without {aggregate_id}@{from_version}, skipped by {by}: {why}")
+            }
+            _ => write!(f, "{read_model} has parked {aggregate_id}@{from_version}: {reason}"),
+        }
+    }
 }
 
 /// Reads the whole log, folds it, compares the read models with the fold, and fails when anything is wrong.
@@ -31,7 +77,7 @@ pub fn run(args: &VerifyCommand) -> CommandResult {
         let stores = Stores { log: Arc::new(Upcasting::new(stores.log, upcasters())), ..stores };
         let progress = Progress::start("verifying", stores.log.head().await?.position.0);
         let log = Audit::of(stores.log.as_ref(), |done| progress.at(done)).await?;
-        let mut report = Report { log, rows: 0, row_faults: 0, row_findings: Vec::new() };
+        let mut report = Report { log, rows: 0, row_faults: 0, row_findings: Vec::new(), left_out: Vec::new() };
         compare(&stores, &mut report).await?;
         progress.finish();
         tell(args, &report)
@@ -43,6 +89,7 @@ async fn compare(stores: &Stores, report: &mut Report) -> Result<(), StoreError>
     for model in all() {
         let Some(checkpoint) = stores.rows.live(model.name()).await? else { continue };
         let parked = stores.rows.dead_letters(model.name(), checkpoint.generation).await?;
+        report.left_out.extend(parked.iter().map(|letter| LeftOut::of(model.name(), letter)));
         let mut expected = Expected::without(&parked);
         expected.go_on(stores.log.as_ref(), checkpoint.position).await?;
         for table in model.tables() {
@@ -56,10 +103,11 @@ async fn compare(stores: &Stores, report: &mut Report) -> Result<(), StoreError>
 }
 
 fn tell(args: &VerifyCommand, report: &Report) -> CommandResult {
-    let Report { log, rows, row_faults, row_findings } = report;
+    let Report { log, rows, row_faults, row_findings, left_out } = report;
     if args.json {
         print(&serde_json::to_string(report)?);
     } else {
+        left_out.iter().for_each(|stream| print(&stream.to_string()));
         log.findings.iter().chain(row_findings).for_each(|finding| print(finding));
         print(&format!("{} events in {} streams, {} faults", log.events, log.streams, log.faults));
         print(&format!("{rows} rows of read models, {row_faults} faults"));

@@ -4,15 +4,24 @@ use actix_web::{
     HttpRequest, HttpResponse,
     web::{Data, Path},
 };
-use ordo_actors::{event::StreamId, projection_actor::ProjectionHandle, projection_progress::ProjectionState};
+use chrono::SecondsFormat;
+use ordo_actors::{
+    event::StreamId, projection_actor::ProjectionHandle, projection_progress::ProjectionState, row_store::DeadLetter,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
+    command_input::CommandInput,
     error::{Problem, ProblemKind},
+    lifecycle::keep,
     request_context::RequestId,
+    wire::SkipStreamBody,
 };
-use crate::read_models::Running;
+use crate::{
+    order::{Reason, Reference},
+    read_models::Running,
+};
 
 /// `GET /admin/projections`
 pub async fn projections(running: Data<Running>) -> HttpResponse {
@@ -48,16 +57,7 @@ pub async fn dead_letters(running: Data<Running>) -> Result<HttpResponse, Proble
     for projection in &running.projections {
         let Some(checkpoint) = projection.progress().checkpoint else { continue };
         let parked = running.models.rows.dead_letters(projection.name(), checkpoint.generation).await?;
-        letters.extend(parked.into_iter().map(|letter| {
-            json!({
-                "projection": projection.name(),
-                "aggregate_id": letter.stream,
-                "version": letter.version,
-                "position": letter.position,
-                "reason": letter.reason,
-                "attempts": letter.attempts,
-            })
-        }));
+        letters.extend(parked.iter().map(|letter| show_letter(projection.name(), letter)));
     }
     Ok(HttpResponse::Ok().json(letters))
 }
@@ -69,10 +69,51 @@ pub async fn retry(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let projection = named(&running, &path.0)?;
-    let id = Uuid::parse_str(&path.1).map_err(|_| Problem::invalid("the id of a stream is a UUID"))?;
-    let freed = projection.retry(StreamId(id)).await?;
-    log::info!(request_id = RequestId::from_request(&request); "{}: {id} was tried again", projection.name());
+    let stream = stream_id(&path.1)?;
+    let freed = projection.retry(stream).await?;
+    log::info!(request_id = RequestId::from_request(&request); "{}: {stream} was tried again", projection.name());
     Ok(HttpResponse::Ok().json(json!({"freed": freed})))
+}
+
+/// `POST /admin/dead-letters/{name}/{id}/skip`: the dead letter, with who skipped it first.
+pub async fn skip(
+    running: Data<Running>,
+    path: Path<(String, String)>,
+    input: CommandInput<SkipStreamBody>,
+) -> Result<HttpResponse, Problem> {
+    let projection = named(&running, &path.0)?;
+    let stream = stream_id(&path.1)?;
+    if input.terms.dry_run {
+        return Err(Problem::invalid("a skip decides nothing that could be tried out: leave dry_run away"));
+    }
+    let mut faults = Vec::new();
+    let reason = keep("/reason", Reason::new(&input.body.reason), &mut faults);
+    let by = keep("/skipped_by", Reference::new(&input.body.skipped_by), &mut faults);
+    let (Some(reason), Some(by)) = (reason, by) else { return Err(Problem::validation(&faults)) };
+    let letter = projection.skip(stream, by.to_string(), reason.to_string()).await?;
+    let letter = letter.ok_or_else(|| Problem::not_found("this stream is not parked"))?;
+    log::info!(request_id = input.terms.request_id; "{}: {stream} is skipped by {by}: {reason}", projection.name());
+    Ok(HttpResponse::Ok().json(show_letter(projection.name(), &letter)))
+}
+
+fn stream_id(text: &str) -> Result<StreamId, Problem> {
+    Uuid::parse_str(text).map(StreamId).map_err(|_| Problem::invalid("the id of a stream is a UUID"))
+}
+
+fn show_letter(projection: &str, letter: &DeadLetter) -> Value {
+    json!({
+        "projection": projection,
+        "aggregate_id": letter.stream,
+        "version": letter.version,
+        "position": letter.position,
+        "reason": letter.reason,
+        "attempts": letter.attempts,
+        "skipped": letter.skipped.as_ref().map(|skip| json!({
+            "by": skip.by,
+            "reason": skip.reason,
+            "at": skip.at.to_rfc3339_opts(SecondsFormat::Micros, true),
+        })),
+    })
 }
 
 fn named<'a>(running: &'a Running, name: &str) -> Result<&'a ProjectionHandle, Problem> {

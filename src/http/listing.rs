@@ -13,7 +13,7 @@ use super::{
     query::{COUNTABLE, QueryNumber, number},
     state::AppState,
 };
-use crate::read_models::{Place, ReadModelGate};
+use crate::read_models::{Place, ReadModelGate, Standing};
 
 const DEFAULT_LIMIT: u64 = 50;
 const MAX_LIMIT: u64 = 500;
@@ -90,17 +90,26 @@ pub struct Sort<T> {
     pub is_amount: bool,
 }
 
-/// Waits until a read model has come as far as the client demands, at most for the time a read may wait.
+/// Waits until a read model has come as far as the client demands, and in any case until it is known which rows are live, at
+/// most for the time a read may wait: before that every list would seem to be empty.
 pub async fn reached(state: &AppState, gate: &dyn ReadModelGate, at_least: Option<Position>) -> Result<(), Problem> {
-    let Some(position) = at_least.filter(|position| gate.now().position < *position) else { return Ok(()) };
-    // Whether the wait was too long or there is nothing to wait for: what counts is where the read model is.
-    let _ = tokio::time::timeout(state.limits.position_wait, gate.reached(position)).await;
-    let now = gate.now().position;
-    if now >= position {
+    let position = at_least.unwrap_or_default();
+    let is_there = |standing: Standing| standing.is_known() && standing.position >= position;
+    if is_there(gate.now()) {
         return Ok(());
     }
-    let detail = format!("the read model {} is at position {now}, not yet at {position}", gate.name());
-    Err(Problem::new(ProblemKind::PositionNotReached, detail).with("position", now.0.into()))
+    // Whether the wait was too long or there is nothing to wait for: what counts is where the read model is.
+    let _ = tokio::time::timeout(state.limits.position_wait, gate.reached(position)).await;
+    let now = gate.now();
+    if is_there(now) {
+        return Ok(());
+    }
+    let detail = if now.is_known() {
+        format!("the read model {} is at position {}, not yet at {position}", gate.name(), now.position)
+    } else {
+        format!("the read model {} has not started yet", gate.name())
+    };
+    Err(Problem::new(ProblemKind::PositionNotReached, detail).with("position", now.position.0.into()))
 }
 
 /// Reads from the live generation; anew if another one was made live meanwhile, because the old one is discarded then.

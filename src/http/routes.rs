@@ -43,6 +43,7 @@ pub fn routes(app: &mut ServiceConfig) {
         .service(resource("/admin/projections/{name}/rebuild").route(post().to(admin::rebuild)))
         .service(resource("/admin/dead-letters").route(get().to(admin::dead_letters)))
         .service(resource("/admin/dead-letters/{name}/{id}/retry").route(post().to(admin::retry)))
+        .service(resource("/admin/dead-letters/{name}/{id}/skip").route(post().to(admin::skip)))
         .service(resource("/admin/sagas").route(get().to(desk::list)))
         .service(resource("/admin/sagas/{id}/retry").route(post().to(desk::retry)))
         .service(resource("/admin/sagas/{id}/skip").route(post().to(desk::skip)))

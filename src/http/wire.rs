@@ -121,6 +121,16 @@ pub struct QuantityBody {
     pub quantity: WireInteger,
 }
 
+/// `POST /admin/dead-letters/{name}/{id}/skip`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SkipStreamBody {
+    /// Why the read model may do without the stream.
+    pub reason: String,
+    /// Who decided so.
+    pub skipped_by: String,
+}
+
 /// A command that needs no word.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

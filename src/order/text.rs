@@ -11,7 +11,8 @@ use smol_str::SmolStr;
 use super::invalid::InvalidValue;
 
 /// Text that is kept in place up to 23 bytes and behind a counter beyond: most ids and names need no allocation.
-/// Reads from JSON unchecked: what is stored has been checked when it came in.
+/// Reads from JSON without these checks: what is stored has been checked when it came in. Only NUL is refused, which PostgreSQL
+/// has no text for: such an event is parked, and the read models that would hold it go on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Text(SmolStr);
 
@@ -72,6 +73,9 @@ impl<'de> Deserialize<'de> for Text {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Text, E> {
+                if text.contains('\0') {
+                    return Err(E::custom("a text with a NUL in it"));
+                }
                 Ok(Text(SmolStr::new(text)))
             }
         }

@@ -28,7 +28,7 @@ use crate::{
 pub struct Expected {
     orders: BTreeMap<OrderId, (Order, Version)>,
     sagas: BTreeMap<StreamId, Loaded<FulfilmentSaga>>,
-    product_names: BTreeMap<String, String>,
+    product_names: BTreeMap<String, (String, Position)>,
     /// The first version that must not be taken in.
     stopped: HashMap<OrderId, Version>,
     position: Position,
@@ -84,7 +84,8 @@ impl Expected {
         match OrderEvent::decode(&event.event_type, &event.payload) {
             Ok(decoded) if event.version == version.plus(1) => {
                 if let OrderEvent::ItemAdded(added) = &decoded {
-                    self.product_names.insert(added.product_id.to_string(), added.product_name.to_string());
+                    let name = (added.product_name.to_string(), event.position);
+                    self.product_names.insert(added.product_id.to_string(), name);
                 }
                 order.evolve(&decoded, event.timestamp);
                 *version = event.version;
@@ -202,9 +203,11 @@ impl Expected {
                 *ordered += pieces;
                 if state == OrderState::Completed {
                     let paid_back = order.refunded_items().filter(|item| item.line_id == line.id);
-                    let kept = pieces - paid_back.map(|item| i64::from(item.quantity)).sum::<i64>();
+                    let paid_back = paid_back.map(|item| i64::from(item.quantity)).sum();
                     *completed += pieces - i64::from(line.returned);
-                    *revenue = revenue.wrapping_add(line.unit_price_cents.wrapping_mul(kept));
+                    // Not the price times what was kept: an amount that no 64 bits hold is cut off at their end.
+                    let paid_back = line.unit_price_cents.wrapping_mul(paid_back);
+                    *revenue = revenue.wrapping_add(line.amount_cents()).wrapping_sub(paid_back);
                 } else {
                     *active += pieces;
                 }
@@ -216,9 +219,10 @@ impl Expected {
                 sums.entry(product).or_default()[5] += 1;
             }
         }
-        self.product_names.iter().map(move |(product, name)| {
+        self.product_names.iter().map(move |(product, (name, named_at))| {
             let sums = sums.get(product.as_str()).copied().unwrap_or_default();
-            [text(product), text(name)].into_iter().chain(sums.map(Value::Int)).collect()
+            let named_at = named_at.0.cast_signed();
+            [text(product), text(name)].into_iter().chain(sums.into_iter().chain([named_at]).map(Value::Int)).collect()
         })
     }
 }

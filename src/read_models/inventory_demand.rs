@@ -51,6 +51,9 @@ impl Changes for Differences<ProductDifference> {
     }
 }
 
+/// The column of the position of the product's name.
+const NAMED_AT: usize = 8;
+
 /// What an order adds to a product.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Demand {
@@ -122,10 +125,14 @@ impl ProductDifference {
 
     /// The values behind the key.
     fn onto(&self, stored: Option<&Row>) -> Row {
-        let stored_name = stored.and_then(|row| row.get(1)).cloned();
-        let name = self.name.as_ref().map(|(_, name)| Value::Text(Arc::clone(name))).or(stored_name);
+        let stored_at = int_at(stored, NAMED_AT).unwrap_or(0);
+        let stored_name = stored.and_then(|row| row.get(1)).cloned().unwrap_or_else(|| Value::Text(Arc::from("")));
+        let (named_at, name) = match &self.name {
+            Some((at, name)) if at.0.cast_signed() > stored_at => (at.0.cast_signed(), Value::Text(Arc::clone(name))),
+            _ => (stored_at, stored_name),
+        };
         let columns = self.columns.iter().zip(2..);
         let sums = columns.map(|(sum, column)| Value::Int(int_at(stored, column).unwrap_or(0).wrapping_add(*sum)));
-        std::iter::once(name.unwrap_or_else(|| Value::Text(Arc::from("")))).chain(sums).collect()
+        std::iter::once(name).chain(sums).chain([Value::Int(named_at)]).collect()
     }
 }

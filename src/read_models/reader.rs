@@ -8,10 +8,18 @@ use ordo_actors::{event::Position, projection_actor::ProjectionHandle, row_store
 /// Where a read model stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Standing {
-    /// Which generation of rows readers are to read.
+    /// Which generation of rows readers are to read; zero while that is not known.
     pub generation: u32,
     /// Everything up to here is in them.
     pub position: Position,
+}
+
+impl Standing {
+    /// Whether there are rows to read. Not so between the start of the process and the first look at the checkpoint.
+    #[must_use]
+    pub fn is_known(self) -> bool {
+        self.generation > 0
+    }
 }
 
 /// How far a read model has come, and a way to wait for it.

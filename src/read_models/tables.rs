@@ -77,6 +77,8 @@ pub static INVENTORY: Table = Table {
         int("quantity_completed"),
         int("revenue_cents"),
         int("order_count"),
+        // The position of the event that gave it its name: an order that is taken in late brings no older one back.
+        int("named_at"),
     ],
     key: 1,
     indexes: &[&[2], &[6]],

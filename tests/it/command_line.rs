@@ -326,3 +326,32 @@ fn a_password_is_never_shown() {
     let said = welcome(&["--listen", "127.0.0.1:0"], &environment);
     assert!(said.contains("postgres://127.0.0.1") && !said.contains(SECRET), "{said}");
 }
+
+#[test]
+fn an_order_that_is_there_with_another_content_is_not_moved_on_by_an_import() {
+    const PEN: &str = r#"{"product_id":"pen","product_name":"Pen","quantity":2,"unit_price_cents":100}"#;
+    const INK: &str = r#"{"product_id":"ink","product_name":"Ink","quantity":2,"unit_price_cents":100}"#;
+    let (folder, store) = folder();
+    let import = |name: &str, item: &str, outcome: &str| {
+        let path = folder.path().join(name);
+        let line = |id: u8, item: &str| {
+            format!(
+                r#"{{"order_id":"00000000-0000-7000-8000-00000000000{id}","customer_id":"ada","outcome":"{outcome}","items":[{item}]}}"#
+            )
+        };
+        fs::write(&path, line(1, item) + "\n" + &line(2, PEN)).unwrap();
+        let rejects = folder.path().join("rejects.csv");
+        let (path, rejects) = (path.to_str().unwrap(), rejects.to_str().unwrap());
+        let report = run(&["import", path, "--json", "--rejects", rejects, "--store", &store]).expect(0).out;
+        (serde_json::from_str::<serde_json::Value>(&report).unwrap(), fs::read_to_string(rejects).unwrap())
+    };
+    assert_eq!(import("first.jsonl", PEN, "draft").0["imported"], 2);
+    let (report, rejects) = import("other.jsonl", INK, "completed");
+    assert_eq!((&report["imported"], &report["refused"]), (&1.into(), &1.into()), "{report}");
+    assert!(rejects.contains("an order with this id is there, with another content"), "{rejects}");
+    let (report, _) = import("other.jsonl", INK, "completed");
+    assert_eq!((&report["already_there"], &report["refused"]), (&1.into(), &1.into()), "{report}");
+    let exported = crate::ordo_command::orders(&store);
+    let outcomes = ["\"draft\"", "\"completed\""].map(|outcome| exported.matches(outcome).count());
+    assert_eq!(outcomes, [1, 1], "{exported}");
+}

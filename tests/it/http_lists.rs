@@ -18,6 +18,7 @@ use actix_web::{
     test::{TestRequest, init_service},
     web::Data,
 };
+use async_trait::async_trait;
 use ordo::{
     application::{Core, Stores},
     config::FulfilmentSettings,
@@ -30,12 +31,13 @@ use ordo::{
         state::{AppState, HttpLimits},
     },
     read_models::{
-        CurrentOrders, CustomerOrders, InventoryDemand, OrderHistory, OrderProjection, ReadModels, Sagas,
+        CurrentOrders, CustomerOrders, InventoryDemand, OrderHistory, OrderProjection, ReadModelGate, ReadModels,
+        Sagas, Standing,
         tables::{CURRENT_ORDERS, INVENTORY},
     },
 };
 use ordo_actors::{
-    event::{Metadata, StreamId, Version},
+    event::{Metadata, Position, StreamId, Version},
     memory_rows::MemoryRows,
     memory_store::MemoryStore,
     metrics::ProjectionMetrics,
@@ -243,6 +245,34 @@ async fn a_list_without_orders_is_an_empty_array() {
         let reply = server.get(list).await;
         assert_eq!((reply.status, reply.body.as_str(), reply.header("x-position")), (200, "[]", Some("0")), "{list}");
     }
+}
+
+/// A read model that has not looked yet which of its rows are live.
+struct NotStarted;
+
+#[async_trait]
+impl ReadModelGate for NotStarted {
+    fn name(&self) -> &'static str {
+        "current_orders"
+    }
+
+    fn now(&self) -> Standing {
+        Standing::default()
+    }
+
+    async fn reached(&self, _: Position) {
+        std::future::pending::<()>().await;
+    }
+}
+
+#[actix_web::test]
+async fn a_list_whose_read_model_has_not_started_is_not_shown_as_an_empty_one() {
+    let mut parts = Parts::start().await;
+    parts.models = Data::new(ReadModels { current_orders: Arc::new(NotStarted), ..(**parts.models).clone() });
+    let server = serve!(parts);
+    let detail = server.get("/orders").await.problem(503, "position-not-reached");
+    assert_eq!(detail, "the read model current_orders has not started yet");
+    assert_eq!(server.get("/orders/history").await.status, 200);
 }
 
 #[actix_web::test]

@@ -192,3 +192,32 @@ async fn fill(client: &Client) {
                 ANALYZE";
     client.batch_execute(text).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_discard_lets_every_other_generation_be_written() {
+    let Database { store, database } = Database::new().await;
+    let mut ann = building::Runner::start(&*store).await;
+    let mut next = building::Runner::of(&*store, 2, building::BOB).await;
+    next.writes([building::put("a", "red", 1)]).await;
+    // Somebody holds a row of the old generation, so that its discard stops halfway.
+    let mut holder = session(&database).await;
+    let holding = holder.transaction().await.unwrap();
+    holding.batch_execute("SELECT * FROM contract_counters WHERE generation = 2 FOR UPDATE").await.unwrap();
+    let discarding = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.discard(building::MODEL, &[&tables::COUNTERS], 2, 10).await }
+    });
+    let watcher = session(&database).await;
+    let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid IN \
+                 (SELECT pid FROM pg_stat_activity WHERE datname = current_database())";
+    while watcher.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {}
+    let others = async {
+        ann.writes([building::put("a", "blue", 2)]).await;
+        store.claim(building::OTHER, 1, building::EPOCH, building::ANN).await.unwrap();
+    };
+    let written = tokio::time::timeout(std::time::Duration::from_secs(5), others).await;
+    holding.rollback().await.unwrap();
+    assert!(discarding.await.unwrap().unwrap());
+    written.expect("a discard holds up nobody else");
+    assert_eq!(building::found(&*store, 2, "a").await, None);
+}

@@ -22,14 +22,14 @@ use crate::{
     postgres_server::TestDatabase,
 };
 
-const COLUMNS: &str = "order=InvoiceNo,customer=CustomerID,product=StockCode,name=Description,quantity=Quantity,\
+pub const COLUMNS: &str = "order=InvoiceNo,customer=CustomerID,product=StockCode,name=Description,quantity=Quantity,\
                        price=UnitPrice,time=InvoiceDate";
 
 const SAMPLE: (&str, &str) = ("online_retail_sample.csv.zst", "oracle_sample.json");
 const YEAR: (&str, &str) = ("online_retail.csv.zst", "oracle_full.json");
 
 /// The folder, or a word that this was left out.
-fn real_data() -> Option<PathBuf> {
+pub fn real_data() -> Option<PathBuf> {
     let folder = env::var_os("ORDO_REAL_DATA").map(PathBuf::from);
     if folder.is_none() {
         // Past the test harness, which would swallow it.
@@ -39,7 +39,7 @@ fn real_data() -> Option<PathBuf> {
 }
 
 /// What is imported in the usual run.
-fn usual() -> (&'static str, &'static str) {
+pub fn usual() -> (&'static str, &'static str) {
     if cfg!(debug_assertions) && env::var_os("ORDO_TEST_FULL_YEAR").is_none() { SAMPLE } else { YEAR }
 }
 
@@ -50,7 +50,7 @@ fn import(file: &str, store: &str, further: &[&str]) -> Ended {
 }
 
 /// Imports real invoices; gives what it reported.
-fn import_real(file: &Path, store: &str) -> Value {
+pub fn import_real(file: &Path, store: &str) -> Value {
     let report = import(file.to_str().unwrap(), store, &["--format", "csv"]).expect(0);
     serde_json::from_str(&report.out).unwrap()
 }
@@ -104,7 +104,7 @@ fn figures(orders: &[Value]) -> Value {
     })
 }
 
-fn digest(lines: impl Iterator<Item = String>) -> String {
+pub fn digest(lines: impl Iterator<Item = String>) -> String {
     Sha256::digest(lines.collect::<String>())
         .iter()
         .fold(String::new(), |text, byte| text + format!("{byte:02x}").as_str())

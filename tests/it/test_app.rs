@@ -28,6 +28,8 @@ pub enum Store {
     Memory,
     Sqlite(TempDir),
     Postgres(TestDatabase),
+    /// The store of another server; it must outlive this value.
+    Shared(String),
 }
 
 impl Store {
@@ -47,6 +49,7 @@ impl Store {
             Self::Memory => "memory".into(),
             Self::Sqlite(folder) => format!("sqlite:{}", folder.path().join("ordo.db").display()),
             Self::Postgres(database) => database.url(),
+            Self::Shared(url) => url.clone(),
         }
     }
 }
@@ -211,6 +214,16 @@ impl TestApp {
             self.post(&format!("{path}/{step}"), &json!({})).expect(200);
         }
         path
+    }
+
+    /// Waits until every list shows all that is in the log by now.
+    pub fn wait_for_lists(&self) {
+        let head = self.head();
+        for list in ["/orders", "/orders/history", "/customers", "/inventory"] {
+            // Each answer has waited for some seconds.
+            let shown = (0..60).any(|_| self.get(&format!("{list}?limit=1&min_position={head}")).status == 200);
+            assert!(shown, "{list} does not come to position {head}");
+        }
     }
 
     /// How far the log has come.

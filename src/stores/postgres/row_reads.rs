@@ -5,7 +5,7 @@ use std::error::Error;
 use bytes::BytesMut;
 use ordo_actors::{
     event::{Epoch, Position, StreamId, Version},
-    row_store::{Checkpoint, ColumnType, DeadLetter, Page, Row, Table, Value},
+    row_store::{Checkpoint, ColumnType, DeadLetter, Page, Row, Skip, Table, Value},
     store::StoreError,
 };
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
@@ -22,8 +22,8 @@ pub(super) const CHECKPOINT: &str =
     "SELECT generation, position, epoch, owner FROM read_model_checkpoints WHERE model = $1 AND generation = $2";
 
 /// The parked streams of a generation.
-pub(super) const DEAD_LETTERS: &str = "SELECT stream, version, position, reason, attempts FROM read_model_dead_letters \
-    WHERE model = $1 AND generation = $2 ORDER BY position, stream";
+pub(super) const DEAD_LETTERS: &str = "SELECT stream, version, position, reason, attempts, skipped_by, skip_reason, \
+    skipped_at FROM read_model_dead_letters WHERE model = $1 AND generation = $2 ORDER BY position, stream";
 
 /// Reads the columns of [`LIVE`] and [`CHECKPOINT`].
 pub(super) fn checkpoint(rows: &[tokio_postgres::Row]) -> Result<Option<Checkpoint>, StoreError> {
@@ -47,9 +47,15 @@ pub(super) fn dead_letters(rows: &[tokio_postgres::Row]) -> Result<Vec<DeadLette
             position: Position(row.try_get::<_, i64>(2)?.cast_unsigned()),
             reason: row.try_get(3)?,
             attempts: small(row.try_get(4)?),
+            skipped: skip(row)?,
         })
     };
     rows.iter().map(read).collect::<Result<_, _>>().map_err(unreadable)
+}
+
+fn skip(row: &tokio_postgres::Row) -> Result<Option<Skip>, tokio_postgres::Error> {
+    let Some(by) = row.try_get(5)? else { return Ok(None) };
+    Ok(Some(Skip { by, reason: row.try_get(6)?, at: row.try_get(7)? }))
 }
 
 /// A page's statement and parameters; nothing when it is empty whatever the table holds.

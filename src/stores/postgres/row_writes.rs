@@ -24,8 +24,10 @@ use crate::stores::row_sql;
 
 type Done<T> = Result<(T, bool), StoreError>;
 
-/// Keeps others from moving a checkpoint; readers are not stopped. Taken first, so that no two wait for each other.
-const LOCK: Cow<'static, str> = Cow::Borrowed("LOCK TABLE read_model_checkpoints IN SHARE ROW EXCLUSIVE MODE");
+/// Has those who make, switch and discard generations of one read model follow one another. Taken first, so that no two wait for
+/// each other. Commits do not take it: they and these meet at the row of the checkpoint, where whoever comes second finds it
+/// moved. The number is "ordo" in ASCII; two names of the same hash wait for each other, and that is all.
+const LOCK: Cow<'static, str> = Cow::Borrowed("SELECT pg_advisory_xact_lock(1869767791, hashtext($1))");
 
 const CLAIM: Cow<'static, str> = Cow::Borrowed(
     "INSERT INTO read_model_checkpoints AS c (model, generation, live, position, epoch, owner) \
@@ -61,10 +63,13 @@ const FREE: Cow<'static, str> =
     Cow::Borrowed("DELETE FROM read_model_dead_letters WHERE model = $1 AND generation = $2 AND stream = ANY($3)");
 
 const PARK: Cow<'static, str> = Cow::Borrowed(
-    "INSERT INTO read_model_dead_letters (model, generation, stream, version, position, reason, attempts) \
-     SELECT $1, $2, p.* FROM unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::text[], $7::bigint[]) AS p \
+    "INSERT INTO read_model_dead_letters \
+     (model, generation, stream, version, position, reason, attempts, skipped_by, skip_reason, skipped_at) \
+     SELECT $1, $2, p.* FROM unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::text[], $7::bigint[], $8::text[], \
+     $9::text[], $10::timestamptz[]) AS p \
      ON CONFLICT (model, generation, stream) DO UPDATE SET version = excluded.version, position = excluded.position, \
-     reason = excluded.reason, attempts = excluded.attempts",
+     reason = excluded.reason, attempts = excluded.attempts, skipped_by = excluded.skipped_by, \
+     skip_reason = excluded.skip_reason, skipped_at = excluded.skipped_at",
 );
 
 /// Puts an owner on a generation.
@@ -75,7 +80,7 @@ pub(super) async fn claim(
     epoch: Epoch,
     owner: Uuid,
 ) -> Done<Checkpoint> {
-    execute(reader, &LOCK, &[]).await?;
+    execute(reader, &LOCK, &[&model]).await?;
     let claim = reader.statement(&CLAIM).await.map_err(failed)?;
     let parameters: [&(dyn ToSql + Sync); 4] = [&model, &i64::from(generation), &epoch.0, &owner];
     let rows = reader.client().query(&claim, &parameters).await.map_err(failed)?;
@@ -104,7 +109,7 @@ pub(super) async fn commit(reader: &mut Reader, commit: RowCommit) -> Done<RowVe
 
 /// Makes a generation live, if it stands where it is expected.
 pub(super) async fn switch(reader: &mut Reader, model: &'static str, expected: Checkpoint) -> Done<RowVerdict> {
-    execute(reader, &LOCK, &[]).await?;
+    execute(reader, &LOCK, &[&model]).await?;
     let advance = reader.statement(&ADVANCE).await.map_err(failed)?;
     if !advanced(reader, &advance, model, &expected, &expected).await? {
         return Ok(conclude(false));
@@ -123,7 +128,7 @@ pub(super) async fn discard(
     generation: u32,
     limit: usize,
 ) -> Done<bool> {
-    execute(reader, &LOCK, &[]).await?;
+    execute(reader, &LOCK, &[&model]).await?;
     let live = reader.statement(&Cow::Borrowed(row_reads::LIVE)).await.map_err(failed)?;
     let live = reader.client().query(&live, &[&model]).await.map_err(failed)?;
     if row_reads::checkpoint(&live)?.is_some_and(|live| live.generation == generation) {
@@ -239,6 +244,10 @@ impl Write {
         if !park.is_empty() {
             let letters: HashMap<_, _> = park.into_iter().map(|letter| (letter.stream, letter)).collect();
             let letters: Vec<_> = letters.into_values().collect();
+            let skips: Vec<_> = letters.iter().map(|letter| letter.skipped.clone()).collect();
+            let by: Vec<_> = skips.iter().map(|skip| skip.as_ref().map(|skip| skip.by.clone())).collect();
+            let why: Vec<_> = skips.iter().map(|skip| skip.as_ref().map(|skip| skip.reason.clone())).collect();
+            let at: Vec<_> = skips.iter().map(|skip| skip.as_ref().map(|skip| skip.at)).collect();
             writes.push(Self {
                 text: PARK,
                 parameters: vec![
@@ -249,6 +258,9 @@ impl Write {
                     Box::new(letters.iter().map(|letter| signed(letter.position.0)).collect::<Vec<_>>()),
                     Box::new(letters.iter().map(|letter| letter.reason.clone()).collect::<Vec<_>>()),
                     Box::new(letters.iter().map(|letter| i64::from(letter.attempts)).collect::<Vec<_>>()),
+                    Box::new(by),
+                    Box::new(why),
+                    Box::new(at),
                 ],
             });
         }

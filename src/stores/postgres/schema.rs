@@ -10,7 +10,9 @@ use super::{open_error::OpenError, server::Server, server_error::describe};
 const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__events", include_str!("../../../migrations/postgres/0001_events.sql")),
     ("V2__read_models", include_str!("../../../migrations/postgres/0002_read_models.sql")),
-    ("V3__sagas", include_str!("../../../migrations/postgres/0003_sagas.sql")),
+    ("V3__skipped_streams", include_str!("../../../migrations/postgres/0003_skipped_streams.sql")),
+    ("V4__product_names", include_str!("../../../migrations/postgres/0004_product_names.sql")),
+    ("V5__sagas", include_str!("../../../migrations/postgres/0005_sagas.sql")),
 ];
 
 /// "ordo" in ASCII: held while migrating, so that of two processes that start at once one waits for the other.

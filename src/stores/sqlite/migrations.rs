@@ -6,7 +6,9 @@ use rusqlite::Connection;
 const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__events", include_str!("../../../migrations/sqlite/0001_events.sql")),
     ("V2__read_models", include_str!("../../../migrations/sqlite/0002_read_models.sql")),
-    ("V3__sagas", include_str!("../../../migrations/sqlite/0003_sagas.sql")),
+    ("V3__skipped_streams", include_str!("../../../migrations/sqlite/0003_skipped_streams.sql")),
+    ("V4__product_names", include_str!("../../../migrations/sqlite/0004_product_names.sql")),
+    ("V5__sagas", include_str!("../../../migrations/sqlite/0005_sagas.sql")),
 ];
 
 /// Applies what is missing, each migration in a transaction of its own. A file that has seen other migrations than these,

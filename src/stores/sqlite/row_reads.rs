@@ -2,12 +2,12 @@
 
 use ordo_actors::{
     event::{Epoch, Position, StreamId, Version},
-    row_store::{Checkpoint, ColumnType, DeadLetter, Page, Row, Table, Value},
+    row_store::{Checkpoint, ColumnType, DeadLetter, Page, Row, Skip, Table, Value},
 };
 use rusqlite::{CachedStatement, Connection, Error, OptionalExtension, Result, params, types::Type};
 use uuid::Uuid;
 
-use super::columns::{count, number};
+use super::columns::{count, number, time};
 use crate::stores::row_sql::{self, PageQuery};
 
 /// Where the live generation stands.
@@ -44,8 +44,8 @@ pub fn read_checkpoint(row: &rusqlite::Row<'_>) -> Result<Checkpoint> {
 pub fn dead_letters(connection: &Connection, model: &str, generation: u32) -> Result<Vec<DeadLetter>> {
     connection
         .prepare_cached(
-            "SELECT stream, version, position, reason, attempts FROM read_model_dead_letters \
-             WHERE model = ? AND generation = ? ORDER BY position, stream",
+            "SELECT stream, version, position, reason, attempts, skipped_by, skip_reason, skipped_at \
+             FROM read_model_dead_letters WHERE model = ? AND generation = ? ORDER BY position, stream",
         )?
         .query_map(params![model, generation], |row| {
             Ok(DeadLetter {
@@ -54,9 +54,15 @@ pub fn dead_letters(connection: &Connection, model: &str, generation: u32) -> Re
                 position: Position(count(row, 2)?),
                 reason: row.get(3)?,
                 attempts: row.get(4)?,
+                skipped: skip(row)?,
             })
         })?
         .collect()
+}
+
+fn skip(row: &rusqlite::Row<'_>) -> Result<Option<Skip>> {
+    let Some(by) = row.get(5)? else { return Ok(None) };
+    Ok(Some(Skip { by, reason: row.get(6)?, at: time(row, 7)? }))
 }
 
 /// Rows by key, all of one moment.

@@ -10,7 +10,7 @@ use rusqlite::{CachedStatement, Connection, Result, params};
 use uuid::Uuid;
 
 use super::{
-    columns::number,
+    columns::{micros_from, number},
     row_reads::{bind_generation_and, by_key, find, read_checkpoint},
 };
 use crate::stores::row_sql;
@@ -51,7 +51,8 @@ pub fn commit(connection: &Connection, commit: RowCommit) -> Result<RowVerdict> 
         connection
             .prepare_cached(
                 "INSERT OR REPLACE INTO read_model_dead_letters \
-                 (model, generation, stream, version, position, reason, attempts) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                 (model, generation, stream, version, position, reason, attempts, skipped_by, skip_reason, skipped_at) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 model,
@@ -60,7 +61,10 @@ pub fn commit(connection: &Connection, commit: RowCommit) -> Result<RowVerdict> 
                 number(letter.version.0),
                 number(letter.position.0),
                 letter.reason,
-                letter.attempts
+                letter.attempts,
+                letter.skipped.as_ref().map(|skip| &skip.by),
+                letter.skipped.as_ref().map(|skip| &skip.reason),
+                letter.skipped.as_ref().map(|skip| micros_from(skip.at))
             ])?;
     }
     Ok(RowVerdict::Committed)

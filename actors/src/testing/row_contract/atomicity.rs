@@ -138,20 +138,24 @@ pub async fn two_read_models_commit_beside_each_other(rows: Arc<dyn RowStore>) {
 
 pub async fn a_long_search_amid_commits_shows_each_row_once(rows: Arc<dyn RowStore>) {
     let mut runner = Runner::start(&*rows).await;
-    let shift = |number: i64| (0..6000_i64).map(move |id| put(&format!("{id:04}"), "red", (id + number * 997) % 6000));
+    let shift = |number: i64| (0..5000_i64).map(move |id| put(&format!("{id:04}"), "red", (id + number * 997) % 5000));
     runner.writes(shift(0)).await;
+    let done = Arc::new(AtomicBool::new(false));
     let searching = tokio::spawn({
-        let rows = Arc::clone(&rows);
+        let (rows, done) = (Arc::clone(&rows), Arc::clone(&done));
         async move {
-            for _ in 0..8 {
+            for _ in 0..20 {
                 let small = only(Condition::Before(VALUE, int(500)), Page { order_by: NOTE, ..counters() });
                 let mut values: Vec<_> = page(&*rows, small).await.iter().map(value).collect();
                 values.sort_unstable();
                 assert_eq!(values, (0..500).collect::<Vec<_>>());
             }
+            done.store(true, Ordering::Release);
         }
     });
-    for number in 1..5 {
+    let mut number = 0;
+    while !done.load(Ordering::Acquire) && !searching.is_finished() {
+        number += 1;
         runner.writes(shift(number)).await;
     }
     searching.await.expect("nothing torn was seen");

@@ -98,6 +98,7 @@ pub fn letter(of: u128, position: u64) -> DeadLetter {
         position: Position(position),
         reason: "no such colour".to_owned(),
         attempts: 1,
+        skipped: None,
     }
 }
 

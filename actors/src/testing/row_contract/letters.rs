@@ -7,7 +7,7 @@ use super::building::{
 };
 use crate::{
     event::{Position, Version},
-    row_store::{DeadLetter, RowCommit, RowStore, RowVerdict},
+    row_store::{DeadLetter, RowCommit, RowStore, RowVerdict, Skip},
 };
 
 async fn letters(rows: &dyn RowStore) -> Vec<DeadLetter> {
@@ -50,6 +50,27 @@ pub async fn a_stream_parked_again_is_written_anew(rows: Arc<dyn RowStore>) {
     let again = DeadLetter { version: Version(9), attempts: 2, reason: "still".to_owned(), ..letter(1, 50) };
     park(&mut runner, vec![again.clone()]).await;
     assert_eq!(letters(&*rows).await, [letter(2, 40), again]);
+}
+
+/// Ann's decision.
+fn skip() -> Skip {
+    let at = chrono::DateTime::from_timestamp_micros(1_700_000_000_123_456).expect("a time");
+    Skip { by: "ann".to_owned(), reason: "\"ä\"\n🚀".to_owned(), at }
+}
+
+pub async fn a_skipped_stream_stays_parked_and_says_who_skipped_it(rows: Arc<dyn RowStore>) {
+    let mut runner = Runner::start(&*rows).await;
+    park(&mut runner, vec![letter(1, 30), letter(2, 40)]).await;
+    let skipped = DeadLetter { skipped: Some(skip()), ..letter(1, 30) };
+    park(&mut runner, vec![skipped.clone()]).await;
+    assert_eq!(letters(&*rows).await, [skipped, letter(2, 40)]);
+}
+
+pub async fn a_skipped_stream_may_be_parked_as_one_that_is_not(rows: Arc<dyn RowStore>) {
+    let mut runner = Runner::start(&*rows).await;
+    park(&mut runner, vec![DeadLetter { skipped: Some(skip()), ..letter(1, 30) }, letter(2, 40)]).await;
+    park(&mut runner, vec![letter(1, 30)]).await;
+    assert_eq!(letters(&*rows).await, [letter(1, 30), letter(2, 40)]);
 }
 
 pub async fn a_freed_stream_is_parked_no_more(rows: Arc<dyn RowStore>) {

@@ -82,7 +82,9 @@ macro_rules! row_store_contract {
             a_parked_stream_reads_back_as_it_was_parked
             parked_streams_come_by_position
             a_stream_parked_again_is_written_anew
-            a_freed_stream_is_parked_no_more
+            a_skipped_stream_stays_parked_and_says_who_skipped_it
+                a_skipped_stream_may_be_parked_as_one_that_is_not
+                a_freed_stream_is_parked_no_more
             a_stream_that_is_not_parked_may_be_freed
             a_stream_freed_and_parked_at_once_is_parked
             streams_are_parked_and_freed_with_the_rows

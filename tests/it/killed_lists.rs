@@ -1,0 +1,98 @@
+//! Read models of a server that is killed at any moment: their rows are a fold of the log up to their checkpoint, and the next
+//! start goes on from there, not from the beginning.
+//!
+//! `ORDO_TEST_ROUNDS` says how often the chances are taken.
+
+use ordo::{
+    application::open_stores,
+    config::StoreUrl,
+    read_models::{self, Standing},
+};
+use ordo_actors::event::Position;
+use serde_json::json;
+use tokio::runtime::Builder;
+
+use crate::{
+    dice::{Dice, rounds},
+    ordo_command::verify,
+    shoppers::Shoppers,
+    test_app::{Store, TestApp},
+};
+
+const CLIENTS: u64 = 16;
+
+/// Where the log ends, and where each read model stands; nobody may have the store open.
+fn standings(store: &str) -> (Position, Vec<(&'static str, Standing)>) {
+    let url: StoreUrl = store.parse().unwrap();
+    Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+        let stores = open_stores(&url, false).await.unwrap();
+        let mut standings = Vec::new();
+        for model in read_models::all() {
+            let live = stores.rows.live(model.name()).await.unwrap();
+            let standing = live.map_or_else(Standing::default, |live| Standing {
+                generation: live.generation,
+                position: live.position,
+            });
+            standings.push((model.name(), standing));
+        }
+        (stores.log.head().await.unwrap().position, standings)
+    })
+}
+
+/// How many events a read model has taken in since the server started.
+fn taken_in(app: &TestApp, name: &str) -> u64 {
+    let metrics = app.get("/metrics").expect(200).body;
+    let series = format!("ordo_projection_events_total{{model=\"{name}\"}} ");
+    metrics.lines().find_map(|line| line.strip_prefix(&series)).map_or(0, |count| count.parse().unwrap())
+}
+
+/// After the lists have come to the end of a log that nobody has written to since.
+fn assert_resumed(app: &TestApp, head: Position, standings: &[(&'static str, Standing)]) {
+    for (name, before) in standings {
+        let now = app.get(&format!("/admin/projections/{name}")).expect(200).json();
+        assert_eq!(now["position"], head.0, "{name}");
+        let generation = before.generation.max(1);
+        assert_eq!(now["generation"], generation, "{name}");
+        assert_eq!(taken_in(app, name), head.0 - before.position.0, "{name} has not gone on from its checkpoint");
+    }
+}
+
+fn killed_under_load(store: Store, count: u64, seed: u64) {
+    let mut app = TestApp::start_on(store, &[]);
+    let mut dice = Dice::new(seed);
+    let (mut behind, mut resumed) = (0, 0);
+    for _ in 0..count {
+        let shoppers = Shoppers::start(&app.url(""), CLIENTS, "shopper", dice.next());
+        shoppers.until_ended(dice.below(60));
+        if dice.percent(50) {
+            // Cut off, or just done.
+            let models = read_models::all();
+            let name = dice.pick(&models).name();
+            app.post(&format!("/admin/projections/{name}/rebuild"), &json!({}));
+            shoppers.until_ended(shoppers.ended() + dice.below(10));
+        }
+        app.kill();
+        shoppers.finish();
+        // The rows of every read model against a fold of the log up to its checkpoint.
+        assert_eq!(verify(&app.store()), standings(&app.store()).0.0);
+        let (head, standings) = standings(&app.store());
+        behind += standings.iter().filter(|(_, standing)| standing.position < head).count();
+        resumed += standings.iter().filter(|(_, standing)| standing.position > Position::START).count();
+        app.restart();
+        app.wait_for_lists();
+        assert_resumed(&app, head, &standings);
+    }
+    app.kill();
+    verify(&app.store());
+    assert!(behind > 0 && resumed > 0, "{behind} were behind, {resumed} had begun");
+}
+
+#[test]
+fn read_models_killed_under_load_are_a_fold_of_the_log_and_go_on_from_their_checkpoint_on_sqlite() {
+    killed_under_load(Store::sqlite(), rounds(10), 21);
+}
+
+#[test]
+fn read_models_killed_under_load_are_a_fold_of_the_log_and_go_on_from_their_checkpoint_on_postgres() {
+    killed_under_load(Store::postgres(), rounds(5), 22);
+}
