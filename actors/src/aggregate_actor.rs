@@ -143,7 +143,9 @@ impl<A: Aggregate> AggregateActor<A> {
     }
 
     fn gather(&mut self, work: Box<dyn Work<A>>, mut commit: Commit) {
-        if !self.commits.is_empty() {
+        // Those before it that change nothing may lose alone.
+        let moved = |entry: &Entry<A>| entry.commit.is_some_and(|shape| shape.changes_state);
+        if self.gathering.iter().any(moved) {
             follow(&mut commit);
         }
         let changes_state = commit.writes.first().is_some_and(|write| !write.events.is_empty());
@@ -246,7 +248,9 @@ impl<A: Aggregate> AggregateActor<A> {
                 }
                 Some(Verdict::Conflict { stream, actual }) => {
                     self.engine.metrics.conflicts.inc();
-                    self.loaded = None;
+                    if stream == self.stream || shape.changes_state || self.believed {
+                        self.loaded = None;
+                    }
                     if stream == self.stream {
                         losers.push(work);
                     } else {

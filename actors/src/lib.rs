@@ -28,8 +28,9 @@ pub mod saga;
 mod saga_actor;
 pub mod saga_effects;
 pub mod saga_metrics;
-pub mod saga_runner;
+mod saga_runner;
 pub mod saga_supervisor;
+pub mod saga_workshop;
 mod sharded;
 pub mod store;
 #[cfg(feature = "testing")]

@@ -9,22 +9,18 @@
 use std::{future::Future, ops::ControlFlow, pin::pin, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::mpsc;
 
 use crate::{
     aggregate::Aggregate,
-    clock::Clock,
     event::{StreamId, Version},
     rehydrate::{Loaded, Until, rehydrate},
     request::Failure,
     retry::{Backoff, until},
-    saga::{
-        Action, Knowledge, Saga, SagaCommand, SagaDefinition, SagaEvent, SagaRejection, SagaState, StepOutcome,
-        StepStanding,
-    },
+    saga::{Action, Knowledge, Saga, SagaCommand, SagaDefinition, SagaEvent, SagaState, StepOutcome, StepStanding},
     saga_effects::{CommitError, SagaCommit, SagaEffects},
-    saga_metrics::SagaMetrics,
-    store::{EventStore, ExpectedVersion, StreamWrite},
+    saga_workshop::{Ask, SagaRefusal, Workshop},
+    store::{ExpectedVersion, StreamWrite},
     work::encode,
 };
 
@@ -37,37 +33,6 @@ const ATTEMPTS: u32 = 5;
 /// Pauses while the store does not answer.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// What came of a request to a saga.
-pub type SagaAnswer = Result<SagaState, SagaRefusal>;
-
-/// Why a request to a saga came to nothing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SagaRefusal {
-    /// A rule of the saga says no.
-    #[error(transparent)]
-    Rejected(#[from] SagaRejection),
-    /// The machinery failed.
-    #[error(transparent)]
-    Failed(#[from] Failure),
-}
-
-/// A request from outside, and where its answer goes.
-pub(crate) struct Ask<D> {
-    pub command: SagaCommand<D>,
-    pub reply: oneshot::Sender<SagaAnswer>,
-}
-
-/// What every saga of a kind is run with.
-pub(crate) struct Workshop<E: SagaEffects> {
-    pub effects: Arc<E>,
-    pub store: Arc<dyn EventStore>,
-    pub clock: Arc<dyn Clock>,
-    pub metrics: SagaMetrics,
-    /// A place for each call that may be out at once, of all sagas together.
-    pub calls: Semaphore,
-    pub stopping: watch::Receiver<bool>,
-}
 
 /// How a run came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -395,26 +360,4 @@ impl<E: SagaEffects> Runner<E> {
 /// What comes of a command that the runner gives itself: no rule forbids those.
 fn decided<D: SagaDefinition>(held: &Held<D>, command: &SagaCommand<D>) -> Vec<SagaEvent<D>> {
     held.loaded.state.decide(command).unwrap_or_default()
-}
-
-/// A call under way.
-struct Place<'a> {
-    _permit: Option<tokio::sync::SemaphorePermit<'a>>,
-    out: &'a prometheus::IntGauge,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.out.dec();
-    }
-}
-
-impl<E: SagaEffects> Workshop<E> {
-    /// Waits until another call may go out.
-    async fn place(&self) -> Place<'_> {
-        // Nobody closes it.
-        let permit = self.calls.acquire().await.ok();
-        self.metrics.calls_out.inc();
-        Place { _permit: permit, out: &self.metrics.calls_out }
-    }
 }

@@ -27,7 +27,8 @@ use crate::{
     saga_actor::SagaActor,
     saga_effects::{OpenSaga, OpenSagas, SagaEffects},
     saga_metrics::SagaMetrics,
-    saga_runner::{Ask, RunEnd, Runner, SagaAnswer, SagaRefusal, Workshop},
+    saga_runner::{RunEnd, Runner},
+    saga_workshop::{Ask, SagaAnswer, SagaRefusal, Workshop},
     store::{EventStore, StoreError},
 };
 

@@ -10,7 +10,7 @@ use ordo_actors::{
     event::StreamId,
     row_store::{Condition, Page, Row, Value},
     saga::{SagaCommand, SagaRejection, SagaState},
-    saga_runner::SagaRefusal,
+    saga_workshop::SagaRefusal,
 };
 use serde::Deserialize;
 use uuid::Uuid;

@@ -14,7 +14,7 @@ use ordo_actors::{
     request::{Answered, Failure, Intent, Outcome, Request},
     saga::{SagaCommand, SagaDefinition, SagaState},
     saga_effects::start_write,
-    saga_runner::SagaRefusal,
+    saga_workshop::SagaRefusal,
     store::{ExpectedVersion, StreamWrite},
 };
 use serde::{Deserialize, Serialize};
@@ -31,8 +31,8 @@ use super::{
     wire::EmptyBody,
 };
 use crate::{
-    fulfilment::{Fulfilment, FulfilmentSaga, SagaView, fulfilment_of, refund_of, saga_of, saga_of_return},
-    order::{Order, OrderCommand, OrderEvent, OrderRejection, OrderState, Reason, Reference, ReturnItems},
+    fulfilment::{Fulfilment, FulfilmentSaga, SagaView, fulfilment_of, saga_of},
+    order::{Order, OrderCommand, OrderRejection, OrderState, Reason, Reference},
 };
 
 /// How long a command waits for a saga when the client does not say, and at most.
@@ -40,13 +40,13 @@ const WAIT: Duration = Duration::from_secs(5);
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// How often a command is made up anew because the order has moved on meanwhile.
-const ATTEMPTS: usize = 5;
+pub const ATTEMPTS: usize = 5;
 
 /// Events of a saga read at a time.
 const PAGE: usize = 200;
 
 /// A saga that has just been started, with its first step.
-const JUST_STARTED: Version = Version(2);
+pub const JUST_STARTED: Version = Version(2);
 
 /// `POST /orders/{id}/fulfill`
 pub async fn fulfill(
@@ -176,40 +176,6 @@ pub async fn cancel_order(
     Ok(respond(state.ask(order, looking).await?))
 }
 
-/// Takes items back and starts the refund, in one commit.
-pub async fn return_and_refund(
-    state: &AppState,
-    order: StreamId,
-    items: ReturnItems,
-    terms: Terms,
-) -> Result<HttpResponse, Problem> {
-    let command = OrderCommand::ReturnItems(items.clone());
-    if terms.dry_run {
-        return run(state, order, command, terms, Success::Returned).await;
-    }
-    let saga_id = saga_of_return(order, &items.return_id);
-    for _ in 0..ATTEMPTS {
-        let seen = would_refund(state, order, &items).await?;
-        let request = Request {
-            if_version: terms.if_version.clone(),
-            based_on: Some(seen.version),
-            idempotency: terms.idempotency.clone(),
-            metadata: terms.metadata(),
-            alongside: started(saga_id, seen.plan)?,
-            ..Request::execute(command.clone(), render(order, Success::Returned, terms.request_id.clone()))
-        };
-        let answered = state.ask(order, request).await?;
-        if answered.answer.is_elsewhere() && terms.allow(seen.version) {
-            continue;
-        }
-        if let Some(saga) = answered.answer.saga() {
-            attend(state, saga, Some(JUST_STARTED)).await;
-        }
-        return Ok(respond(answered));
-    }
-    Err(Failure::Contended(u32::try_from(ATTEMPTS).unwrap_or(u32::MAX)).into())
-}
-
 /// How the start of a fulfilment went.
 enum Begun {
     /// It was started.
@@ -224,7 +190,8 @@ enum Begun {
 async fn begin(state: &AppState, order: StreamId, terms: &Terms, success: Success) -> Result<Begun, Problem> {
     for _ in 0..ATTEMPTS {
         let seen = see(state, order, terms).await?;
-        if seen.plan.is_none() && look(state, saga_of(order)).await?.is_some() {
+        // After the order: what moved it on is in the log by then.
+        if look(state, saga_of(order)).await?.is_some() {
             return Ok(Begun::ByAnother);
         }
         if let Success::Fulfilling = success {
@@ -240,14 +207,20 @@ async fn begin(state: &AppState, order: StreamId, terms: &Terms, success: Succes
             ..Request::execute(OrderCommand::SubmitOrder, render(order, success, terms.request_id.clone()))
         };
         match state.ask_or_fail(order, request).await? {
-            Err(Failure::ConflictAlongside { .. }) => return Ok(Begun::ByAnother),
+            Err(failure) if lost_to_saga(state, order, &failure).await? => return Ok(Begun::ByAnother),
             Err(failure) => return Err(failure.into()),
             Ok(answered) if answered.answer.is_elsewhere() && !seen.is_elsewhere => {}
             Ok(answered) if answered.answer.is_success() && has_plan => return Ok(Begun::Started(answered)),
             Ok(answered) => return Ok(Begun::Refused(answered)),
         }
     }
-    Err(Failure::Contended(u32::try_from(ATTEMPTS).unwrap_or(u32::MAX)).into())
+    Err(contended())
+}
+
+/// The order has moved on again and again.
+#[must_use]
+pub fn contended() -> Problem {
+    Failure::Contended(u32::try_from(ATTEMPTS).unwrap_or(u32::MAX)).into()
 }
 
 /// An order that was moved on by hand stays with those hands. Submitting it again would change nothing, and so not tell.
@@ -259,12 +232,15 @@ fn refuse_unless_startable(seen: &Seen) -> Result<(), Problem> {
 
 /// An order as a saga sees it.
 #[derive(Debug, Serialize, Deserialize)]
-struct Seen {
-    version: Version,
+pub struct Seen {
+    /// Where it is.
+    pub version: Version,
     /// Not at a version the client demanded.
-    is_elsewhere: bool,
-    state: Option<OrderState>,
-    plan: Option<Fulfilment>,
+    pub is_elsewhere: bool,
+    /// Its state; nothing when nobody has created it.
+    pub state: Option<OrderState>,
+    /// What there is to do.
+    pub plan: Option<Fulfilment>,
 }
 
 /// Looks at an order, and at what fulfilling it takes.
@@ -281,27 +257,8 @@ async fn see(state: &AppState, order: StreamId, terms: &Terms) -> Result<Seen, P
     Ok(state.ask(order, looking).await?.answer)
 }
 
-/// What refunding a return would take; nothing when the order would not take the items back.
-async fn would_refund(state: &AppState, order: StreamId, items: &ReturnItems) -> Result<Seen, Problem> {
-    let return_id = items.return_id.clone();
-    let show = move |outcome: &Outcome<'_, Order>| match outcome {
-        Outcome::Accepted { state, version, events } => {
-            let plan = match events.first() {
-                Some(OrderEvent::ItemsReturned(back)) => refund_of(order, state, &return_id, back.refund_cents),
-                _ => None,
-            };
-            Seen { version: Version(version.0 - events.len() as u64), is_elsewhere: false, state: state.state(), plan }
-        }
-        Outcome::Rejected { state, version, .. } | Outcome::VersionMismatch { state, version } => {
-            Seen { version: *version, is_elsewhere: false, state: state.state(), plan: None }
-        }
-    };
-    let trying = Request::new(Intent::DryRun(OrderCommand::ReturnItems(items.clone())), show);
-    Ok(state.ask(order, trying).await?.answer)
-}
-
 /// The write that starts a saga, if there is one to start.
-fn started(saga_id: StreamId, plan: Option<Fulfilment>) -> Result<Vec<StreamWrite>, Problem> {
+pub fn started(saga_id: StreamId, plan: Option<Fulfilment>) -> Result<Vec<StreamWrite>, Problem> {
     Ok(plan.map(|plan| start_write(saga_id, plan)).transpose()?.into_iter().collect())
 }
 
@@ -331,8 +288,18 @@ async fn unless_saga(
     };
     match state.ask_or_fail(order, request).await? {
         Ok(answered) => Ok(Some(answered)),
-        Err(Failure::ConflictAlongside { .. }) => Ok(None),
+        Err(failure) if lost_to_saga(state, order, &failure).await? => Ok(None),
         Err(failure) => Err(failure.into()),
+    }
+}
+
+/// Whether a commit that demanded that there is no saga failed because there is one. Those behind it in its group lose with it,
+/// perhaps again and again.
+async fn lost_to_saga(state: &AppState, order: StreamId, failure: &Failure) -> Result<bool, Problem> {
+    match failure {
+        Failure::ConflictAlongside { .. } => Ok(true),
+        Failure::Contended(_) => Ok(look(state, saga_of(order)).await?.is_some()),
+        _ => Ok(false),
     }
 }
 
@@ -346,7 +313,7 @@ pub async fn look(state: &AppState, saga_id: StreamId) -> Result<Option<Loaded<F
 }
 
 /// Has a saga run. When it cannot be now, it is found in the durable index later.
-async fn attend(state: &AppState, saga_id: StreamId, begun_at: Option<Version>) {
+pub async fn attend(state: &AppState, saga_id: StreamId, begun_at: Option<Version>) {
     if let Err(failure) = state.sagas.attend(saga_id, begun_at).await {
         log::warn!(saga = saga_id.to_string(); "a saga waits to be run: {failure}");
     }

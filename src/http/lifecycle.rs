@@ -7,8 +7,9 @@ use super::{
     answer::Success,
     command_input::CommandInput,
     error::{Fault, Problem},
-    fulfilment::{by_hand, cancel_order, return_and_refund, submit_and_fulfil},
+    fulfilment::{by_hand, cancel_order, submit_and_fulfil},
     orders::{OrderPath, not_whole, run},
+    returns::return_and_refund,
     state::AppState,
     wire::{
         CancelBody, CompleteBody, EmptyBody, Object, ProcessBody, ReserveBody, ReturnBody, ReturnedItemBody,

@@ -29,6 +29,7 @@ pub mod orders;
 pub mod query;
 pub mod rejection;
 pub mod request_context;
+pub mod returns;
 pub mod routes;
 pub mod state;
 pub mod table_list;

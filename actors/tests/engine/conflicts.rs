@@ -1,11 +1,12 @@
 //! Other writers on the same streams.
 
 use ordo_actors::{
+    clock::Clock,
     event::{StreamId, Version},
     registry::Lifespan,
-    request::{Failure, Request},
+    request::{Failure, IdempotencyUse, Request},
     store::{ExpectedVersion, StreamWrite},
-    testing::contract::building::{exact, increments},
+    testing::contract::building::{exact, increments, key},
 };
 
 use crate::rig::*;
@@ -184,6 +185,60 @@ fn a_command_behind_a_conflict_alongside_is_decided_again() {
         answer(lost).await.expect_err("a failure");
         assert_eq!(answer(next).await.expect("an answer").answer.value, 101);
         assert_eq!(rig.read(stream).await.answer.value, 101);
+    });
+}
+
+#[test]
+fn commands_that_change_nothing_lose_alongside_one_by_one() {
+    run(async {
+        let rig = Rig::living(Lifespan { attempts: 2, ..Lifespan::default() });
+        let (stream, other) = (StreamId::generate(), StreamId::generate());
+        rig.told(stream, Increment(1)).await;
+        rig.seed(other, 2).await;
+        rig.store.before_append().close();
+        let first = rig.decide(stream, rig.execute(Increment(1))).await;
+        let mut losers = Vec::new();
+        for _ in 0..8 {
+            losers.push(rig.decide(stream, alongside(rig.execute(Touch), increments(other, exact(1), 1))).await);
+        }
+        let last = rig.decide(stream, rig.execute(Increment(1))).await;
+        rig.store.before_append().open();
+        answer(first).await.expect("an answer");
+        for loser in losers {
+            let failure = answer(loser).await.expect_err("a failure");
+            assert!(matches!(failure, Failure::ConflictAlongside { .. }), "{failure}");
+        }
+        assert_eq!(answer(last).await.expect("an answer").answer.value, 3);
+    });
+}
+
+#[test]
+fn a_command_made_up_on_another_version_is_told_so_and_its_key_is_not_used() {
+    run(async {
+        let rig = Rig::start();
+        let stream = StreamId::generate();
+        rig.told(stream, Increment(1)).await;
+        let based_on = |version| Request {
+            based_on: Some(Version(version)),
+            idempotency: Some(IdempotencyUse { key: key("caller", "k"), fingerprint: [1; 32] }),
+            ..rig.execute(Increment(1))
+        };
+        let told = rig.engine.ask(stream, based_on(7)).await.expect("an answer");
+        assert_eq!((told.answer.what, told.answer.version), (What::Mismatch, 1));
+        let told = rig.engine.ask(stream, based_on(1)).await.expect("an answer");
+        assert_eq!((told.answer.what, told.answer.version, told.replayed), (What::Accepted, 2, false));
+    });
+}
+
+#[test]
+fn a_commit_is_not_earlier_than_what_it_is_written_alongside() {
+    run(async {
+        let rig = Rig::start();
+        let stream = StreamId::generate();
+        let later = rig.clock.now() + chrono::TimeDelta::hours(1);
+        let request = Request { not_before: later, ..rig.execute(Increment(1)) };
+        rig.engine.ask(stream, request).await.expect("an answer");
+        assert_eq!(rig.stream(stream).await[0].timestamp, later);
     });
 }
 

@@ -20,8 +20,8 @@ use ordo_actors::{
     saga::{SagaCommand, SagaRejection, SagaState, StepOutcome, StepPolicy, StepStanding},
     saga_effects::{CommitError, OpenSaga, OpenSagas, SagaCommit, SagaEffects, start_write},
     saga_metrics::SagaMetrics,
-    saga_runner::SagaRefusal,
     saga_supervisor::{SagaHandle, SagaLimits, SagaParts},
+    saga_workshop::SagaRefusal,
     store::{Commit, EventStore, StoreError},
     testing::{AppendFault, FaultyStore},
 };
