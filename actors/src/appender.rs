@@ -2,12 +2,9 @@
 //!
 //! It never waits for time: the commit in flight is the wait. One fsync then carries as many commits as arrived during the
 //! last one. The idea is `DeWitt` et al., "Implementation techniques for main memory database systems" (1984).
-//! A store that has nothing to wait for is appended to where the commit is made: there a thread in between only costs.
 
 use std::{ops::ControlFlow, sync::Arc, thread, time::Duration};
 
-use futures_util::FutureExt;
-use parking_lot::Mutex;
 use tokio::{
     sync::{
         mpsc::{self, error::TrySendError},
@@ -49,18 +46,10 @@ struct Group {
     reply: oneshot::Sender<Verdicts>,
 }
 
-/// The way to the appender; cheap to clone. Its thread ends when the last one is gone and the queue is empty.
+/// The way to the appender's thread; cheap to clone. The thread ends when the last one is gone and the queue is empty.
 #[derive(Clone)]
 pub struct Appender {
-    way: Way,
-}
-
-#[derive(Clone)]
-enum Way {
-    /// To the appender's thread.
-    Queue(mpsc::Sender<Group>),
-    /// To a store that never waits. The lock keeps the order of the feed that of the log.
-    Here(Arc<Mutex<Worker>>),
+    groups: mpsc::Sender<Group>,
 }
 
 /// Why nothing was taken.
@@ -77,8 +66,7 @@ pub(crate) enum Refused {
 pub type OnBroken = Box<dyn FnOnce(String) + Send>;
 
 impl Appender {
-    /// Starts the thread. It publishes every batch in `feed` after the store has made it durable. For a store that is
-    /// [immediate](EventStore::is_immediate) the thread has nothing to do and ends at once.
+    /// Starts the thread. It publishes every batch in `feed` after the store has made it durable.
     ///
     /// # Errors
     /// The machine gives no thread.
@@ -89,16 +77,14 @@ impl Appender {
         metrics: EngineMetrics,
         on_broken: OnBroken,
     ) -> std::io::Result<(Self, thread::JoinHandle<()>)> {
-        let immediate = store.is_immediate();
-        let mut worker = Worker { store, feed, limits, metrics, alarm: Alarm(Some(on_broken)) };
-        let thread = thread::Builder::new().name("appender".into());
-        if immediate {
-            return Ok((Self { way: Way::Here(Arc::new(Mutex::new(worker))) }, thread.spawn(|| {})?));
-        }
         let (groups, queue) = mpsc::channel(limits.waiting_groups);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let thread = thread.spawn(move || runtime.block_on(worker.run(queue)))?;
-        Ok((Self { way: Way::Queue(groups) }, thread))
+        let mut worker = Worker { store, feed, limits, metrics, alarm: Alarm(Some(on_broken)) };
+        let thread = thread::Builder::new().name("appender".into()).spawn(move || {
+            runtime.block_on(worker.run(queue));
+            worker.alarm.silence();
+        })?;
+        Ok((Self { groups }, thread))
     }
 
     /// Appends one commit and waits for its verdict: for streams that no actor of an [`Engine`](crate::registry::Engine) lives on.
@@ -114,22 +100,22 @@ impl Appender {
     /// Without commits it is a barrier: answered when everything queued before has been.
     pub(crate) fn submit(&self, commits: Vec<Commit>) -> Result<oneshot::Receiver<Verdicts>, Refused> {
         let (reply, verdicts) = oneshot::channel();
-        let group = Group { commits, reply };
-        match &self.way {
-            Way::Queue(groups) => groups.try_send(group).map_err(|refused| match refused {
-                TrySendError::Full(_) => Refused::Full,
-                TrySendError::Closed(_) => Refused::Ended,
-            })?,
-            Way::Here(worker) => worker.lock().append_here(group),
-        }
+        self.groups.try_send(Group { commits, reply }).map_err(|refused| match refused {
+            TrySendError::Full(_) => Refused::Full,
+            TrySendError::Closed(_) => Refused::Ended,
+        })?;
         Ok(verdicts)
     }
 }
 
-/// Rings when the thread dies of a panic.
+/// Rings when the thread ends in a way that was not meant.
 struct Alarm(Option<OnBroken>);
 
 impl Alarm {
+    fn silence(&mut self) {
+        self.0 = None;
+    }
+
     fn ring(&mut self, reason: String) {
         if let Some(on_broken) = self.0.take() {
             on_broken(reason);
@@ -139,9 +125,7 @@ impl Alarm {
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        if thread::panicking() {
-            self.ring("the appender's thread died".into());
-        }
+        self.ring("the appender's thread died".into());
     }
 }
 
@@ -163,8 +147,7 @@ impl Worker {
                 biased;
                 group = queue.recv() => match group {
                     Some(group) => {
-                        let (batch, replies) = self.gather(group, &mut queue);
-                        if self.append(batch, replies).await.is_break() {
+                        if self.append(group, &mut queue).await.is_break() {
                             return;
                         }
                     }
@@ -175,20 +158,10 @@ impl Worker {
         }
     }
 
-    /// Appends to a store that never waits.
-    fn append_here(&mut self, group: Group) {
-        let Group { commits, reply } = group;
-        let replies = vec![(reply, commits.len())];
-        let appended = self.append(commits, replies).now_or_never();
-        debug_assert!(appended.is_some(), "an immediate store has waited");
-    }
-
-    /// Makes commits durable, tells the subscribers, then the actors. Breaks when the store did.
-    async fn append(
-        &mut self,
-        batch: Vec<Commit>,
-        replies: Vec<(oneshot::Sender<Verdicts>, usize)>,
-    ) -> ControlFlow<()> {
+    /// Makes the first group and all that wait behind it durable, tells the subscribers, then the actors. Breaks when the
+    /// store did.
+    async fn append(&mut self, first: Group, queue: &mut mpsc::Receiver<Group>) -> ControlFlow<()> {
+        let (batch, replies) = self.gather(first, queue);
         let started = Instant::now();
         let commits = batch.len();
         let result = if batch.is_empty() { Ok(Vec::new()) } else { self.store.append(batch).await };
@@ -221,7 +194,6 @@ impl Worker {
         ControlFlow::Continue(())
     }
 
-    /// The first group and all that wait behind it, up to a limit.
     fn gather(
         &self,
         first: Group,

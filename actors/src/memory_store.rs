@@ -148,10 +148,6 @@ impl EventStore for MemoryStore {
         Ok(self.state.read().kinds.iter().cloned().collect())
     }
 
-    fn is_immediate(&self) -> bool {
-        true
-    }
-
     async fn ping(&self) -> Result<(), StoreError> {
         Ok(())
     }

@@ -262,11 +262,6 @@ pub trait EventStore: Send + Sync + 'static {
     fn is_shared(&self) -> bool {
         false
     }
-
-    /// Whether `append` is done when it is first polled, so that any thread may call it.
-    fn is_immediate(&self) -> bool {
-        false
-    }
 }
 
 impl Commit {

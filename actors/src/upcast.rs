@@ -147,10 +147,6 @@ impl EventStore for Upcasting {
     fn is_shared(&self) -> bool {
         self.store.is_shared()
     }
-
-    fn is_immediate(&self) -> bool {
-        self.store.is_immediate()
-    }
 }
 
 /// What the code can read: an aggregate type and the kinds of its events.

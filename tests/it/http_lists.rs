@@ -87,13 +87,16 @@ impl Parts {
             sagas: Arc::new(start(|| Box::new(Sagas::default()))),
         };
         let partners = partners(&PartnerSettings::default()).unwrap();
+        let sagas = core.start_sagas(partners, &FulfilmentSettings::default()).unwrap();
+        // Nothing moves by itself here.
+        sagas.stop().await;
         let state = AppState {
             orders: Arc::clone(&core.orders),
             store: Arc::clone(&core.store),
             feed: core.feed.clone(),
             clock: Arc::clone(&core.clock),
             limits: HttpLimits { position_wait: Duration::from_millis(500), ..HttpLimits::default() },
-            sagas: core.start_sagas(partners, &FulfilmentSettings::default()).unwrap(),
+            sagas,
             fulfil_on_submit: false,
             keys_in_flight: KeysInFlight::default(),
             http_metrics: HttpMetrics::register(&core.metrics).unwrap(),
