@@ -3,10 +3,12 @@
 
 mod command_line;
 mod crash;
+mod crash_matrix;
 mod dead_letters;
 mod dice;
 mod equal_logs;
 mod faults;
+mod gate;
 mod generations;
 mod http_bad_input;
 mod http_concurrency;
