@@ -208,7 +208,10 @@ impl Matrix {
         let id = path.rsplit('/').next().unwrap().to_owned();
         let mut saga = format!("{path}/saga");
         if case.is_return {
-            Reply::to(self.app.request(Method::POST, &format!("{path}/fulfill")).header("Prefer", "wait=60").json(&json!({}))).expect(200);
+            Reply::to(
+                self.app.request(Method::POST, &format!("{path}/fulfill")).header("Prefer", "wait=60").json(&json!({})),
+            )
+            .expect(200);
         }
         for (call, outcome) in &case.outcomes {
             self.script(&id, call, outcome);
@@ -287,7 +290,8 @@ impl Matrix {
         self.stuck += 1;
         let saga = self.app.get(&one.saga).json()["saga_id"].clone();
         let position = self.app.head();
-        let seen = self.app.get(&format!("/admin/sagas?state=Stuck&limit=500&min_position={position}")).expect(200).json();
+        let seen =
+            self.app.get(&format!("/admin/sagas?state=Stuck&limit=500&min_position={position}")).expect(200).json();
         assert!(seen.as_array().unwrap().iter().any(|stuck| stuck["saga_id"] == saga), "{saga} is not seen: {seen}");
         self.app.post(&format!("/admin/sagas/{}/retry", saga.as_str().unwrap()), &json!({"by": "op"})).expect(200);
         wait_until("the end after a retry", || one.rests(&self.app));

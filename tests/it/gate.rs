@@ -137,9 +137,12 @@ impl Gate {
         let ghosts = std::mem::take(&mut *self.shared.ghosts.lock());
         let client = reqwest::blocking::Client::new();
         for Ghost { path, key, body } in ghosts {
-            let late = client.post(format!("{}{path}", self.shared.partners)).header(KEY, key);
-            let status = late.header("content-type", "application/json").body(body.to_vec()).send().unwrap().status();
-            assert!([200, 409].contains(&status.as_u16()), "{path}: {status}");
+            let late = || {
+                let call = client.post(format!("{}{path}", self.shared.partners)).header(KEY, &key);
+                call.header("content-type", "application/json").body(body.to_vec()).send().unwrap().status().as_u16()
+            };
+            // What was scripted for it may still be to come: at most once.
+            assert!((0..2).any(|_| [200, 409].contains(&late())), "{path} does not arrive");
         }
     }
 
@@ -210,10 +213,7 @@ impl Shared {
         let mut response = HttpResponse::build(answer.status().as_u16().try_into().unwrap());
         for name in [CONTENT_TYPE, RETRY_AFTER] {
             if let Some(value) = answer.headers().get(name.as_str()) {
-                response.insert_header((
-                    HeaderName::from(name),
-                    HeaderValue::from_bytes(value.as_bytes()).unwrap(),
-                ));
+                response.insert_header((HeaderName::from(name), HeaderValue::from_bytes(value.as_bytes()).unwrap()));
             }
         }
         match answer.bytes().await {

@@ -57,6 +57,8 @@ mod real_orders;
 mod real_year;
 mod real_year_lists;
 mod row_tables;
+mod saga_hostile;
+mod saga_storm;
 mod shop;
 mod shoppers;
 mod sqlite_rows;
