@@ -106,7 +106,7 @@ impl CallKind {
         }
     }
 
-    /// Whether it is a step of fulfilment: what an undo can end, and what a partner refuses for good.
+    /// Whether it is a step of fulfilment: what an undo can end.
     #[must_use]
     pub const fn is_step(self) -> bool {
         matches!(self, Self::Reserve | Self::Charge | Self::Ship)

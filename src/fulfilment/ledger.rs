@@ -89,8 +89,8 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Does what is asked, once. With a `refusal` a call that is new is refused with these words: a step for good, anything
-    /// else until it is asked again.
+    /// Does what is asked, once. With a `refusal` a call that is new is refused with these words: an undo until it
+    /// is asked again, anything else for good.
     pub fn perform<E: Entries>(
         self,
         entries: &mut E,
@@ -286,7 +286,7 @@ fn finish<E: Entries>(entries: &mut E, call: Call) -> Result<Verdict, E::Failure
 }
 
 fn refuse<E: Entries>(entries: &mut E, call: &Call, reason: String) -> Result<Verdict, E::Failure> {
-    if call.kind.is_step() {
+    if call.kind.undoes().is_none() {
         let state = EntryState::Refused;
         entries.put(Entry { state, took_effect: false, reason: Some(reason.clone()), ..done(call.clone()) })?;
     }

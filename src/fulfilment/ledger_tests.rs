@@ -182,20 +182,31 @@ fn refunds_never_exceed_the_payment() {
 fn a_refund_names_the_payment_and_its_currency_or_is_refused() {
     let mut ledger = Ledger::default();
     let payment = ledger.done(&charge(100));
-    let named = |payment_id| Call { payment_id: Some(payment_id), ..refund("refund", 10) };
-    ledger.refused(&named(Reference::new("another").unwrap()));
-    ledger.refused(&Call { order_id: OrderId::generate(), ..named(payment.clone()) });
+    let named = |name, payment_id| Call { payment_id: Some(payment_id), ..refund(name, 10) };
+    ledger.refused(&named("a", Reference::new("another").unwrap()));
+    ledger.refused(&Call { order_id: OrderId::generate(), ..named("b", payment.clone()) });
     let yen = Terms::Money { amount_cents: 10, currency: Currency::new("JPY").unwrap() };
-    ledger.refused(&Call { terms: yen, ..named(payment.clone()) });
-    ledger.done(&named(payment));
+    ledger.refused(&Call { terms: yen, ..named("c", payment.clone()) });
+    ledger.done(&named("d", payment));
 }
 
 #[test]
 fn a_refund_of_an_unknown_payment_is_taken_only_by_a_partner_that_forgets() {
     let mut ledger = Ledger::default();
-    ledger.refused(&refund("refund", 10));
+    ledger.refused(&refund("a", 10));
     ledger.rules.trusts_refunds = true;
-    ledger.done(&refund("refund", 10));
+    ledger.done(&refund("b", 10));
+}
+
+#[test]
+fn a_refund_that_was_refused_stays_refused_under_its_key_and_is_taken_under_another() {
+    let mut ledger = Ledger::default();
+    ledger.done(&charge(100));
+    let Ok(verdict) = ledger.rules.perform(&mut ledger.entries, &refund("first", 10), Some("closed"));
+    assert_eq!(verdict, Verdict::Refused("closed".into()));
+    ledger.done(&refund("second", 10));
+    assert_eq!(ledger.refused(&refund("first", 10)), "closed");
+    assert_eq!(ledger.standing("first"), Standing::Refused("closed".into()));
 }
 
 #[test]

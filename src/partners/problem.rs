@@ -18,7 +18,7 @@ pub enum Problem {
     /// The call makes no sense, or its key stands for another call: whoever wrote it is wrong.
     #[error("{0}")]
     Invalid(String),
-    /// The partner says no, for good when it was a step.
+    /// The partner says no, for good unless it was an undo.
     #[error("{reason}")]
     Refused {
         /// Which call.

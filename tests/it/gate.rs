@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::Arc, thread, time::Duration};
 use actix_web::{
     App, HttpRequest, HttpResponse, HttpServer,
     dev::ServerHandle,
-    http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER},
+    http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER},
     web::{self, Bytes, Data},
 };
 use ordo::fulfilment::call::CallKind;
@@ -213,7 +213,7 @@ impl Shared {
         let mut response = HttpResponse::build(answer.status().as_u16().try_into().unwrap());
         for name in [CONTENT_TYPE, RETRY_AFTER] {
             if let Some(value) = answer.headers().get(name.as_str()) {
-                response.insert_header((HeaderName::from(name), HeaderValue::from_bytes(value.as_bytes()).unwrap()));
+                response.insert_header((name, HeaderValue::from_bytes(value.as_bytes()).unwrap()));
             }
         }
         match answer.bytes().await {
