@@ -18,10 +18,12 @@ use tempfile::TempDir;
 
 use crate::{
     live_client::id_of,
+    live_scripted::Script,
     test_app::{Store, TestApp},
 };
 
 const CLIENT: &str = include_str!("../../docs/live-client.js");
+const NO_BROWSER: &str = "no chromedriver; apt-get install chromium chromium-driver";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a browser in a test neither needs nor has.
@@ -44,12 +46,8 @@ struct Driver {
 impl Driver {
     /// Starts it on a free port; nothing when it is not there.
     fn start() -> Option<Self> {
-        let mut process = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
+        let mut process =
+            Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
         let port =
             lines.find_map(|line| Some(line.split_once("successfully on port ")?.1.trim_end_matches('.').to_owned()));
@@ -151,7 +149,7 @@ fn serve(listener: TcpListener, page: String) {
     });
 }
 
-fn page(app: &TestApp, order: &str) -> String {
+fn page(url: &str, order: &str) -> String {
     format!(
         r#"<!doctype html><meta charset="utf-8"><title>An order</title>
 <style>body {{ font: 18px sans-serif; margin: 2em }} #state {{ font-size: 2em }} li {{ color: #555 }}</style>
@@ -171,14 +169,13 @@ const note = text => {{
   document.getElementById('events').append(line);
 }};
 const connection = text => document.getElementById('connection').textContent = text;
-follow('ws://{address}/ws', 'order:{order}', {{
+follow('{url}', 'order:{order}', {{
   snapshot: show,
   event: frame => {{ show(frame); note(frame.position + ' ' + frame.event.event_type); }},
   caught_up: () => connection('live'),
   closed: code => connection('lost ' + code),
 }});
-</script>"#,
-        address = app.address(),
+</script>"#
     )
 }
 
@@ -188,21 +185,23 @@ fn required() -> bool {
 }
 
 #[expect(clippy::print_stderr, reason = "a test that was left out says so")]
-fn left_out() {
-    eprintln!("left out: no chromedriver; apt-get install chromium chromium-driver");
+fn driver() -> Option<Driver> {
+    let driver = Driver::start();
+    if driver.is_none() {
+        assert!(!required(), "{NO_BROWSER}");
+        eprintln!("left out: {NO_BROWSER}");
+    }
+    driver
 }
 
 #[test]
 fn a_page_shows_an_order_changing_and_goes_on_after_the_server_was_killed() {
-    let Some(driver) = Driver::start() else {
-        assert!(!required(), "no chromedriver: apt-get install chromium chromium-driver");
-        return left_out();
-    };
+    let Some(driver) = driver() else { return };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
     let mut app = TestApp::start_on(Store::sqlite(), &["--allow-origin", &origin]);
     let (path, address) = (app.draft(), app.address());
-    serve(listener, page(&app, id_of(&path)));
+    serve(listener, page(&format!("ws://{address}/ws"), id_of(&path)));
     let step = |app: &TestApp, step: &str| app.post(&format!("{path}/{step}"), &json!({})).expect(200);
     let browser = Browser::open(&driver, &origin);
     browser.until("state", "Draft");
@@ -221,4 +220,17 @@ fn a_page_shows_an_order_changing_and_goes_on_after_the_server_was_killed() {
     let events = browser.shown("events");
     assert_eq!(events.lines().collect::<Vec<_>>(), ["3 OrderSubmitted", "4 OrderReserved", "5 OrderProcessing"]);
     browser.picture(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("live-browser.png"));
+}
+
+#[test]
+fn a_page_comes_back_when_the_store_was_away_and_goes_on_after_what_it_has_shown() {
+    let Some(driver) = driver() else { return };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let script = Script::new();
+    serve(listener, page(&script.url(), "0192e4a0-7c1d-7a11-9f3e-2b8a66d0c0fe"));
+    let asked = script.store_goes_away();
+    let browser = Browser::open(&driver, &origin);
+    assert_eq!(asked.join().unwrap()["after"], 7);
+    assert_eq!(browser.shown("events"), "7 ItemAdded");
 }

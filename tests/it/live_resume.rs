@@ -127,7 +127,14 @@ impl Listener {
     }
 
     /// Listens and is cut off, again and again, until there is no more to be done.
-    async fn be_cut_off(mut self, seed: u64, of: u64, address: String, done: Arc<AtomicBool>, cuts: Arc<AtomicU64>) -> Self {
+    async fn be_cut_off(
+        mut self,
+        seed: u64,
+        of: u64,
+        address: String,
+        done: Arc<AtomicBool>,
+        cuts: Arc<AtomicU64>,
+    ) -> Self {
         let mut dice = Dice::new(seed);
         // The more clients there are, the longer each stays.
         let longest = 400.max(4 * of);
