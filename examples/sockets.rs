@@ -36,7 +36,7 @@ const UPDATES: u64 = 20;
 const REQUESTS: usize = 300;
 /// How many connections are opened at a time.
 const AT_ONCE: usize = 64;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 type Failure = Box<dyn Error + Send + Sync>;
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;

@@ -24,7 +24,7 @@ use crate::{
 
 const CLIENT: &str = include_str!("../../docs/live-client.js");
 const NO_BROWSER: &str = "no chromedriver; apt-get install chromium chromium-driver";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a browser in a test neither needs nor has.
 const PLAIN: &[&str] = &[
@@ -37,7 +37,7 @@ const PLAIN: &[&str] = &[
     "--no-first-run",
 ];
 
-/// The driver of the browser, which speaks WebDriver over HTTP. Ends with this value.
+/// The driver of the browser, which speaks `WebDriver` over HTTP. Ends with this value.
 struct Driver {
     process: Child,
     url: String,
@@ -80,21 +80,21 @@ impl Browser {
         let wishes: Vec<&str> = PLAIN.iter().copied().chain([of_its_own.as_str()]).collect();
         let http = Client::builder().timeout(PATIENCE).no_proxy().build().unwrap();
         let wishes = json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": wishes}}}});
-        let session = ask(&http, Method::POST, &format!("{}/session", driver.url), &wishes);
+        let session = ask(&http, &Method::POST, &format!("{}/session", driver.url), &wishes);
         let session = format!("{}/session/{}", driver.url, session["sessionId"].as_str().unwrap());
         let browser = Self { http, session, _profile: profile };
-        browser.ask(Method::POST, "url", &json!({"url": page}));
+        browser.ask(&Method::POST, "url", &json!({"url": page}));
         browser
     }
 
-    fn ask(&self, method: Method, what: &str, body: &Value) -> Value {
+    fn ask(&self, method: &Method, what: &str, body: &Value) -> Value {
         ask(&self.http, method, &format!("{}/{what}", self.session), body)
     }
 
     /// What the element of this id shows.
     fn shown(&self, id: &str) -> String {
         let script = "return document.getElementById(arguments[0])?.innerText ?? ''";
-        let text = self.ask(Method::POST, "execute/sync", &json!({"script": script, "args": [id]}));
+        let text = self.ask(&Method::POST, "execute/sync", &json!({"script": script, "args": [id]}));
         text.as_str().unwrap().to_owned()
     }
 
@@ -104,12 +104,12 @@ impl Browser {
         let started = Instant::now();
         while !self.shown(id).starts_with(text) {
             let late = started.elapsed() > PATIENCE;
-            assert!(!late, "#{id} is not {text}: {}", self.ask(Method::GET, "source", &Value::Null));
+            assert!(!late, "#{id} is not {text}: {}", self.ask(&Method::GET, "source", &Value::Null));
         }
     }
 
     fn picture(&self, file: &Path) {
-        let picture = self.ask(Method::GET, "screenshot", &Value::Null);
+        let picture = self.ask(&Method::GET, "screenshot", &Value::Null);
         let picture = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, picture.as_str().unwrap()).unwrap();
         std::fs::write(file, picture).unwrap();
     }
@@ -122,8 +122,8 @@ impl Drop for Browser {
     }
 }
 
-/// One WebDriver command: the value it answers with.
-fn ask(http: &Client, method: Method, url: &str, body: &Value) -> Value {
+/// One `WebDriver` command: the value it answers with.
+fn ask(http: &Client, method: &Method, url: &str, body: &Value) -> Value {
     let request = http.request(method.clone(), url);
     let request = if method == Method::GET { request } else { request.json(body) };
     let response = request.send().unwrap();

@@ -84,8 +84,8 @@ impl Listener {
     }
 
     async fn listen_to_events(&mut self, address: &str, frames: u64, end: Option<u64>) -> Result<(), Cut> {
-        let mut url = format!("http://{address}/stream?topic={}&after=0", self.topic);
-        self.epoch.iter().for_each(|epoch| url.push_str(&format!("&epoch={epoch}")));
+        let epoch = self.epoch.as_ref().map_or_else(String::new, |epoch| format!("&epoch={epoch}"));
+        let url = format!("http://{address}/stream?topic={}&after=0{epoch}", self.topic);
         let request = reqwest::Client::new().get(url).header("Last-Event-ID", self.position);
         let mut response = timeout(PATIENCE, request.send()).await??.error_for_status()?;
         let (mut text, mut frames) = (String::new(), frames);
