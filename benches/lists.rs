@@ -38,8 +38,12 @@ use shop::{Shop, Subject, setting, time};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Fewer than orders in any log, so that with more orders each of them has more.
-const SHOP: Shop = Shop { customers: 500, products: 200 };
+/// Few regular customers and products, so that each of them fills a page however few orders there are; the lists of all
+/// customers and products grow with the orders.
+const SHOP: Shop = Shop { regular: 7, customers: 1_000_000, products: 1_000_000 };
+
+/// An order of a regular customer for a regular product.
+const REGULAR: u64 = 2;
 
 const LIMIT: usize = 50;
 const GENERATION: u32 = 1;
@@ -116,8 +120,8 @@ impl Asked {
 fn pages(orders: u64) -> Vec<(&'static str, Asked)> {
     let newest = |filter| OrderSearch { filter, sort: OrderSort::CreatedAt, descending: true };
     let all = || newest(OrderFilter::default());
-    let customer = SHOP.customer(7);
-    let (of_customer, of_product) = (CustomerId::new(&customer), ProductId::new(&SHOP.product(7)));
+    let customer = SHOP.customer(REGULAR);
+    let (of_customer, of_product) = (CustomerId::new(&customer), ProductId::new(&SHOP.product(REGULAR)));
     let customer_id = Some(of_customer.expect("a good id"));
     let product_id = Some(of_product.expect("a good id"));
     let halfway = Place { value: Value::Int(time(orders / 2).timestamp_micros()), id: "".into() };
@@ -167,7 +171,7 @@ fn lists(criterion: &mut Criterion) {
             let mut group = criterion.benchmark_group(subject.name);
             for (name, asked) in pages(orders) {
                 let found = runtime.block_on(asked.find(subject.rows.as_ref()));
-                assert!(!found.rows.is_empty(), "{name} shows nothing");
+                assert_eq!(found.rows.len(), LIMIT, "{name} does not fill a page");
                 let cell = measured.entry((subject.name, name)).or_default().entry(orders).or_default();
                 group.bench_function(BenchmarkId::new(name, orders), |bencher| {
                     bencher.iter_custom(|times| {

@@ -39,9 +39,9 @@ use shop::{Placed, Shop, Subject, envelope, setting, time};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const SHOP: Shop = Shop { customers: 10, products: 10 };
+const SHOP: Shop = Shop { regular: 5, customers: 5, products: 5 };
 /// For logs that are longer than a few thousand events.
-const LARGE_SHOP: Shop = Shop { customers: 5_000, products: 3_000 };
+const LARGE_SHOP: Shop = Shop { regular: 100, customers: 5_000, products: 3_000 };
 
 const COMMITS_AT_ONCE: usize = 1_000;
 
@@ -231,7 +231,7 @@ fn rebuilding(criterion: &mut Criterion) {
 fn questions(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
     let log: Arc<dyn EventStore> = Arc::new(MemoryStore::new());
-    // 100 orders that have not come to their end, ten of them of each customer but one.
+    // 100 orders that have not come to their end, about ten of each customer.
     let orders = (0..112).filter(|number| number % 10 != 0).take(100);
     runtime.block_on(log.append(orders.map(|number| commit(SHOP.order(number))).collect())).expect("a log");
     let mut follower = runtime.block_on(Follower::of(0, log));

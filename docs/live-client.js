@@ -12,9 +12,10 @@ function follow(url, topic, hear) {
       clearTimeout(silence);
       silence = setTimeout(() => socket.close(), 60000); // a heartbeat comes every 15 seconds
       const frame = JSON.parse(message.data);
-      if (frame.type === 'subscribed') { epoch = frame.epoch; pause = 250; }
+      if (frame.type === 'subscribed') epoch = frame.epoch; else if (frame.type === 'caught_up') pause = 250;
       if (hear[frame.type]) hear[frame.type](frame); // subscribed, reset, snapshot, event, caught_up, fell_behind, error
       if (frame.position !== undefined) position = frame.position; // from here it would go on
+      if (frame.type === 'error' && frame.problem.status >= 500) socket.close(); // the subscription has ended: come back
     };
     socket.onclose = close => {
       clearTimeout(silence);

@@ -32,9 +32,12 @@ pub fn setting(name: &str, usually: u64) -> u64 {
     std::env::var(name).map_or(usually, |number| number.parse().expect("a number"))
 }
 
-/// How many customers order how many products.
+/// Who orders what.
 #[derive(Clone, Copy)]
 pub struct Shop {
+    /// Every second order is of one of these few customers and products.
+    pub regular: u64,
+    /// The others are of one of these.
     pub customers: u64,
     pub products: u64,
 }
@@ -48,11 +51,19 @@ pub struct Placed {
 
 impl Shop {
     pub fn customer(self, number: u64) -> String {
-        format!("customer-{}", number % self.customers)
+        self.of("customer", number, self.customers)
     }
 
     pub fn product(self, number: u64) -> String {
-        format!("product-{}", number % self.products)
+        self.of("product", number, self.products)
+    }
+
+    fn of(self, what: &str, number: u64, others: u64) -> String {
+        if number.is_multiple_of(2) {
+            format!("regular-{what}-{}", number / 2 % self.regular)
+        } else {
+            format!("{what}-{}", number / 2 % others)
+        }
     }
 
     /// An order of one line, a second after the one before.

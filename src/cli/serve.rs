@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{CommandResult, Misuse};
@@ -13,6 +14,7 @@ use crate::{
 /// Runs the server until it is told to stop (SIGTERM or SIGINT).
 pub fn run(store: &StoreArgs, serve: &ServeArgs, file: Option<&PathBuf>) -> CommandResult {
     let settings = Settings::resolve(store, serve, file).map_err(Misuse)?;
+    raise_open_files();
     actix_web::rt::System::new().block_on(async {
         let store = settings.store.clone();
         let application = Application::build(settings).await?;
@@ -21,6 +23,14 @@ pub fn run(store: &StoreArgs, serve: &ServeArgs, file: Option<&PathBuf>) -> Comm
         log::info!("stopped");
         Ok(())
     })
+}
+
+/// Takes all the open files the machine allows: every connection is one, and many machines begin with 1,024.
+fn raise_open_files() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        log::warn!("the limit of open files stays as it is: {error}");
+    }
 }
 
 /// SIGTERM or SIGINT.

@@ -113,13 +113,15 @@ impl Watch<'_> {
                 }
                 self.left -= 1;
             }
-            "subscribed" => {
-                self.epoch = frame["epoch"].as_str().map(str::to_owned);
-                *retries = backoff();
-            }
+            "subscribed" => self.epoch = frame["epoch"].as_str().map(str::to_owned),
+            "caught_up" => *retries = backoff(),
             "fell_behind" => log::info!("fell behind; reading from the store"),
             "reset" => log::warn!("the log is another one ({}); going on from now", frame["reason"]),
-            "error" => return Err(Lost::ForGood(frame["problem"]["detail"].to_string())),
+            "error" => {
+                let detail = frame["problem"]["detail"].to_string();
+                let away = frame["problem"]["status"].as_u64().is_some_and(|status| status >= 500);
+                return Err(if away { Lost::ForNow(detail) } else { Lost::ForGood(detail) });
+            }
             _ => {}
         }
         if let Some(position) = frame["position"].as_u64() {

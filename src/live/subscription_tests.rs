@@ -284,29 +284,102 @@ async fn what_was_not_written_for_others_is_read_from_the_store() {
     assert_eq!(late.positions(), [3, 4, 5]);
 }
 
+/// A saga of so many events, which are nobody's business here.
+fn saga(events: usize) -> StreamWrite {
+    let event = || NewEvent {
+        event_id: Uuid::now_v7(),
+        event_type: Name::Borrowed("StepStarted"),
+        schema_version: 1,
+        payload: RawValue::from_string("{}".into()).unwrap(),
+    };
+    StreamWrite {
+        stream: StreamId::generate(),
+        aggregate_type: Name::Borrowed("FulfilmentSaga"),
+        expected: ExpectedVersion::NoStream,
+        events: (0..events).map(|_| event()).collect(),
+        snapshot: None,
+    }
+}
+
 #[actix_web::test]
 async fn events_of_other_aggregates_are_not_shown() {
     let world = World::new().await;
     let mut subscriber = world.subscribe(wish(Topic::Orders));
-    let event = NewEvent {
-        event_id: Uuid::now_v7(),
-        event_type: Name::Borrowed("SagaStarted"),
-        schema_version: 1,
-        payload: RawValue::from_string("{}".into()).unwrap(),
-    };
-    let saga = StreamWrite {
-        stream: StreamId::generate(),
-        aggregate_type: Name::Borrowed("FulfilmentSaga"),
-        expected: ExpectedVersion::NoStream,
-        events: vec![event],
-        snapshot: None,
-    };
-    world.place_alongside("ada", vec![saga]).await;
+    world.place_alongside("ada", vec![saga(1)]).await;
     world.place("ada").await;
     subscriber.until_position(Position(5)).await;
     let mut late = world.subscribe_from_start(Topic::Orders);
     late.until_caught_up().await;
     assert_eq!((subscriber.positions(), late.positions()), (vec![1, 2, 4, 5], vec![1, 2, 4, 5]));
+}
+
+#[actix_web::test]
+async fn events_of_other_aggregates_move_every_subscription_on() {
+    let world = World::with_ring(8).await;
+    let ours = world.place("ada").await;
+    world.visible().await;
+    let topics = [Topic::Orders, Topic::Order(ours), Topic::Customer(CustomerId::new("ada").unwrap())];
+    let mut subscribers = topics.map(|topic| world.subscribe_from_start(topic));
+    for subscriber in &mut subscribers {
+        subscriber.until_caught_up().await;
+    }
+    // Two events of an order, and far more than the ring holds of a saga.
+    world.place_alongside("bob", vec![saga(300)]).await;
+    world.visible().await;
+    let [orders, others @ ..] = &mut subscribers;
+    orders.until_position(Position(4)).await;
+    assert!(!orders.step().await);
+    for subscriber in [orders].into_iter().chain(others) {
+        assert_eq!(subscriber.subscription.position(), Position(304), "{}", subscriber.story());
+    }
+    world.submit(ours).await;
+    for subscriber in &mut subscribers {
+        subscriber.until_position(Position(305)).await;
+        assert!(!subscriber.story().contains("fell_behind"), "{}", subscriber.story());
+    }
+}
+
+#[actix_web::test]
+async fn a_log_that_ends_with_events_of_other_aggregates_is_caught_up_with_to_its_end() {
+    let world = World::new().await;
+    let ours = world.place_alongside("ada", vec![saga(300)]).await;
+    let live = LiveMetrics::unregistered();
+    // As after a restart: nothing of this was ever on the ring.
+    let hub = LiveHub::start(Arc::clone(&world.core.store), &world.core.feed, LiveLimits::default(), live).await;
+    let world = World { hub: hub.unwrap(), ..world };
+    let saga = world.log().await[2].aggregate_id;
+    for (topic, shown) in [
+        (Topic::Orders, vec![1, 2]),
+        (Topic::Order(ours), vec![1, 2]),
+        (Topic::Customer(CustomerId::new("ada").unwrap()), vec![1, 2]),
+        (Topic::Customer(CustomerId::new("bob").unwrap()), vec![]),
+        (Topic::Order(saga), vec![]),
+    ] {
+        let mut subscriber = world.subscribe_from_start(topic.clone());
+        subscriber.until_caught_up().await;
+        assert_eq!(subscriber.positions(), shown, "{topic}");
+        assert!(subscriber.story().ends_with("caught_up@302"), "{topic}: {}", subscriber.story());
+        // A place among what is not shown is as good as any.
+        for place in [150, 302] {
+            let mut resumed = world.subscribe(Wish { after: Some(Position(place)), ..wish(topic.clone()) });
+            resumed.until_caught_up().await;
+            assert_eq!(resumed.story(), format!("subscribed@{place} caught_up@302"), "{topic}");
+        }
+    }
+    let mut subscriber = world.subscribe(Wish { snapshot: true, ..wish(Topic::Order(ours)) });
+    subscriber.until_caught_up().await;
+    assert_eq!(subscriber.story(), "subscribed@302 snapshot@302 caught_up@302");
+}
+
+#[actix_web::test]
+async fn events_of_other_aggregates_that_another_process_has_written_move_a_subscription_on() {
+    let store: Arc<dyn EventStore> = Arc::new(MemoryStore::new());
+    let (here, elsewhere) = (World::on(Arc::clone(&store), 8).await, World::on(store, 8).await);
+    let mut subscriber = here.subscribe(wish(Topic::Customer(CustomerId::new("ada").unwrap())));
+    elsewhere.place_alongside("bob", vec![saga(700)]).await;
+    here.place("ada").await;
+    subscriber.until_position(Position(704)).await;
+    assert_eq!(subscriber.positions(), [703, 704]);
 }
 
 #[actix_web::test]

@@ -95,7 +95,7 @@ impl Walk {
     }
 
     fn leaves_out(&self) -> bool {
-        !self.filter.is_empty() || !matches!(self.shown, Shown::Row)
+        !self.filter.is_empty() || matches!(self.shown, Shown::IfHeld { .. })
     }
 
     /// A place as the store wants it: the whole key, whose first values are the place's own or fixed by the conditions.

@@ -124,6 +124,7 @@ impl LiveClient {
         let mut positions = Vec::new();
         while positions.len() < count {
             let frame = self.next();
+            assert_ne!(frame["type"], "error", "{frame}");
             if frame["type"] == "event" {
                 positions.push(frame["position"].as_u64().unwrap());
             }

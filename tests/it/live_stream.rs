@@ -10,17 +10,17 @@ use crate::{
     test_app::{Reply, Store, TestApp, widget},
 };
 
-struct Stream(BufReader<Response>);
+pub struct Stream(BufReader<Response>);
 
 #[derive(Debug, Default, PartialEq)]
-struct Block {
+pub struct Block {
     id: Option<String>,
     event: String,
     data: Value,
 }
 
 impl Stream {
-    fn open(app: &TestApp, query: &str, last_event_id: Option<&str>) -> Self {
+    pub fn open(app: &TestApp, query: &str, last_event_id: Option<&str>) -> Self {
         let mut request = app.request(Method::GET, &format!("/stream?{query}"));
         if let Some(id) = last_event_id {
             request = request.header("Last-Event-ID", id);
@@ -51,10 +51,23 @@ impl Stream {
     }
 
     #[track_caller]
-    fn expect(&mut self, event: &str) -> Block {
+    pub fn expect(&mut self, event: &str) -> Block {
         let block = self.try_next().unwrap();
         assert_eq!(block.event, event, "{block:?}");
         block
+    }
+
+    /// Reads until this many events have come; gives their positions.
+    pub fn positions(&mut self, count: usize) -> Vec<u64> {
+        let mut positions = Vec::new();
+        while positions.len() < count {
+            let block = self.try_next().unwrap();
+            assert_ne!(block.event, "error", "{block:?}");
+            if block.event == "event" {
+                positions.push(block.data["position"].as_u64().unwrap());
+            }
+        }
+        positions
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::{
     live_client::{id_of, until_metric},
+    live_scripted::Script,
     test_app::{Store, TestApp},
 };
 
@@ -19,8 +20,12 @@ struct Watch {
 
 impl Watch {
     fn start(app: &TestApp, arguments: &[&str]) -> Self {
+        Self::follow(&format!("ws://{}/ws", app.address()), arguments)
+    }
+
+    fn follow(url: &str, arguments: &[&str]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_ordo"))
-            .args(["watch", "--url", &format!("ws://{}/ws", app.address())])
+            .args(["watch", "--url", url])
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -71,6 +76,15 @@ fn watch_follows_one_order_from_now_and_ends_when_it_has_seen_enough() {
     let line = watch.next();
     assert_eq!((&line["position"], &line["order"]), (&5.into(), &app.get(&path).json()));
     assert_eq!(watch.process.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn watch_comes_back_when_the_store_was_away_and_goes_on_after_what_it_has_printed() {
+    let script = Script::new();
+    let mut watch = Watch::follow(&script.url(), &["--after", "6"]);
+    let asked = script.store_goes_away();
+    assert_eq!(watch.positions(1), [7]);
+    assert_eq!(asked.join().unwrap()["after"], 7);
 }
 
 #[test]
