@@ -51,6 +51,11 @@ fn every_command_is_answered_the_same_the_second_time() {
         let path = format!("{path}/{step}");
         let first = send(&app, method.clone(), &path, step, &body);
         assert!((200..300).contains(&first.status), "{step}: {}", first.body);
+        if step == "returns" {
+            // The refund goes on by itself: three events in one commit.
+            let position: u64 = first.header("x-position").unwrap().parse().unwrap();
+            app.get(&format!("/events?limit=1&min_position={}", position + 3)).expect(200);
+        }
         let head = app.head();
         assert_replayed(&first, &send(&app, method, &path, step, &body));
         assert_eq!(app.head(), head, "{step}");

@@ -146,7 +146,7 @@ async fn an_order_goes_through_all_three_and_the_audit_is_content() {
     assert_eq!(audit["faults"], json!({}), "{audit}");
     assert_eq!(audit["totals"]["money"]["USD"], json!({"charged": 1_999, "voided": 0, "refunded": 999}));
     let one = partners.audit(Some(&order_id.to_string())).await;
-    assert_eq!(one["calls"].as_array().unwrap().len(), 4);
+    assert_eq!(one["calls"].as_array().unwrap().len(), 5);
     assert_eq!(one["calls"][0]["goods"][0], json!({"product_id": "tea <b>", "quantity": 2}));
 }
 
