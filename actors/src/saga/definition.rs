@@ -44,7 +44,7 @@ pub struct StepPolicy {
 impl Default for StepPolicy {
     fn default() -> Self {
         Self {
-            attempts: 8,
+            attempts: 60,
             undo_attempts: 20,
             first_pause: Duration::from_millis(200),
             longest_pause: Duration::from_secs(30),
