@@ -163,7 +163,14 @@ impl Shop {
         let (tell, told) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let stores = open_stores(&settings.store, true).await.unwrap();
+                // A database server that all tests share may be too busy to answer in time.
+                let mut stores = open_stores(&settings.store, true).await;
+                for _ in 0..4 {
+                    if stores.is_err() {
+                        stores = open_stores(&settings.store, true).await;
+                    }
+                }
+                let stores = stores.unwrap();
                 let application = Application::build_with(settings, stores, partners).await.unwrap();
                 tell.send(application.address()).unwrap();
                 application.run(async { drop(stopped.await) }).await.unwrap();
