@@ -13,6 +13,8 @@ const MORE: usize = 400;
 
 /// What a socket with its subscription may add to the server's resident memory, in bytes: for ten thousand, 300 MiB.
 const EACH: u64 = 30 << 10;
+/// By how much a server's resident memory moves without any socket: the allocator takes it in steps.
+const UNRELATED: u64 = 4 << 20;
 
 #[test]
 fn many_idle_sockets_and_one_that_never_reads_cost_little_and_an_update_reaches_them_all() {
@@ -40,7 +42,7 @@ fn many_idle_sockets_and_one_that_never_reads_cost_little_and_an_update_reaches_
     }
     app.get(&path).expect(200);
     let more = resident(&app).saturating_sub(before);
-    assert!(more < MORE as u64 * EACH, "{MORE} more sockets cost {more} bytes");
+    assert!(more < MORE as u64 * EACH + UNRELATED, "{MORE} more sockets cost {more} bytes");
 }
 
 fn resident(app: &TestApp) -> u64 {
