@@ -7,33 +7,29 @@ use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
 use ordo_actors::{
     aggregate::Aggregate,
-    event::{Metadata, StreamId},
+    event::{Metadata, Position, StreamId, Version},
     registry::{Engine, Lifespan},
     request::{Failure, Outcome as Decided, Request},
     retry::Backoff,
+    store::{EventStore, StoreError},
 };
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use uuid::Builder;
 
 use super::{CommandResult, arguments::ImportCommand, print, progress::Progress};
 use crate::{
     application::{Core, open_stores},
     import::{
-        CsvRules, Format, ImportedOrder, JsonDefaults, JsonLines, Line, Outcome, Reject, RejectLog, RejectReason,
-        Source,
+        CsvRules, Format, IMPORTED, ImportedOrder, JsonDefaults, JsonLines, Line, Outcome, Reject, RejectLog,
+        RejectReason, Source,
     },
     order::{
         CreateOrder, Currency, CustomerId, InvalidValue, Order, OrderCommand, OrderState, ProductId, ProductName,
-        Reason,
+        Reason, placed_at,
     },
 };
 
 /// Orders under way at once: enough for a commit to carry many, few enough to hold in memory.
 const AT_ONCE: usize = 512;
-
-/// Marks the correlation id of an imported order; the number in the system it came from follows.
-const IMPORTED: &str = "import:";
 
 /// How long a commit under way may take when the import is done.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -55,7 +51,9 @@ pub fn run(args: &ImportCommand) -> CommandResult {
     actix_web::rt::System::new().block_on(async {
         let store = open_stores(&args.store.url(), args.store.allow_unsafe_durability).await?;
         let core = Core::start(store, Lifespan::default(), vec![Arbiter::current()]).await?;
-        let imported = import(args, &core.orders, &mut rejects).await;
+        let into = Importer::of(&core);
+        let imported = import(args, &into, &mut rejects).await;
+        drop(into);
         core.stop(PATIENCE).await;
         rejects.flush()?;
         report(args, &imported?, &rejects)
@@ -64,7 +62,7 @@ pub fn run(args: &ImportCommand) -> CommandResult {
 
 async fn import(
     args: &ImportCommand,
-    orders: &Arc<Engine<Order>>,
+    importer: &Importer,
     rejects: &mut RejectLog,
 ) -> Result<Tally, Box<dyn std::error::Error>> {
     let source = Source::open(&args.file)?;
@@ -80,7 +78,7 @@ async fn import(
             let read = rules.read(source, rejects)?;
             let progress = Progress::start("importing orders", read.orders.len() as u64);
             let mut under_way =
-                stream::iter(read.orders).map(|order| import_one(orders, order)).buffer_unordered(AT_ONCE);
+                stream::iter(read.orders).map(|order| importer.import_one(order)).buffer_unordered(AT_ONCE);
             let mut done = 0;
             while let Some(result) = under_way.next().await {
                 done += 1;
@@ -97,7 +95,7 @@ async fn import(
             let mut under_way = stream::iter(JsonLines::new(source, defaults))
                 .map(|line| async move {
                     match line? {
-                        Line::Order(order) => import_one(orders, order).await,
+                        Line::Order(order) => importer.import_one(order).await,
                         Line::Reject(reject) => Ok(Imported::Rejected(reject)),
                     }
                 })
@@ -149,39 +147,88 @@ struct Step {
     is_wanted: bool,
 }
 
-/// Takes one order as far as it shall go. Each step may be taken again: an import that was cut off goes on where it was. An
-/// order that is there with another content than the file's is left alone: it is another order, or somebody has changed it.
-async fn import_one(orders: &Arc<Engine<Order>>, order: ImportedOrder) -> Result<Imported, Box<dyn std::error::Error>> {
-    let id = order_id(&order);
-    let refused = |detail: String| {
-        let raw = order.external_id.clone().unwrap_or_default();
-        Imported::Refused(Reject { line: order.line_no, reason: RejectReason::Refused, detail, raw })
-    };
-    let create = match order.create_order(&CustomerId::from(id.0)) {
-        Ok(create) => create,
-        Err(faults) => return Ok(refused(faults.join("; "))),
-    };
-    let metadata = Metadata {
-        correlation_id: order.external_id.as_ref().map(|external| format!("{IMPORTED}{external}")),
-        ..Metadata::default()
-    };
-    let wanted = Arc::new(Content::of(&create));
-    let created = step(orders, id, || OrderCommand::CreateOrder(create.clone()), &metadata, Some(&wanted)).await?;
-    let Some(mut state) = created.state else { return Ok(refused(created.refused.unwrap_or_default())) };
-    if !created.is_wanted {
-        return Ok(refused("an order with this id is there, with another content".to_owned()));
+/// Takes orders to where they shall go.
+struct Importer {
+    orders: Arc<Engine<Order>>,
+    /// Where orders may be that an earlier version imported; nothing when the log was empty.
+    earlier: Option<Arc<dyn EventStore>>,
+    now: DateTime<Utc>,
+}
+
+impl Importer {
+    fn of(core: &Core) -> Self {
+        let earlier = (core.feed.head() > Position::START).then(|| Arc::clone(&core.store));
+        Self { orders: Arc::clone(&core.orders), earlier, now: core.clock.now() }
     }
-    let mut changed = created.changed;
-    while let Some(command) = next_step(state, order.outcome)? {
-        let taken = step(orders, id, || command.clone(), &metadata, None).await?;
-        changed |= taken.changed;
-        match (taken.state, taken.refused) {
-            // Somebody else has moved it on meanwhile.
-            (Some(now), _) if now != state => state = now,
-            (_, detail) => return Ok(refused(detail.unwrap_or_default())),
+
+    /// Takes one order as far as it shall go. Each step may be taken again: an import that was cut off goes on where it was. An
+    /// order that is there with another content than the file's is left alone: it is another order, or somebody has changed it.
+    async fn import_one(&self, order: ImportedOrder) -> Result<Imported, Box<dyn std::error::Error>> {
+        let refused = |detail: String| {
+            let raw = order.external_id.clone().unwrap_or_default();
+            Imported::Refused(Reject { line: order.line_no, reason: RejectReason::Refused, detail, raw })
+        };
+        let id = self.id_of(&order).await?;
+        let create = match order.create_order(&CustomerId::from(id.0)) {
+            Ok(create) => create,
+            Err(faults) => return Ok(refused(faults.join("; "))),
+        };
+        if let Some(Err(invalid)) = create.placed_at.map(|time| placed_at(time, self.now)) {
+            return Ok(refused(format!("placed_at {invalid}")));
         }
+        let metadata = Metadata { correlation_id: order.external_id.as_deref().map(mark), ..Metadata::default() };
+        let wanted = Arc::new(Content::of(&create));
+        let created =
+            step(&self.orders, id, || OrderCommand::CreateOrder(create.clone()), &metadata, Some(&wanted)).await?;
+        let Some(state) = created.state else { return Ok(refused(created.refused.unwrap_or_default())) };
+        if !created.is_wanted {
+            return Ok(refused("an order with this id is there, with another content".to_owned()));
+        }
+        Ok(match self.go_on(id, state, order.outcome, &metadata).await? {
+            Ok(moved) if moved || created.changed => Imported::New,
+            Ok(_) => Imported::AlreadyThere,
+            Err(detail) => refused(detail),
+        })
     }
-    Ok(if changed { Imported::New } else { Imported::AlreadyThere })
+
+    /// Takes an order that is there to its outcome; tells whether it has moved, or why it cannot.
+    async fn go_on(
+        &self,
+        id: StreamId,
+        mut state: OrderState,
+        outcome: Outcome,
+        metadata: &Metadata,
+    ) -> Result<Result<bool, String>, Box<dyn std::error::Error>> {
+        let mut changed = false;
+        while let Some(command) = next_step(state, outcome)? {
+            let taken = step(&self.orders, id, || command.clone(), metadata, None).await?;
+            changed |= taken.changed;
+            match (taken.state, taken.refused) {
+                // Somebody else has moved it on meanwhile.
+                (Some(now), _) if now != state => state = now,
+                (_, detail) => return Ok(Err(detail.unwrap_or_default())),
+            }
+        }
+        Ok(Ok(changed))
+    }
+
+    /// The order's id; of an order that an earlier version imported, the one it got then. A stream of that id counts only with
+    /// the mark of the import: anybody could have chosen the id.
+    async fn id_of(&self, order: &ImportedOrder) -> Result<StreamId, StoreError> {
+        if let (Some(store), Some(earlier)) = (&self.earlier, order.earlier_id().map(StreamId)) {
+            let first = store.read_stream(earlier, Version(1), 1).await?;
+            let found = first.first().and_then(|event| external_id(&event.metadata));
+            if found.is_some() && found == order.external_id.as_deref() {
+                return Ok(earlier);
+            }
+        }
+        Ok(StreamId(order.id()))
+    }
+}
+
+/// How the log tells an order's number in the system it came from.
+fn mark(number: &str) -> String {
+    format!("{IMPORTED}{number}")
 }
 
 /// What takes an order nearer to its outcome; nothing when it is there, or has gone another way since it was imported.
@@ -273,30 +320,6 @@ fn show(decided: &Decided<'_, Order>, wanted: Option<&Content>) -> Step {
     Step { changed, refused, state: state.state(), is_wanted: wanted.is_none_or(|wanted| wanted.is_of(state)) }
 }
 
-/// The id of an imported order: its own, or one that follows from what identifies it, ordered by the time it was placed.
-fn order_id(order: &ImportedOrder) -> StreamId {
-    if let Some(id) = order.order_id {
-        return StreamId(id);
-    }
-    let mut digest = Sha256::new();
-    if let Some(external) = &order.external_id {
-        digest.update(external);
-    } else {
-        digest.update(order.line_no.to_be_bytes());
-        digest.update(order.customer_id.as_deref().unwrap_or_default());
-        for item in &order.items {
-            digest.update(&*item.product_id);
-            digest.update(item.quantity.to_be_bytes());
-            digest.update(item.unit_price_cents.to_be_bytes());
-        }
-    }
-    let digest = digest.finalize();
-    let mut tail = [0; 10];
-    tail.copy_from_slice(&digest[..10]);
-    let placed = order.placed_at.map_or(0, |time| u64::try_from(time.timestamp_millis()).unwrap_or(0));
-    StreamId(Builder::from_unix_timestamp_millis(placed, &tail).into_uuid())
-}
-
 /// The number an imported order has in the system it came from.
 pub fn external_id(metadata: &Metadata) -> Option<&str> {
     metadata.correlation_id.as_deref().and_then(|id| id.strip_prefix(IMPORTED))
@@ -318,37 +341,4 @@ fn report(args: &ImportCommand, tally: &Tally, rejects: &RejectLog) -> CommandRe
         print(&format!("{count} rejected: {code}"));
     }
     Ok(())
-}
-
-/// Two imports of the same number at different times are different orders; the same line twice is one.
-#[cfg(test)]
-mod tests {
-    use uuid::Uuid;
-
-    use super::*;
-
-    fn order(external_id: Option<&str>) -> ImportedOrder {
-        ImportedOrder {
-            line_no: 7,
-            external_id: external_id.map(str::to_owned),
-            order_id: None,
-            customer_id: Some("ada".into()),
-            currency: "GBP".into(),
-            placed_at: None,
-            items: Vec::new(),
-            outcome: Outcome::Draft,
-        }
-    }
-
-    #[test]
-    fn the_same_number_gives_the_same_id() {
-        assert_eq!(order_id(&order(Some("536365"))), order_id(&order(Some("536365"))));
-        assert_ne!(order_id(&order(Some("536365"))), order_id(&order(Some("536366"))));
-    }
-
-    #[test]
-    fn an_id_of_its_own_is_kept() {
-        let id = Uuid::from_u128(5);
-        assert_eq!(order_id(&ImportedOrder { order_id: Some(id), ..order(None) }), StreamId(id));
-    }
 }

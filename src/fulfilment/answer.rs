@@ -10,7 +10,7 @@ use super::{
     partner::{CallKey, Reply, Standing},
     wire::{CallAnswer, Refusal, StandingAnswer},
 };
-use crate::order::Reference;
+use crate::order::{Reference, on_one_line};
 
 /// How much of a partner's reason is kept, in characters.
 const LONGEST_REASON: usize = 200;
@@ -132,9 +132,7 @@ fn reason_of(text: &str, status: u16) -> String {
 }
 
 fn printable(text: &str) -> String {
-    let blank = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-    let shown: String = text.chars().take(LONGEST_REASON).map(|c| if blank(c) { ' ' } else { c }).collect();
-    shown.trim().to_owned()
+    on_one_line(text, LONGEST_REASON)
 }
 
 #[cfg(test)]

@@ -6,14 +6,14 @@ use super::{
     FulfilmentSaga,
     plan::{Fulfilment, Kind, PAY, REFUND, RESERVE, SHIP},
 };
-use crate::order::{OrderCommand, Reason, RecordRefund, Reference};
+use crate::order::{OrderCommand, Reason, RecordRefund, Reference, on_one_line};
 
 /// The command that belongs into one commit with these events of a saga; nothing when they mean nothing to the order.
 pub(super) fn order_part(saga: &FulfilmentSaga, events: &[SagaEvent<Fulfilment>]) -> Option<OrderCommand> {
     let plan = saga.definition()?;
     events.iter().find_map(|event| match event {
         SagaEvent::StepCompleted(done) if saga.state() == SagaState::Running => {
-            let reference = Reference::new(&done.reference).ok();
+            let reference = Reference::stored(&done.reference).ok();
             step_part(plan, &done.step, reference)
         }
         SagaEvent::SagaFailed(failed) if plan.kind == Kind::Fulfilment => {
@@ -21,7 +21,7 @@ pub(super) fn order_part(saga: &FulfilmentSaga, events: &[SagaEvent<Fulfilment>]
                 SagaEvent::CompensationStarted(started) => started.requested_by.as_deref(),
                 _ => None,
             });
-            let cancelled_by = asked.or(saga.requested_by()).and_then(|by| Reference::new(by).ok());
+            let cancelled_by = asked.or(saga.requested_by()).and_then(|by| Reference::stored(by).ok());
             Some(OrderCommand::CancelOrder { reason: reason(&failed.reason), cancelled_by })
         }
         _ => None,
@@ -44,9 +44,7 @@ fn step_part(plan: &Fulfilment, step: &str, reference: Option<Reference>) -> Opt
 
 /// A reason an order can hold, whatever partners wrote: as much of it as fits, on one line.
 fn reason(text: &str) -> Reason {
-    let printable = |letter: char| if letter.is_control() { ' ' } else { letter };
-    let line: String = text.trim().chars().map(printable).take(Reason::MAX_CHARS).collect();
-    Reason::new(line.trim()).unwrap_or_else(|_| fallback())
+    Reason::new(&on_one_line(text, Reason::MAX_CHARS)).unwrap_or_else(|_| fallback())
 }
 
 #[expect(clippy::expect_used, reason = "a constant that is acceptable")]

@@ -121,7 +121,7 @@ pub fn goods_bodies(goods: &[(ProductId, u64)]) -> Vec<Goods> {
 /// What is wrong with them.
 pub fn goods_of(bodies: Vec<Goods>) -> Result<Vec<(ProductId, u64)>, String> {
     let read = |body: Goods| {
-        let product = ProductId::new(&body.product_id).map_err(|fault| format!("product_id: {fault}"))?;
+        let product = ProductId::stored(&body.product_id).map_err(|fault| format!("product_id: {fault}"))?;
         if !(1..=MOST_OF_A_PRODUCT).contains(&body.quantity) {
             return Err(format!("quantity: 1 to {MOST_OF_A_PRODUCT}"));
         }
@@ -144,7 +144,7 @@ impl CallBody {
             }
             _ => return Err("a call is about goods, or about amount_cents in a currency".into()),
         };
-        let payment_id = self.payment_id.map(|id| Reference::new(&id)).transpose();
+        let payment_id = self.payment_id.map(|id| Reference::stored(&id)).transpose();
         let payment_id = payment_id.map_err(|fault| format!("payment_id: {fault}"))?;
         if payment_id.is_some() && kind != CallKind::Refund {
             return Err("payment_id: only a refund names a payment".into());

@@ -19,7 +19,7 @@ use super::{
     answer::X_POSITION,
     command_input::CommandInput,
     error::{Fault, Problem, ProblemKind},
-    fulfilment::look,
+    fulfilment::{find, look},
     listing::{Paging, array, fault, reached, read_live},
     query::{Params, QueryNumber},
     state::AppState,
@@ -162,7 +162,7 @@ async fn act(
     dry_run: bool,
 ) -> Result<HttpResponse, Problem> {
     let saga_id = StreamId(Uuid::parse_str(id).map_err(|_| Problem::invalid("the id of a saga is a UUID"))?);
-    let mut saga = look(state, saga_id).await?.ok_or_else(no_such_saga)?;
+    let mut saga = find(state, saga_id).await?.ok_or_else(no_such_saga)?;
     if dry_run {
         let events = saga.state.decide(&command).map_err(|rejection| refused(&rejection, saga.state.state()))?;
         events.iter().for_each(|event| saga.state.evolve(event, saga.last_at));

@@ -97,7 +97,7 @@ pub async fn show(state: Data<AppState>, id: OrderPath, params: Params<SagaParam
         return Err(Problem::validation(&faults));
     }
     state.wait_for(position).await?;
-    let found = match look(&state, id.0).await? {
+    let found = match find(&state, id.0).await? {
         Some(saga) => Some((id.0, saga)),
         None => look(&state, saga_of(id.0)).await?.map(|saga| (saga_of(id.0), saga)),
     };
@@ -128,7 +128,7 @@ pub async fn by_hand(
     if let Some(answered) = unless_saga(state, order, &command, &terms).await? {
         return Ok(respond(answered));
     }
-    match look(state, saga_of(order)).await? {
+    match find(state, saga_of(order)).await? {
         Some(saga) if !saga.state.state().has_ended() => {
             let seen = see(state, order, &terms).await?;
             Err(saga_at_work(seen.state, saga_of(order), saga.state.state()))
@@ -156,7 +156,7 @@ pub async fn cancel_order(
         return Ok(respond(answered));
     }
     let saga_id = saga_of(order);
-    let at_work = look(state, saga_id).await?.is_some_and(|saga| !saga.state.state().has_ended());
+    let at_work = find(state, saga_id).await?.is_some_and(|saga| !saga.state.state().has_ended());
     if terms.dry_run || !at_work {
         return run(state, order, command, terms, Success::Order).await;
     }
@@ -303,13 +303,27 @@ async fn lost_to_saga(state: &AppState, order: StreamId, failure: &Failure) -> R
     }
 }
 
-/// Reads a saga; nothing when the id is not that of one.
+/// Reads the saga of an id of ours; nothing when it has not been started. Refuses when something else is there: a log that is
+/// older than the rule that nobody may choose such an id.
 pub async fn look(state: &AppState, saga_id: StreamId) -> Result<Option<Loaded<FulfilmentSaga>>, Problem> {
     match rehydrate::<FulfilmentSaga>(state.store.as_ref(), saga_id, Until::Now, PAGE).await {
         Ok(saga) => Ok(Some(saga).filter(|saga| saga.version != Version::NONE)),
-        Err(Failure::OtherType(_)) => Ok(None),
+        Err(Failure::OtherType(_)) => Err(taken(saga_id)),
         Err(failure) => Err(failure.into()),
     }
+}
+
+/// Reads a saga by an id that a client named, or for those who do without one; nothing when the id is not that of one.
+pub async fn find(state: &AppState, named: StreamId) -> Result<Option<Loaded<FulfilmentSaga>>, Problem> {
+    match look(state, named).await {
+        Err(problem) if problem.kind == ProblemKind::StateConflict => Ok(None),
+        found => found,
+    }
+}
+
+fn taken(saga_id: StreamId) -> Problem {
+    let detail = "the order cannot be fulfilled: another stream has the id of its saga";
+    Problem::new(ProblemKind::StateConflict, detail).with("saga_id", saga_id.to_string().into())
 }
 
 /// Has a saga run. When it cannot be now, it is found in the durable index later.

@@ -75,8 +75,8 @@ impl OrderList {
     fn check(path: &'static str, mut params: OrderListParams) -> Result<Self, Problem> {
         let mut faults = Vec::new();
         let filter = OrderFilter {
-            customer_id: text("customer_id", params.customer_id.as_deref(), CustomerId::new, &mut faults),
-            product_id: text("product_id", params.product_id.as_deref(), ProductId::new, &mut faults),
+            customer_id: text("customer_id", params.customer_id.as_deref(), CustomerId::stored, &mut faults),
+            product_id: text("product_id", params.product_id.as_deref(), ProductId::stored, &mut faults),
             ..state_and_times(
                 params.state.as_deref(),
                 params.created_after.as_deref(),

@@ -5,6 +5,7 @@ use actix_web::{
     http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH},
     web::Data,
 };
+use chrono::{DateTime, Utc};
 use ordo_actors::{
     event::{Position, StreamId, Version},
     rehydrate::Until,
@@ -22,11 +23,11 @@ use super::{
     state::AppState,
     wire::{self, CreateOrderBody, ItemBody, WireInteger},
 };
-use crate::order::{CreateOrder, Currency, CustomerId, NewItem, OrderCommand};
+use crate::order::{self, CreateOrder, Currency, CustomerId, NewItem, OrderCommand};
 
 /// `POST /orders`
 pub async fn create(state: Data<AppState>, input: CommandInput<CreateOrderBody>) -> Result<HttpResponse, Problem> {
-    let (order, command) = check(input.body)?;
+    let (order, command) = check(input.body, state.clock.now())?;
     if !input.terms.if_version.is_empty() {
         let problem = Problem::new(ProblemKind::VersionConflict, "an order that is to be created has no version yet");
         return Err(problem.with("version", Version::NONE.0.into()));
@@ -57,12 +58,12 @@ pub async fn run(
 }
 
 /// Checks a whole order and names every fault.
-fn check(body: CreateOrderBody) -> Result<(Option<StreamId>, CreateOrder), Problem> {
+fn check(body: CreateOrderBody, now: DateTime<Utc>) -> Result<(Option<StreamId>, CreateOrder), Problem> {
     let mut faults = Vec::new();
     let mut fault = |pointer: &str, detail: String| faults.push(Fault { pointer: pointer.into(), detail });
-    let order = body.order_id.map(|text| Uuid::parse_str(&text).map(StreamId)).transpose();
-    let order = order.unwrap_or_else(|_| {
-        fault("/order_id", "must be a UUID".into());
+    let order = body.order_id.map(|text| own_id(&text)).transpose();
+    let order = order.unwrap_or_else(|wrong| {
+        fault("/order_id", wrong);
         None
     });
     let customer_id = body.customer_id.map(|text| CustomerId::new(&text)).transpose();
@@ -79,6 +80,9 @@ fn check(body: CreateOrderBody) -> Result<(Option<StreamId>, CreateOrder), Probl
     if placed_at == Some(None) {
         fault("/placed_at", "must be a time as RFC 3339, such as 2011-12-09T12:50:00Z".into());
     }
+    if let Some(Err(invalid)) = placed_at.flatten().map(|time| order::placed_at(time, now)) {
+        fault("/placed_at", invalid.to_string());
+    }
     let mut items = Vec::with_capacity(body.items.len());
     for (index, item) in body.items.iter().enumerate() {
         match check_item(&item.0, &format!("/items/{index}")) {
@@ -94,6 +98,11 @@ fn check(body: CreateOrderBody) -> Result<(Option<StreamId>, CreateOrder), Probl
         order,
         CreateOrder { customer_id, currency: currency.unwrap_or_default(), placed_at: placed_at.flatten(), items },
     ))
+}
+
+fn own_id(text: &str) -> Result<StreamId, String> {
+    let id = Uuid::parse_str(text).map_err(|_| "must be a UUID")?;
+    order::chosen_id(id).map_err(|invalid| invalid.to_string())
 }
 
 /// Checks one item and names every fault under a pointer.

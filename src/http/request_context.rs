@@ -19,6 +19,7 @@ use super::{
     error::{Problem, ProblemKind},
     state::AppState,
 };
+use crate::import::IMPORTED;
 
 /// The header that carries the request id, both ways.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -31,6 +32,8 @@ impl RequestId {
     fn of(request: &ServiceRequest) -> Self {
         let sent = request.headers().get(&X_REQUEST_ID).and_then(|value| value.to_str().ok());
         match sent {
+            // What an import wrote is known by its mark: nobody else may write it.
+            Some(id) if id.starts_with(IMPORTED) => Self(Uuid::now_v7().to_string()),
             Some(id) if (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()) => {
                 Self(id.to_owned())
             }

@@ -40,7 +40,7 @@ impl FromStr for Topic {
                 .map(|id| Self::Order(StreamId(id)))
                 .map_err(|_| "an order's id is a UUID".to_owned()),
             Some(("customer", id)) => {
-                CustomerId::new(id).map(Self::Customer).map_err(|invalid| format!("the customer's id {invalid}"))
+                CustomerId::stored(id).map(Self::Customer).map_err(|invalid| format!("the customer's id {invalid}"))
             }
             _ => Err("a topic is orders, order:<id> or customer:<id>".to_owned()),
         }

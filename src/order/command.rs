@@ -1,10 +1,10 @@
 //! What can be asked of an order.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     ids::{CustomerId, LineId, ProductId, Reference},
-    invalid::{Fault, Faults, within},
+    invalid::{Fault, Faults, InvalidValue, within},
     line::MAX_QUANTITY,
     money::Currency,
     text::{ProductName, Reason},
@@ -72,6 +72,17 @@ pub struct CreateOrder {
     pub items: Vec<NewItem>,
 }
 
+/// How far ahead of our clock an order may have been placed: clocks and time zones differ.
+const AHEAD: TimeDelta = TimeDelta::days(1);
+
+/// Accepts the time at which an order was placed.
+///
+/// # Errors
+/// It is more than a day ahead of `now`: such an order would lead every list for ever.
+pub fn placed_at(time: DateTime<Utc>, now: DateTime<Utc>) -> Result<DateTime<Utc>, InvalidValue> {
+    if time - now > AHEAD { Err(InvalidValue::InTheFuture) } else { Ok(time) }
+}
+
 /// An item that is acceptable in itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewItem {
@@ -102,9 +113,9 @@ impl NewItem {
 }
 
 /// Accepts a quantity of one line that is at least `min`.
-pub(super) fn quantity_from(min: i64, quantity: i64) -> Result<u32, super::InvalidValue> {
+pub(super) fn quantity_from(min: i64, quantity: i64) -> Result<u32, InvalidValue> {
     let max = i64::from(MAX_QUANTITY);
-    let out_of_range = super::InvalidValue::OutOfRange { min, max, actual: quantity };
+    let out_of_range = InvalidValue::OutOfRange { min, max, actual: quantity };
     within(min, max, quantity).and_then(|quantity| u32::try_from(quantity).map_err(|_| out_of_range))
 }
 

@@ -24,6 +24,18 @@ pub enum InvalidValue {
     /// A control character or a line break.
     #[error("must hold printable characters only")]
     Unprintable,
+    /// A character nobody can see: zero width, or a change of direction.
+    #[error("must not hold invisible characters (zero width, text direction)")]
+    Invisible,
+    /// An id that another one looks the same as.
+    #[error("must be in Unicode normalization form C (NFC)")]
+    NotNormalized,
+    /// The id of an order that no caller may choose.
+    #[error("must be a UUID of another version than 5, neither nil nor max: those are reserved")]
+    ReservedId,
+    /// A time in the future.
+    #[error("must not be more than a day ahead of now")]
+    InTheFuture,
     /// A number outside its limits.
     #[error("must be between {min} and {max}, not {actual}")]
     OutOfRange {

@@ -23,6 +23,7 @@ mod line;
 mod money;
 mod text;
 mod timestamp;
+mod visible;
 
 // What is asked and what happened.
 mod command;
@@ -58,12 +59,12 @@ mod value_tests;
 #[cfg(test)]
 mod view_tests;
 
-pub use command::{CreateOrder, NewItem, OrderCommand, RecordRefund, ReturnItems, ReturnRequest};
+pub use command::{CreateOrder, NewItem, OrderCommand, RecordRefund, ReturnItems, ReturnRequest, placed_at};
 pub use event::{
     ItemAdded, ItemQuantityUpdated, ItemRemoved, ItemsReturned, OrderCancelled, OrderCompleted, OrderCreated,
     OrderEvent, OrderProcessing, OrderReserved, OrderSubmitted, RefundIssued, ReturnedItem,
 };
-pub use ids::{CustomerId, LineId, OrderId, ProductId, Reference};
+pub use ids::{CustomerId, LineId, OrderId, ProductId, Reference, chosen_id};
 pub use invalid::{Fault, InvalidValue};
 pub use line::{Line, MAX_LINES, MAX_QUANTITY};
 pub use money::{Currency, Money};
@@ -71,3 +72,4 @@ pub use rejection::{OrderRejection, RejectionKind};
 pub use state::{Order, OrderState};
 pub use text::{ProductName, Reason};
 pub use view::OrderView;
+pub use visible::{escaped, on_one_line};

@@ -7,8 +7,12 @@ use serde::{
     de::{Error, Visitor},
 };
 use smol_str::SmolStr;
+use unicode_normalization::is_nfc;
 
-use super::invalid::InvalidValue;
+use super::{
+    invalid::InvalidValue,
+    visible::{all_visible, is_control, is_unmistakable},
+};
 
 /// Text that is kept in place up to 23 bytes and behind a counter beyond: most ids and names need no allocation.
 /// Reads from JSON without these checks: what is stored has been checked when it came in. Only NUL is refused, which PostgreSQL
@@ -17,26 +21,41 @@ use super::invalid::InvalidValue;
 pub(super) struct Text(SmolStr);
 
 impl Text {
-    /// Takes printable text of at most `limit` characters.
+    /// Takes text of at most `limit` characters, all of them visible.
     pub(super) fn printable(text: &str, limit: usize) -> Result<Self, InvalidValue> {
+        let taken = Self::without_controls(text, limit)?;
+        if all_visible(text) { Ok(taken) } else { Err(InvalidValue::Invisible) }
+    }
+
+    /// Takes printable text that says something: neither empty nor with blanks at its ends.
+    pub(super) fn telling(text: &str, limit: usize) -> Result<Self, InvalidValue> {
+        has_no_blank_ends(text)?;
+        Self::printable(text, limit)
+    }
+
+    /// Takes printable text to compare by: what looks the same is the same (Unicode normalization form C).
+    pub(super) fn identifying(text: &str, limit: usize) -> Result<Self, InvalidValue> {
+        let taken = Self::telling(text, limit)?;
+        if !is_unmistakable(text) {
+            return Err(InvalidValue::Invisible);
+        }
+        if text.is_ascii() || is_nfc(text) { Ok(taken) } else { Err(InvalidValue::NotNormalized) }
+    }
+
+    /// Takes what was to compare by when it was stored: rules that are stricter today do not make it unknown.
+    pub(super) fn stored(text: &str, limit: usize) -> Result<Self, InvalidValue> {
+        has_no_blank_ends(text)?;
+        Self::without_controls(text, limit)
+    }
+
+    fn without_controls(text: &str, limit: usize) -> Result<Self, InvalidValue> {
         if text.len() > limit && text.chars().count() > limit {
             return Err(InvalidValue::TooLong { limit });
         }
-        if text.chars().any(is_unprintable) {
+        if text.chars().any(is_control) {
             return Err(InvalidValue::Unprintable);
         }
         Ok(Self(SmolStr::new(text)))
-    }
-
-    /// Takes printable text that is neither empty nor has blanks at its ends: something to compare by.
-    pub(super) fn identifying(text: &str, limit: usize) -> Result<Self, InvalidValue> {
-        if text.is_empty() {
-            return Err(InvalidValue::Empty);
-        }
-        if text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace) {
-            return Err(InvalidValue::OuterBlank);
-        }
-        Self::printable(text, limit)
     }
 
     pub(super) fn as_str(&self) -> &str {
@@ -51,9 +70,14 @@ impl From<uuid::Uuid> for Text {
     }
 }
 
-/// Control characters, and the two separators Unicode counts apart from them.
-fn is_unprintable(character: char) -> bool {
-    character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
+fn has_no_blank_ends(text: &str) -> Result<(), InvalidValue> {
+    if text.is_empty() {
+        return Err(InvalidValue::Empty);
+    }
+    if text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace) {
+        return Err(InvalidValue::OuterBlank);
+    }
+    Ok(())
 }
 
 impl Serialize for Text {
@@ -128,5 +152,5 @@ checked_text! {
 
 checked_text! {
     /// Why somebody cancelled or returned something: 1 to 500 printable characters, no blank at either end.
-    Reason, identifying, 500
+    Reason, telling, 500
 }

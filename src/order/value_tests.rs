@@ -1,6 +1,9 @@
 //! What is accepted from outside.
 
-use super::{Currency, CustomerId, Fault, InvalidValue, MAX_QUANTITY, Money, NewItem, ProductName, Reason, Reference};
+use super::{
+    Currency, CustomerId, Fault, InvalidValue, MAX_QUANTITY, Money, NewItem, ProductName, Reason, Reference, escaped,
+    on_one_line,
+};
 
 fn usd(minor: i64) -> String {
     Money { minor, currency: Currency::USD }.to_string()
@@ -28,6 +31,56 @@ fn an_id_is_printable_text_with_blanks_inside_only() {
     ] {
         assert_eq!(CustomerId::new(bad), Err(problem), "{bad:?}");
     }
+}
+
+#[test]
+fn an_id_holds_nothing_that_cannot_be_seen() {
+    for good in ["می\u{200c}خواهم", "SMS\u{200c}ها", "क्\u{200d}ष", "👩\u{200d}🔧", "❤\u{fe0f}", "é", "Å"]
+    {
+        assert_eq!(CustomerId::new(good).unwrap().as_str(), good, "{good:?}");
+    }
+    for hidden in [
+        "ada\u{202e}nimda",
+        "a\u{200b}da",
+        "\u{feff}ada",
+        "ada\u{feff}",
+        "a\u{ad}da",
+        "a\u{2066}d\u{2069}a",
+        "a\u{200e}",
+        "a\u{200d}da",
+        "می\u{200c}",
+        "\u{200d}می",
+        "م\u{200c}\u{200c}ی",
+        "م \u{200d}ی",
+        "a\u{e0061}",
+        "ada\u{fe0f}",
+        "a\u{3164}b",
+        "a\u{34f}b",
+        "م\u{61c}ی",
+        "a\u{2060}b",
+    ] {
+        assert_eq!(CustomerId::new(hidden), Err(InvalidValue::Invisible), "{hidden:?}");
+    }
+    for decomposed in ["e\u{301}", "\u{212b}", "\u{1112}\u{1161}\u{11ab}"] {
+        assert_eq!(Reference::new(decomposed), Err(InvalidValue::NotNormalized), "{decomposed:?}");
+    }
+    for text in ["a\u{202e}b", "a\u{200b}b", "a\u{200d}b"] {
+        assert_eq!(Reason::new(text), Err(InvalidValue::Invisible), "{text:?}");
+        assert_eq!(ProductName::new(text), Err(InvalidValue::Invisible), "{text:?}");
+        assert!(CustomerId::stored(text).is_ok(), "{text:?}");
+    }
+    // Not to compare by: as it was written.
+    assert!(Reason::new("1\u{fe0f}\u{20e3} e\u{301}").is_ok() && ProductName::new("cafe\u{301}").is_ok());
+}
+
+#[test]
+fn a_text_from_elsewhere_is_made_fit_or_shown_with_what_cannot_be_seen_in_it() {
+    assert_eq!(on_one_line(" a\u{1b}[2J\nb\u{202e}c ", 100), "a [2J b c");
+    assert_eq!(on_one_line("می\u{200c}خواهم", 3), "می");
+    assert!(Reason::new(&on_one_line("a\u{200d}b \u{feff}", 5)).is_ok());
+    assert_eq!(escaped("plain ü\tx\n", true), "plain ü\tx\n");
+    assert_eq!(escaped("a\u{1b}[2J\u{9b}\r\n", true), "a\\u001b[2J\\u009b\\u000d\n");
+    assert_eq!(escaped("a\u{202e}b\nc می\u{200c}خ \u{e0061}", false), "a\\u202eb\\u000ac می\u{200c}خ \\udb40\\udc61");
 }
 
 #[test]

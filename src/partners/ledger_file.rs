@@ -380,7 +380,7 @@ fn terms(row: &Row<'_>) -> rusqlite::Result<Terms> {
 }
 
 fn reference(text: &str) -> rusqlite::Result<Reference> {
-    Reference::new(text).map_err(|_| unreadable())
+    Reference::stored(text).map_err(|_| unreadable())
 }
 
 /// An entry was changed by hand into something that is none.

@@ -216,7 +216,7 @@ pub fn place(dice: &mut Dice) -> Command {
     let items: Vec<_> = (0..lines).map(|_| item(&unique("product"), 1, 250)).collect();
     let mut body = json!({"customer_id": customer, "items": items});
     if dice.percent(30) {
-        body["order_id"] = uuid::Uuid::from_u128(dice.wide()).to_string().into();
+        body["order_id"] = uuid::Builder::from_random_bytes(dice.wide().to_be_bytes()).into_uuid().to_string().into();
     }
     command(Method::POST, "/orders".into(), body, Effect::Placed { customer, lines })
 }
