@@ -1,5 +1,7 @@
 //! Which characters a reader can see: what looks the same should be the same.
 
+use std::{borrow::Cow, fmt::Write};
+
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 /// The two joiners of Unicode (ZWNJ, ZWJ): many scripts and emoji need them, inside words.
@@ -53,7 +55,7 @@ pub fn on_one_line(text: &str, limit: usize) -> String {
 /// A text as it can be shown to a reader: control and format characters are written as JSON does (`\u001b`), but for line
 /// feeds and tabs when `keep_layout` is set.
 #[must_use]
-pub fn escaped(text: &str, keep_layout: bool) -> std::borrow::Cow<'_, str> {
+pub fn escaped(text: &str, keep_layout: bool) -> Cow<'_, str> {
     let is_kept = |character: char| keep_layout && matches!(character, '\n' | '\t');
     let is_plain = |character: char| is_kept(character) || !(is_control(character) || is_format(character));
     let joins = |at: &(Option<char>, char, Option<char>)| JOINERS.contains(&at.1) && is_visible(at.0, at.1, at.2);
@@ -65,7 +67,10 @@ pub fn escaped(text: &str, keep_layout: bool) -> std::borrow::Cow<'_, str> {
         if is_plain(at.1) || joins(&at) {
             shown.push(at.1);
         } else {
-            at.1.encode_utf16(&mut [0; 2]).iter().for_each(|unit| shown.push_str(&format!("\\u{unit:04x}")));
+            for unit in at.1.encode_utf16(&mut [0; 2]) {
+                // A string takes all.
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
         }
     }
     shown.into()
