@@ -36,6 +36,7 @@ use crate::{
         FulfilmentSaga, Sagas,
         settings::{Partners, partners},
     },
+    guard::{cors::cors, rules::Guard},
     http::{command_input::KeysInFlight, http_metrics::HttpMetrics, request_context, routes::routes, state::AppState},
     live::{
         live_hub::LiveHub,
@@ -222,6 +223,7 @@ impl Application {
             store: Arc::clone(&core.store),
             feed: core.feed.clone(),
             clock: Arc::clone(&core.clock),
+            guard: Guard::new(settings.listen.ip(), settings.hosts.clone(), settings.origins.clone()),
             limits: settings.http,
             sagas: sagas.clone(),
             fulfil_on_submit: settings.fulfilment.on_submit,
@@ -243,7 +245,7 @@ impl Application {
         });
         let live_metrics = LiveMetrics::register(&core.metrics)?;
         let live = LiveHub::start(Arc::clone(&core.store), &core.feed, settings.live, live_metrics).await?;
-        let live_state = Data::new(LiveState { hub: Arc::clone(&live), origins: settings.origins.clone() });
+        let live_state = Data::new(LiveState { hub: Arc::clone(&live) });
         let (server, address) = listen(&settings, &state, &running, &live_state)?;
         Ok(Self { core, server, state, live, sagas, address, shutdown: settings.shutdown })
     }
@@ -299,12 +301,14 @@ fn listen(
     let failed = |source| ApplicationError::Listen { address, source };
     let (state, models, running) = (state.clone(), Data::new(running.models.clone()), Data::new(running.clone()));
     let (live, cut_after) = (live.clone(), 2 * settings.live.stall + CUT_LATER);
+    let origins = settings.origins.clone();
     let mut server = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
             .app_data(models.clone())
             .app_data(running.clone())
             .app_data(live.clone())
+            .wrap(cors(&origins))
             .wrap(from_fn(request_context::wrap))
             .configure(routes)
             .configure(live_routes)

@@ -18,11 +18,12 @@ use crate::{
         Patience,
         settings::{BaseUrl, PartnerLimits, PartnerSettings},
     },
-    http::state::HttpLimits,
-    live::{
-        limits::LiveLimits,
+    guard::{
+        host::AllowedHost,
         origin::{AllowedOrigin, Origins},
     },
+    http::state::HttpLimits,
+    live::limits::LiveLimits,
 };
 
 /// Which store, and where.
@@ -185,9 +186,12 @@ pub struct ServeArgs {
     /// Hours for which idempotency keys are kept, at least 24 [default: 48]
     #[arg(long, env = "ORDO_IDEMPOTENCY_HOURS", value_parser = clap::value_parser!(u32).range(24..=8760))]
     pub idempotency_hours: Option<u32>,
-    /// A web page that may listen to live updates besides the server's own, such as `https://shop.example`; several with commas
+    /// A web page that may send requests and listen besides the server's own, such as `https://shop.example`; several with commas
     #[arg(long, env = "ORDO_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub allow_origin: Vec<AllowedOrigin>,
+    /// A name by which the server may be asked besides those of this machine, such as `orders.example`; several with commas
+    #[arg(long, env = "ORDO_ALLOW_HOST", value_name = "HOST", value_delimiter = ',')]
+    pub allow_host: Vec<AllowedHost>,
     /// Live connections at once [default: 20000]
     #[arg(long, env = "ORDO_MAX_LIVE_CONNECTIONS")]
     pub max_live_connections: Option<NonZeroUsize>,
@@ -241,7 +245,9 @@ pub struct Settings {
     pub http: HttpLimits,
     /// Limits of the live side.
     pub live: LiveLimits,
-    /// Web pages that may listen.
+    /// Names by which the server may be asked, besides those of the machine.
+    pub hosts: Vec<AllowedHost>,
+    /// Web pages that may send requests and listen, besides the server's own.
     pub origins: Origins,
     /// How orders are fulfilled.
     pub fulfilment: FulfilmentSettings,
@@ -303,11 +309,8 @@ impl Settings {
                 heartbeat: seconds(serve.live_heartbeat_seconds, file.live_heartbeat_seconds, live.heartbeat),
                 stall: seconds(serve.live_stall_seconds, file.live_stall_seconds, live.stall),
             },
-            origins: Origins(if serve.allow_origin.is_empty() {
-                file.allow_origin
-            } else {
-                serve.allow_origin.clone()
-            }),
+            hosts: named(&serve.allow_host, file.allow_host),
+            origins: Origins(named(&serve.allow_origin, file.allow_origin)),
             fulfilment: FulfilmentSettings {
                 on_submit: serve.fulfil_on_submit.or(file.fulfil_on_submit).unwrap_or(false),
                 patience: Patience {
@@ -331,6 +334,11 @@ impl Settings {
             shutdown: Duration::from_secs(serve.shutdown_seconds.or(file.shutdown_seconds).unwrap_or(8)),
         })
     }
+}
+
+/// A list of the file counts when the flags name nothing.
+fn named<T: Clone>(flags: &[T], file: Vec<T>) -> Vec<T> {
+    if flags.is_empty() { file } else { flags.to_vec() }
 }
 
 fn read_file(path: &PathBuf) -> Result<ServeArgs, String> {

@@ -1,7 +1,7 @@
 //! The order application on the engine: an event-sourced order management server.
 //!
 //! ```text
-//! main > cli > application > config > live > { http, partners } > { fulfilment, import, audit, migration } > telemetry > order > ordo_actors
+//! main > cli > application > config > live > { http, partners } > { fulfilment, import, audit, migration, guard } > telemetry > order > ordo_actors
 //! ```
 //! An arrow only points down.
 
@@ -10,6 +10,7 @@ pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod fulfilment;
+pub mod guard;
 pub mod http;
 pub mod import;
 pub mod live;

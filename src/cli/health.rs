@@ -17,7 +17,8 @@ pub fn run(args: &HealthCommand) -> CommandResult {
         .map_err(|error| format!("no server answers at {address}: {error}"))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: ordo\r\nConnection: close\r\n\r\n")?;
+    // A server knows the names of its machine, whatever others it has.
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut answer = String::new();
     stream.take(64 * 1024).read_to_string(&mut answer)?;
     let status = answer.lines().next().unwrap_or_default();

@@ -10,6 +10,7 @@ use crate::{
         call::Partner,
         fate::{Fates, Rates},
     },
+    guard::host::AllowedHost,
     partners::server::{PartnerServer, PartnerServerSettings},
 };
 
@@ -19,6 +20,9 @@ pub struct PartnersCommand {
     /// Address and port; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:8081", value_name = "ADDRESS")]
     listen: SocketAddr,
+    /// A name by which it may be asked besides those of this machine; several with commas
+    #[arg(long, value_name = "HOST", value_delimiter = ',')]
+    allow_host: Vec<AllowedHost>,
     /// The file that remembers every call.
     #[arg(long, default_value = "ordo-data/partners.db", value_name = "PATH")]
     ledger: PathBuf,
@@ -128,6 +132,7 @@ impl PartnersCommand {
         }
         Ok(PartnerServerSettings {
             listen: self.listen,
+            hosts: self.allow_host.clone(),
             ledger: self.ledger.clone(),
             stock: self.stock,
             fates: Fates::with_rates(self.seed, |partner| self.rates(partner)),

@@ -1,7 +1,7 @@
 //! `/admin`: what operators ask of the read models. Every action leaves a line in the log with the request id.
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpResponse,
     web::{Data, Path},
 };
 use chrono::SecondsFormat;
@@ -12,11 +12,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    command_input::CommandInput,
+    command_input::{CommandInput, Terms},
     error::{Problem, ProblemKind},
     lifecycle::keep,
-    request_context::RequestId,
-    wire::SkipStreamBody,
+    wire::{EmptyBody, SkipStreamBody},
 };
 use crate::{
     order::{Reason, Reference},
@@ -37,16 +36,17 @@ pub async fn projection(running: Data<Running>, name: Path<String>) -> Result<Ht
 pub async fn rebuild(
     running: Data<Running>,
     name: Path<String>,
-    request: HttpRequest,
+    input: CommandInput<EmptyBody>,
 ) -> Result<HttpResponse, Problem> {
     let projection = named(&running, &name)?;
+    no_dry_run(&input.terms)?;
     if !projection.rebuild().await {
         return Err(Problem::new(
             ProblemKind::StateConflict,
             "it is being rebuilt already, or another process runs it",
         ));
     }
-    log::info!(request_id = RequestId::from_request(&request); "{}: a rebuild was asked for", projection.name());
+    log::info!(request_id = input.terms.request_id; "{}: a rebuild was asked for", projection.name());
     let place = format!("/admin/projections/{}", projection.name());
     Ok(HttpResponse::Accepted().insert_header(("Location", place)).json(show(projection)))
 }
@@ -66,12 +66,13 @@ pub async fn dead_letters(running: Data<Running>) -> Result<HttpResponse, Proble
 pub async fn retry(
     running: Data<Running>,
     path: Path<(String, String)>,
-    request: HttpRequest,
+    input: CommandInput<EmptyBody>,
 ) -> Result<HttpResponse, Problem> {
     let projection = named(&running, &path.0)?;
     let stream = stream_id(&path.1)?;
+    no_dry_run(&input.terms)?;
     let freed = projection.retry(stream).await?;
-    log::info!(request_id = RequestId::from_request(&request); "{}: {stream} was tried again", projection.name());
+    log::info!(request_id = input.terms.request_id; "{}: {stream} was tried again", projection.name());
     Ok(HttpResponse::Ok().json(json!({"freed": freed})))
 }
 
@@ -83,9 +84,7 @@ pub async fn skip(
 ) -> Result<HttpResponse, Problem> {
     let projection = named(&running, &path.0)?;
     let stream = stream_id(&path.1)?;
-    if input.terms.dry_run {
-        return Err(Problem::invalid("a skip decides nothing that could be tried out: leave dry_run away"));
-    }
+    no_dry_run(&input.terms)?;
     let mut faults = Vec::new();
     let reason = keep("/reason", Reason::new(&input.body.reason), &mut faults);
     let by = keep("/skipped_by", Reference::new(&input.body.skipped_by), &mut faults);
@@ -94,6 +93,13 @@ pub async fn skip(
     let letter = letter.ok_or_else(|| Problem::not_found("this stream is not parked"))?;
     log::info!(request_id = input.terms.request_id; "{}: {stream} is skipped by {by}: {reason}", projection.name());
     Ok(HttpResponse::Ok().json(show_letter(projection.name(), &letter)))
+}
+
+fn no_dry_run(terms: &Terms) -> Result<(), Problem> {
+    if terms.dry_run {
+        return Err(Problem::invalid("this decides nothing that could be tried out: leave dry_run away"));
+    }
+    Ok(())
 }
 
 fn stream_id(text: &str) -> Result<StreamId, Problem> {

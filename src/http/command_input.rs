@@ -5,7 +5,7 @@ use std::{collections::HashSet, pin::Pin, time::Duration};
 use actix_web::{
     FromRequest, HttpRequest,
     dev::Payload,
-    http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, IF_MATCH},
+    http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, IF_MATCH},
     web::{self, Bytes, Data},
 };
 use ordo_actors::{
@@ -24,6 +24,7 @@ use super::{
     state::AppState,
     wire::Object,
 };
+use crate::guard::media::is_json;
 
 /// The header that makes a command repeatable.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -101,7 +102,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for CommandInput<T> {
         Box::pin(async move {
             let state = request.app_data::<Data<AppState>>().cloned().ok_or_else(missing_state)?;
             let payload = payload.map_err(|error| Problem::invalid(error.to_string()))?;
-            let bytes = read_body(request.headers(), payload, state.limits.body_bytes).await?;
+            let bytes = read_body(&request, payload, state.limits.body_bytes).await?;
             let terms = Terms::read(&request, &bytes, &state)?;
             Ok(Self { body: parse(&bytes)?, terms })
         })
@@ -197,7 +198,8 @@ fn bad_if_match() -> Problem {
 }
 
 /// Takes the whole body, bounded in size and time.
-async fn read_body(headers: &HeaderMap, payload: web::Payload, most: usize) -> Result<Bytes, Problem> {
+async fn read_body(request: &HttpRequest, payload: web::Payload, most: usize) -> Result<Bytes, Problem> {
+    let headers = request.headers();
     let too_large = || Problem::new(ProblemKind::TooLarge, format!("a body is at most {most} bytes"));
     let declared =
         headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|value| value.parse::<usize>().ok());
@@ -210,19 +212,13 @@ async fn read_body(headers: &HeaderMap, payload: web::Payload, most: usize) -> R
         .map_err(|_| too_large())?
         .map_err(|error| Problem::invalid(format!("the body did not arrive whole: {error}")))?;
     let unsupported = |detail| Err(Problem::new(ProblemKind::UnsupportedMediaType, detail));
-    if !body.is_empty() && !is_json(headers) {
+    if !body.is_empty() && !is_json(request.method(), headers) {
         return unsupported("send JSON with Content-Type: application/json");
     }
     if headers.get(CONTENT_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return unsupported("send the body without a Content-Encoding");
     }
     Ok(body)
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(CONTENT_TYPE) else { return true };
-    let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
 /// Reads JSON; an absent body is an empty object. A value of the wrong type or range is named by its place.

@@ -13,6 +13,8 @@ use ordo_actors::{event::Version, request::Failure, store::StoreError};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::guard::rules::Refusal;
+
 /// Every kind of problem a client can meet. The server explains each at `/problems/<name>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProblemKind {
@@ -20,6 +22,8 @@ pub enum ProblemKind {
     InvalidRequest,
     /// Who asks may not have this.
     Forbidden,
+    /// The request asks for another server.
+    MisdirectedRequest,
     /// The request can be read, but values in it are out of range.
     ValidationFailed,
     /// There is no such thing.
@@ -62,9 +66,10 @@ pub struct Explanation {
 
 impl ProblemKind {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::InvalidRequest,
         Self::Forbidden,
+        Self::MisdirectedRequest,
         Self::ValidationFailed,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -89,6 +94,8 @@ impl ProblemKind {
                 "Correct the JSON, the path, the query or the header that `detail` names. Nothing was changed."),
             Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "This is not allowed",
                 "`detail` says who is let in. Nothing was changed."),
+            Self::MisdirectedRequest => ("misdirected-request", StatusCode::MISDIRECTED_REQUEST, "This server is not the one that was asked for",
+                "Ask for it by a name it is known by: of this machine, or one that its operator allows. Nothing was changed."),
             Self::ValidationFailed => ("validation-failed", StatusCode::UNPROCESSABLE_ENTITY, "Values are out of range",
                 "`errors` lists every fault with a JSON pointer into the body. Nothing was changed."),
             Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "There is no such thing",
@@ -288,6 +295,17 @@ impl From<Failure> for Problem {
             }
             Failure::Panicked => Self::new(ProblemKind::Internal, "the decision failed; nothing was changed"),
         }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let kind = match refusal {
+            Refusal::NoHost => ProblemKind::InvalidRequest,
+            Refusal::ForeignHost => ProblemKind::MisdirectedRequest,
+            Refusal::ForeignPage => ProblemKind::Forbidden,
+        };
+        Self::new(kind, refusal.detail())
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
     error::{Problem, ProblemKind},
     state::AppState,
 };
-use crate::import::IMPORTED;
+use crate::{guard::headers, import::IMPORTED};
 
 /// The header that carries the request id, both ways.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -57,8 +57,15 @@ pub async fn wrap<B: MessageBody + 'static>(
     let id = RequestId::of(&request);
     request.extensions_mut().insert(id.clone());
     let state = request.app_data::<Data<AppState>>().cloned();
-    // Routing needs the request to itself: whoever keeps a copy of it here makes it panic.
-    let mut response = shape(next.call(request).await?, &id);
+    let mut response = match state.as_ref().map_or(Ok(()), |state| state.guard.check(request.head())) {
+        // Routing needs the request to itself: whoever keeps a copy of it here makes it panic.
+        Ok(()) => shape(next.call(request).await?, &id),
+        Err(refusal) => {
+            ServiceResponse::new(request.into_parts().0, Problem::from(refusal).respond(&id)).map_into_right_body()
+        }
+    };
+    let method = response.request().method().clone();
+    headers::complete(&method, response.headers_mut());
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
@@ -82,11 +89,11 @@ fn shape<B: MessageBody>(response: ServiceResponse<B>, id: &RequestId) -> Servic
         }
         None => return response.map_into_left_body(),
     };
-    let allow = response.headers().get(ALLOW).cloned();
-    let (request, _) = response.into_parts();
+    let (request, raised) = response.into_parts();
     let mut shaped = problem.respond(id);
-    if let Some(allow) = allow {
-        shaped.headers_mut().insert(ALLOW, allow);
+    // What the layers below have said of it besides: the methods of the path, who may read it.
+    for (name, value) in raised.headers().iter().filter(|(name, _)| *name != CONTENT_TYPE) {
+        shaped.headers_mut().append(name.clone(), value.clone());
     }
     ServiceResponse::new(request, shaped).map_into_right_body()
 }

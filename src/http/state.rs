@@ -22,7 +22,7 @@ use super::{
     error::{Problem, ProblemKind},
     http_metrics::HttpMetrics,
 };
-use crate::{fulfilment::Sagas, order::Order};
+use crate::{fulfilment::Sagas, guard::rules::Guard, order::Order};
 
 /// What bounds the HTTP side.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +51,8 @@ pub struct AppState {
     pub feed: EventFeed,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Which requests are taken at all.
+    pub guard: Guard,
     /// The limits.
     pub limits: HttpLimits,
     /// The sagas that run.

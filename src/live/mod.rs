@@ -16,7 +16,6 @@
 
 pub mod limits;
 pub mod live_metrics;
-pub mod origin;
 
 // What is sent, and to whom.
 pub mod topic;

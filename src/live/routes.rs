@@ -4,12 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::{
-        header::{
-            ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN, VARY,
-        },
-        uri::Authority,
-    },
+    http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue},
     web::{Data, Payload, ServiceConfig, get, resource},
 };
 use ordo_actors::event::{Epoch, Position};
@@ -21,7 +16,6 @@ use super::{
     event_stream,
     limits::FRAME_BYTES,
     live_hub::{Connection, LiveHub},
-    origin::Origins,
     socket,
     subscription::Wish,
 };
@@ -29,6 +23,7 @@ use crate::http::{
     error::{Fault, Problem, ProblemKind},
     query::{COUNTABLE, Params, QueryNumber, number},
     request_context::RequestId,
+    state::AppState,
 };
 
 /// The subprotocol of the frames in docs/asyncapi.yaml.
@@ -40,8 +35,6 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub struct LiveState {
     /// Where subscriptions come from.
     pub hub: Arc<LiveHub>,
-    /// Who is let in.
-    pub origins: Origins,
 }
 
 /// The live part of the route table.
@@ -54,15 +47,9 @@ pub fn routes(app: &mut ServiceConfig) {
 impl LiveState {
     /// Lets a client in whose page, if it is one, comes from here or from a place that is allowed.
     fn admit(&self, request: &HttpRequest, transport: &'static str) -> Result<Connection, Problem> {
-        if let Some(origin) = request.headers().get(ORIGIN) {
-            let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-            let host = host.or_else(|| request.uri().authority().map(Authority::as_str));
-            let allowed = origin.to_str().is_ok_and(|origin| self.origins.allow(origin, host.unwrap_or_default()));
-            if !allowed {
-                let detail = "pages of this origin may not listen here; the operator can allow it with --allow-origin";
-                return Err(Problem::new(ProblemKind::Forbidden, detail));
-            }
-        }
+        // A browser shows a foreign page what it may not read of anything else; what comes over a socket it shows to any.
+        let state = request.app_data::<Data<AppState>>();
+        state.map_or(Ok(()), |state| state.guard.check_page(request.head()))?;
         let full = || Problem::new(ProblemKind::Overloaded, "there is no room for another live connection");
         self.hub.connect(transport).ok_or_else(full)
     }
@@ -102,11 +89,7 @@ async fn stream(
         .insert_header((CONTENT_TYPE, "text/event-stream"))
         .insert_header((CACHE_CONTROL, "no-store"))
         // What stands between must not wait for the end before it passes anything on.
-        .insert_header((HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")))
-        .insert_header((VARY, "Origin"));
-    if let Some(origin) = request.headers().get(ORIGIN) {
-        response.insert_header((ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()));
-    }
+        .insert_header((HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")));
     Ok(response.streaming(event_stream::events(&state.hub, connection, wish, RequestId::from_request(&request))))
 }
 

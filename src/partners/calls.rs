@@ -1,9 +1,10 @@
 //! The calls: what arrives, its fate, what the ledger makes of it, the answer.
 
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    Error, FromRequest, HttpRequest, HttpResponse,
+    dev::Payload,
     web::{Bytes, Data, Path},
 };
 use ordo_actors::retry::Backoff;
@@ -17,7 +18,33 @@ use crate::fulfilment::{
     partner::{CallKey, Standing},
     wire::{CallAnswer, CallBody, KEY_HEADER, StandingAnswer},
 };
-use crate::order::{OrderId, Reference};
+use crate::{
+    guard::media::is_json,
+    order::{OrderId, Reference},
+};
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A body that is called JSON and arrives in time.
+pub struct JsonBytes(Bytes);
+
+impl FromRequest for JsonBytes {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let named = is_json(request.method(), request.headers());
+        let body = Bytes::from_request(request, payload);
+        Box::pin(async move {
+            if !named {
+                return Err(Problem::NotJson.into());
+            }
+            let late = |_| Problem::Invalid("the body did not arrive in time".into());
+            Ok(Self(tokio::time::timeout(BODY_TIMEOUT, body).await.map_err(late)??))
+        })
+    }
+}
 
 /// Characters in a key.
 const LONGEST_KEY: usize = 255;
@@ -27,7 +54,7 @@ pub async fn perform(
     state: Data<State>,
     path: Path<(String, String)>,
     request: HttpRequest,
-    body: Bytes,
+    JsonBytes(body): JsonBytes,
 ) -> Result<HttpResponse, Problem> {
     let (partner, calls) = path.into_inner();
     let kind = CallKind::ALL.into_iter().find(|kind| kind.partner().name() == partner && kind.path() == calls);
@@ -115,7 +142,7 @@ struct ScriptBody {
 }
 
 /// `POST /script`
-pub async fn script(state: Data<State>, body: Bytes) -> Result<HttpResponse, Problem> {
+pub async fn script(state: Data<State>, JsonBytes(body): JsonBytes) -> Result<HttpResponse, Problem> {
     let body: ScriptBody = read(&body)?;
     let asked = Asked::named(&body.call).ok_or_else(|| {
         let names = CallKind::ALL.map(CallKind::name).join(", ");

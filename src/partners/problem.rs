@@ -10,7 +10,7 @@ use actix_web::{
 use serde_json::json;
 
 use super::ledger_file::LedgerError;
-use crate::fulfilment::call::Call;
+use crate::{fulfilment::call::Call, guard::rules::Refusal};
 
 /// What is wrong, by what the caller does next.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,12 @@ pub enum Problem {
     /// Nothing has been done: come again.
     #[error("{0}")]
     TurnedAway(&'static str),
+    /// It is not for us, or not from one of us.
+    #[error("{}", .0.detail())]
+    Foreign(Refusal),
+    /// The body is not called JSON.
+    #[error("send JSON with Content-Type: application/json")]
+    NotJson,
     /// Nobody knows.
     #[error("{0}")]
     Lost(String),
@@ -50,6 +56,14 @@ impl Problem {
     const fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid-request", "This is no call"),
+            Self::Foreign(Refusal::NoHost) => (StatusCode::BAD_REQUEST, "invalid-request", "This is no call"),
+            Self::Foreign(Refusal::ForeignHost) => (
+                StatusCode::MISDIRECTED_REQUEST,
+                "misdirected-request",
+                "This server is not the one that was asked for",
+            ),
+            Self::Foreign(Refusal::ForeignPage) => (StatusCode::FORBIDDEN, "forbidden", "This is not allowed"),
+            Self::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body is not JSON"),
             Self::Refused { .. } => (StatusCode::CONFLICT, "refused", "Refused"),
             Self::TurnedAway(_) => (StatusCode::SERVICE_UNAVAILABLE, "turned-away", "Come again later"),
             Self::Lost(_) => (StatusCode::GATEWAY_TIMEOUT, "outcome-unknown", "The outcome is not known"),

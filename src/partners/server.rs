@@ -3,8 +3,10 @@
 use std::{future::Future, net::SocketAddr, path::PathBuf, time::Duration};
 
 use actix_web::{
-    App, HttpServer,
-    dev::Server,
+    App, Error, HttpServer,
+    body::{EitherBody, MessageBody},
+    dev::{Server, ServiceRequest, ServiceResponse},
+    middleware::{Next, from_fn},
     web::{self, Data, PayloadConfig},
 };
 use parking_lot::Mutex;
@@ -13,8 +15,12 @@ use super::{
     audit, calls,
     ledger_file::{LedgerError, LedgerFile},
     page,
+    problem::Problem,
 };
-use crate::fulfilment::{fate::Fates, ledger::Rules};
+use crate::{
+    fulfilment::{fate::Fates, ledger::Rules},
+    guard::{headers, host::AllowedHost, origin::Origins, rules::Guard},
+};
 
 /// The largest body of a call.
 const LARGEST_BODY: usize = 1 << 20;
@@ -24,6 +30,8 @@ const LARGEST_BODY: usize = 1 << 20;
 pub struct PartnerServerSettings {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Names by which it may be asked besides those of the machine.
+    pub hosts: Vec<AllowedHost>,
     /// The file of the ledger.
     pub ledger: PathBuf,
     /// How many of each product there are; unlimited when absent.
@@ -57,10 +65,26 @@ pub enum PartnerServerError {
 
 /// What every request sees.
 pub(super) struct State {
+    guard: Guard,
     pub(super) ledger: LedgerFile,
     pub(super) fates: Mutex<Fates>,
     pub(super) slow: Duration,
     pub(super) silence: Duration,
+}
+
+/// What every request meets first, and every answer last.
+async fn wrap<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    let verdict = request.app_data::<Data<State>>().map_or(Ok(()), |state| state.guard.check(request.head()));
+    let mut response = match verdict {
+        Ok(()) => next.call(request).await?.map_into_left_body(),
+        Err(refusal) => request.error_response(Problem::Foreign(refusal)).map_into_right_body(),
+    };
+    let method = response.request().method().clone();
+    headers::complete(&method, response.headers_mut());
+    Ok(response)
 }
 
 /// A stand-in that listens.
@@ -74,6 +98,7 @@ impl PartnerServer {
     pub fn start(settings: PartnerServerSettings) -> Result<Self, PartnerServerError> {
         let rules = Rules { stock: settings.stock, trusts_refunds: false };
         let state = Data::new(State {
+            guard: Guard::new(settings.listen.ip(), settings.hosts, Origins::default()),
             ledger: LedgerFile::open(&settings.ledger, rules)?,
             fates: Mutex::new(settings.fates),
             slow: settings.slow,
@@ -85,6 +110,7 @@ impl PartnerServer {
             App::new()
                 .app_data(state.clone())
                 .app_data(PayloadConfig::new(LARGEST_BODY))
+                .wrap(from_fn(wrap))
                 .route("/", web::get().to(page::page))
                 .route("/audit", web::get().to(audit::all))
                 .route("/audit/{order_id}", web::get().to(audit::one))

@@ -51,7 +51,8 @@ fn what_is_not_json_is_400() {
     ] {
         app.post_text("/orders", body).problem(400, "invalid-request");
     }
-    let broken_utf8 = app.request(Method::POST, "/orders").body(b"{\"customer_id\":\"\xff\"}".as_slice());
+    let post = app.request(Method::POST, "/orders").header("Content-Type", "application/json");
+    let broken_utf8 = post.body(b"{\"customer_id\":\"\xff\"}".as_slice());
     Reply::to(broken_utf8).problem(400, "invalid-request");
     assert_eq!(app.head(), 0);
 }
@@ -258,7 +259,7 @@ fn an_order_of_a_hundred_thousand_lines_is_refused() {
 #[test]
 fn a_body_larger_than_the_limit_is_413_before_it_is_sent() {
     let app = TestApp::start_on(Store::Memory, &["--max-body-bytes", "1000"]);
-    let head = "POST /orders HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\nConnection: close\r\n\r\n{";
+    let head = "POST /orders HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1001\r\nConnection: close\r\n\r\n{";
     let answer = raw(&app, head.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
     assert!(answer.contains("/problems/too-large"), "{answer}");
@@ -277,15 +278,25 @@ fn json_nested_without_end_is_400() {
 #[test]
 fn a_body_that_is_not_called_json_or_is_packed_is_415() {
     let app = TestApp::start();
-    for kind in
-        ["text/plain", "application/x-www-form-urlencoded", "application/xml", "multipart/form-data; boundary=x", ""]
-    {
+    for kind in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/xml",
+        "multipart/form-data; boundary=x",
+        "",
+        "application/vnd.api+json",
+        "application/merge-patch+json",
+        "application/json; charset=utf-16",
+    ] {
         let request = app.request(Method::POST, "/orders").header("Content-Type", kind).body("{}");
         Reply::to(request).problem(415, "unsupported-media-type");
     }
-    let packed = app.request(Method::POST, "/orders").header("Content-Encoding", "gzip").body("{}");
+    Reply::to(app.request(Method::POST, "/orders").body("{}")).problem(415, "unsupported-media-type");
+    let json = ("Content-Type", "application/json");
+    let packed =
+        app.request(Method::POST, "/orders").header(json.0, json.1).header("Content-Encoding", "gzip").body("{}");
     Reply::to(packed).problem(415, "unsupported-media-type");
-    for kind in ["application/json; charset=utf-8", "Application/JSON", "application/vnd.api+json"] {
+    for kind in ["application/json; charset=utf-8", "Application/JSON"] {
         let request = app.request(Method::POST, "/orders").header("Content-Type", kind).body("{}");
         Reply::to(request).expect(201);
     }
@@ -309,10 +320,10 @@ fn an_id_in_a_path_that_is_none_is_400() {
 #[test]
 fn headers_without_end_are_refused_and_the_server_goes_on() {
     let app = TestApp::start();
-    let huge = format!("GET /livez HTTP/1.1\r\nHost: x\r\nX-Big: {}\r\n\r\n", "x".repeat(1 << 20));
+    let huge = format!("GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Big: {}\r\n\r\n", "x".repeat(1 << 20));
     let answer = raw(&app, huge.as_bytes());
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
-    let many = format!("GET /livez HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-A: b\r\n".repeat(10_000));
+    let many = format!("GET /livez HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X-A: b\r\n".repeat(10_000));
     let answer = raw(&app, many.as_bytes());
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
     app.get("/livez").expect(200);
@@ -324,8 +335,8 @@ fn what_is_no_http_is_refused_and_the_server_goes_on() {
     let requests: [&[u8]; 4] = [
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
         b"HELLO\r\n\r\n",
-        b"GET /livez HTTP/1.1\r\nHost: x\r\nX-A: b\x00c\r\n\r\n",
-        b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX-A: b\x00c\r\n\r\n",
+        b"POST /orders HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n",
     ];
     for request in requests {
         let answer = raw(&app, request);
@@ -339,7 +350,7 @@ fn a_body_that_breaks_off_changes_nothing() {
     let app = TestApp::start();
     let mut stream = TcpStream::connect(app.address()).unwrap();
     stream
-        .write_all(b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{\"customer_id\":\"ada\"}")
+        .write_all(b"POST /orders HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{\"customer_id\":\"ada\"}")
         .unwrap();
     stream.shutdown(std::net::Shutdown::Write).unwrap();
     let mut answer = String::new();

@@ -23,6 +23,7 @@ use ordo::{
     application::{Core, Stores},
     config::FulfilmentSettings,
     fulfilment::settings::{PartnerSettings, partners},
+    guard::{origin::Origins, rules::Guard},
     http::{
         command_input::KeysInFlight,
         http_metrics::HttpMetrics,
@@ -95,6 +96,7 @@ impl Parts {
             store: Arc::clone(&core.store),
             feed: core.feed.clone(),
             clock: Arc::clone(&core.clock),
+            guard: Guard::new([127, 0, 0, 1].into(), Vec::new(), Origins::default()),
             limits: HttpLimits { position_wait: Duration::from_millis(500), ..HttpLimits::default() },
             sagas,
             fulfil_on_submit: false,
@@ -170,7 +172,7 @@ where
     B: MessageBody,
 {
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Reply {
-        let mut request = TestRequest::with_uri(path).method(method);
+        let mut request = TestRequest::with_uri(path).method(method).insert_header(("Host", "localhost"));
         if let Some(body) = body {
             request = request.set_json(body);
         }

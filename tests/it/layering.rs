@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["config"],
     &["live"],
     &["http", "console", "partners"],
-    &["read_models", "stores", "import", "audit", "migration"],
+    &["read_models", "stores", "import", "audit", "migration", "guard"],
     &["fulfilment"],
     &["telemetry"],
     &["order"],

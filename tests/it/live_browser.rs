@@ -38,7 +38,7 @@ const PLAIN: &[&str] = &[
 ];
 
 /// The driver of the browser, which speaks `WebDriver` over HTTP. Ends with this value.
-struct Driver {
+pub struct Driver {
     process: Child,
     url: String,
 }
@@ -67,14 +67,14 @@ impl Drop for Driver {
 }
 
 /// A window with one page. Closed with this value.
-struct Browser {
+pub struct Browser {
     http: Client,
     session: String,
     _profile: TempDir,
 }
 
 impl Browser {
-    fn open(driver: &Driver, page: &str) -> Self {
+    pub fn open(driver: &Driver, page: &str) -> Self {
         let profile = tempfile::tempdir().unwrap();
         let of_its_own = format!("--user-data-dir={}", profile.path().display());
         let wishes: Vec<&str> = PLAIN.iter().copied().chain([of_its_own.as_str()]).collect();
@@ -91,8 +91,22 @@ impl Browser {
         ask(&self.http, method, &format!("{}/{what}", self.session), body)
     }
 
+    /// What a script returns.
+    pub fn script(&self, script: &str) -> Value {
+        self.ask(&Method::POST, "execute/sync", &json!({"script": script, "args": []}))
+    }
+
+    /// Waits until a script returns true.
+    #[track_caller]
+    pub fn until_script(&self, script: &str) {
+        let started = Instant::now();
+        while self.script(script) != true {
+            assert!(started.elapsed() < PATIENCE, "{script}");
+        }
+    }
+
     /// What the element of this id shows.
-    fn shown(&self, id: &str) -> String {
+    pub fn shown(&self, id: &str) -> String {
         let script = "return document.getElementById(arguments[0])?.innerText ?? ''";
         let text = self.ask(&Method::POST, "execute/sync", &json!({"script": script, "args": [id]}));
         text.as_str().unwrap().to_owned()
@@ -100,7 +114,7 @@ impl Browser {
 
     /// Waits until an element shows what begins like this: asking the browser is what lets time pass.
     #[track_caller]
-    fn until(&self, id: &str, text: &str) {
+    pub fn until(&self, id: &str, text: &str) {
         let started = Instant::now();
         while !self.shown(id).starts_with(text) {
             let late = started.elapsed() > PATIENCE;
@@ -108,7 +122,7 @@ impl Browser {
         }
     }
 
-    fn picture(&self, file: &Path) {
+    pub fn picture(&self, file: &Path) {
         let picture = self.ask(&Method::GET, "screenshot", &Value::Null);
         let picture = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, picture.as_str().unwrap()).unwrap();
         std::fs::write(file, picture).unwrap();
@@ -133,7 +147,7 @@ fn ask(http: &Client, method: &Method, url: &str, body: &Value) -> Value {
 }
 
 /// Serves one page, wherever it is asked for.
-fn serve(listener: TcpListener, page: String) {
+pub fn serve(listener: TcpListener, page: String) {
     thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { continue };
@@ -185,7 +199,7 @@ fn required() -> bool {
 }
 
 #[expect(clippy::print_stderr, reason = "a test that was left out says so")]
-fn driver() -> Option<Driver> {
+pub fn driver() -> Option<Driver> {
     let driver = Driver::start();
     if driver.is_none() {
         assert!(!required(), "{NO_BROWSER}");

@@ -1,4 +1,4 @@
-//! Which web pages may open live connections. Browsers let any page open a WebSocket anywhere and only tell where it comes from.
+//! Which web pages may change anything here, listen, and read the answers.
 
 use std::{fmt, str::FromStr};
 
@@ -37,19 +37,25 @@ impl<'de> Deserialize<'de> for AllowedOrigin {
     }
 }
 
-/// The origins that are let in.
+/// The origins that are let in besides the server's own.
 #[derive(Debug, Clone, Default)]
 pub struct Origins(pub Vec<AllowedOrigin>);
 
 impl Origins {
-    /// Whether a page of this origin may connect to the server that was addressed as `host`. The scheme does not matter for the
-    /// server's own pages: it may stand behind something that speaks TLS.
+    /// Whether a page of this origin may do here what the server's own pages may, when the server was asked for as `host`. The
+    /// scheme does not matter for its own: it may stand behind something that speaks TLS.
     #[must_use]
     pub fn allow(&self, origin: &str, host: &str) -> bool {
         let own = origin.split_once("://").is_some_and(|(scheme, place)| {
             matches!(scheme, "http" | "https") && !place.is_empty() && place.eq_ignore_ascii_case(host)
         });
-        own || self.0.iter().any(|allowed| allowed.0 == "*" || allowed.0.eq_ignore_ascii_case(origin))
+        own || self.name(origin)
+    }
+
+    /// Whether an origin is one of those.
+    #[must_use]
+    pub fn name(&self, origin: &str) -> bool {
+        self.0.iter().any(|allowed| allowed.0 == "*" || allowed.0.eq_ignore_ascii_case(origin))
     }
 }
 
