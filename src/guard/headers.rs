@@ -17,7 +17,7 @@ const ALWAYS: [(HeaderName, &str); 4] = [
     (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
 ];
 
-/// Gives an answer what it does not say itself. What is read with an ETag may be kept by its reader, who asks each time whether
+/// Gives an answer what it does not say itself. What is read with an `ETag` may be kept by its reader, who asks each time whether
 /// it still holds; anything else is kept by nobody.
 pub fn complete(method: &Method, headers: &mut HeaderMap) {
     for (name, value) in ALWAYS {

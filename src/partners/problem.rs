@@ -55,8 +55,9 @@ impl From<LedgerError> for Problem {
 impl Problem {
     const fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Self::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid-request", "This is no call"),
-            Self::Foreign(Refusal::NoHost) => (StatusCode::BAD_REQUEST, "invalid-request", "This is no call"),
+            Self::Invalid(_) | Self::Foreign(Refusal::NoHost) => {
+                (StatusCode::BAD_REQUEST, "invalid-request", "This is no call")
+            }
             Self::Foreign(Refusal::ForeignHost) => (
                 StatusCode::MISDIRECTED_REQUEST,
                 "misdirected-request",
