@@ -147,15 +147,33 @@ pub struct StoreArgs {
     /// Accept a PostgreSQL that may forget what it has confirmed (fsync or synchronous commit off).
     #[arg(long, env = "ORDO_ALLOW_UNSAFE_DURABILITY")]
     pub allow_unsafe_durability: bool,
+    /// Go on with an SQLite file that has lost what was confirmed last, with its -wal file.
+    #[arg(long)]
+    pub accept_lost_tail: bool,
 }
 
 impl StoreArgs {
+    /// What may be wrong with it.
+    #[must_use]
+    pub fn accepted(&self) -> Accepted {
+        Accepted { unsafe_durability: self.allow_unsafe_durability, lost_tail: self.accept_lost_tail }
+    }
+
     /// The store to use.
     #[must_use]
     pub fn url(&self) -> StoreUrl {
         let fallback = || StoreUrl::Sqlite(PathBuf::from("ordo-data/ordo.db"));
         self.store.clone().or_else(|| self.database_url.clone()).unwrap_or_else(fallback)
     }
+}
+
+/// What an operator has accepted that is refused otherwise.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Accepted {
+    /// A PostgreSQL that may forget what it has confirmed.
+    pub unsafe_durability: bool,
+    /// An SQLite file without the events it has lost with its write-ahead log.
+    pub lost_tail: bool,
 }
 
 /// Everything `ordo serve` can be told. The names in a file are those of the flags, with `_` for `-`.
@@ -235,8 +253,8 @@ pub struct ServeArgs {
 pub struct Settings {
     /// The store.
     pub store: StoreUrl,
-    /// Whether a store may be unsafe.
-    pub allow_unsafe_durability: bool,
+    /// What may be wrong with the store.
+    pub accepted: Accepted,
     /// Where to listen.
     pub listen: SocketAddr,
     /// Threads that serve requests.
@@ -295,7 +313,7 @@ impl Settings {
         let call = seconds(serve.partner_seconds, file.partner_seconds, limits.total);
         Ok(Self {
             store: store.store.clone().or(file.store).unwrap_or_else(|| store.url()),
-            allow_unsafe_durability: store.allow_unsafe_durability,
+            accepted: store.accepted(),
             listen: serve.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
             workers: serve.workers.or(file.workers),
             http: HttpLimits {
