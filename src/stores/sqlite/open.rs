@@ -145,14 +145,12 @@ fn damaged_log(file: &OwnFile, options: SqliteOptions) -> Result<OpenError, Open
 
 /// The name by which SQLite opens a file that does not change.
 fn immutable(path: &Path) -> PathBuf {
-    let mut name = String::from("file:");
-    for byte in path.as_os_str().as_bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => name.push(char::from(*byte)),
-            other => name.push_str(&format!("%{other:02x}")),
-        }
-    }
-    PathBuf::from(name + "?immutable=1")
+    let encode = |byte: &u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => char::from(*byte).to_string(),
+        other => format!("%{other:02x}"),
+    };
+    let name: String = path.as_os_str().as_bytes().iter().map(encode).collect();
+    PathBuf::from(format!("file:{name}?immutable=1"))
 }
 
 /// Refuses a file that is shorter than it says, when no write-ahead log can make up for it.
