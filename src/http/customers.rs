@@ -17,9 +17,12 @@ use super::{
     state::AppState,
     table_list::{RowParams, TableList, TableParams, int, text},
 };
-use crate::read_models::{
-    OrderFilter, ReadModels, orders_of,
-    tables::{CUSTOMER_ORDERS, CUSTOMERS},
+use crate::{
+    order::CustomerId,
+    read_models::{
+        OrderFilter, ReadModels, orders_of,
+        tables::{CUSTOMER_ORDERS, CUSTOMERS},
+    },
 };
 
 const CUSTOMER_ID: usize = 0;
@@ -78,6 +81,11 @@ fn no_such_customer() -> Problem {
     Problem::not_found("there is no customer with this id")
 }
 
+/// An id that no customer can have is that of nobody.
+fn known_id(id: &str) -> Result<CustomerId, Problem> {
+    CustomerId::new(id).map_err(|_| no_such_customer())
+}
+
 /// `GET /customers`
 pub async fn list(
     state: Data<AppState>,
@@ -94,7 +102,8 @@ pub async fn get(
     id: Path<String>,
     params: Params<RowParams>,
 ) -> Result<HttpResponse, Problem> {
-    CUSTOMER_LIST.one(&state, &models, &id, params.0).await?.ok_or_else(no_such_customer)
+    let id = known_id(&id)?;
+    CUSTOMER_LIST.one(&state, &models, id.as_str(), params.0).await?.ok_or_else(no_such_customer)
 }
 
 /// The query of `GET /customers/{id}/orders`.
@@ -113,7 +122,7 @@ pub struct CustomerOrdersParams {
 /// The orders of a customer that were asked for.
 #[derive(Debug)]
 struct OrdersOfCustomer {
-    customer: String,
+    customer: CustomerId,
     filter: OrderFilter,
     descending: bool,
     paging: Paging,
@@ -129,11 +138,11 @@ pub async fn orders(
     id: Path<String>,
     params: Params<CustomerOrdersParams>,
 ) -> Result<HttpResponse, Problem> {
-    let asked = OrdersOfCustomer::check(id.into_inner(), params.0)?;
+    let asked = OrdersOfCustomer::check(known_id(&id)?, params.0)?;
     let after = asked.paging.after(asked.id())?;
     reached(&state, &*models.customer_orders, asked.paging.at_least).await?;
     let (found, position) = read_live(&*models.customer_orders, async |generation| {
-        let walk = orders_of(&asked.customer, &asked.filter, asked.descending, generation);
+        let walk = orders_of(asked.customer.as_str(), &asked.filter, asked.descending, generation);
         let found = walk.find(&*models.rows, after.as_ref(), asked.paging.limit).await?;
         let key = [vec![Value::Text(asked.customer.as_str().into())]];
         let is_known = !found.rows.is_empty()
@@ -155,7 +164,7 @@ pub async fn orders(
 }
 
 impl OrdersOfCustomer {
-    fn check(customer: String, mut params: CustomerOrdersParams) -> Result<Self, Problem> {
+    fn check(customer: CustomerId, mut params: CustomerOrdersParams) -> Result<Self, Problem> {
         let mut faults = Vec::new();
         let filter = state_and_times(
             params.state.as_deref(),
@@ -175,7 +184,7 @@ impl OrdersOfCustomer {
     fn id(&self) -> ListId {
         ListId::of(&[
             "/customers/{id}/orders",
-            &self.customer,
+            self.customer.as_str(),
             self.filter.state.map_or("", crate::order::OrderState::name),
             &self.filter.created_from.map(|time| time.to_rfc3339()).unwrap_or_default(),
             &self.filter.created_before.map(|time| time.to_rfc3339()).unwrap_or_default(),

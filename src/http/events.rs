@@ -71,19 +71,23 @@ pub struct LogParams {
 /// `GET /events`
 pub async fn of_log(state: Data<AppState>, params: Params<LogParams>) -> Result<HttpResponse, Problem> {
     let Params(params) = params;
-    let paging = Paging::read(params.after, params.limit, params.min_position, Vec::new())?;
+    let mut faults = Vec::new();
+    let types = params.event_type.as_deref().unwrap_or_default();
+    let types: Vec<_> = types.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+    check_names("event_type", &types, &mut faults);
+    check_names("aggregate_type", params.aggregate_type.as_deref().as_slice(), &mut faults);
+    let paging = Paging::read(params.after, params.limit, params.min_position, faults)?;
     let time = |name: &str, text: Option<&str>| match text {
         None => Ok(None),
         Some(text) => {
             wire::time(text).map(Some).ok_or_else(|| Problem::invalid(format!("{name} is a time as RFC 3339")))
         }
     };
-    let types = params.event_type.as_deref().unwrap_or_default();
     let query = LogQuery {
         after: paging.after,
         limit: paging.limit,
         stream: params.aggregate_id.map(StreamId),
-        event_types: types.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+        event_types: types.into_iter().map(str::to_owned).collect(),
         aggregate_type: params.aggregate_type.clone(),
         from: time("from", params.from.as_deref())?,
         to: time("to", params.to.as_deref())?,
@@ -93,6 +97,19 @@ pub async fn of_log(state: Data<AppState>, params: Params<LogParams>) -> Result<
     let next = (events.len() == query.limit).then(|| events.last()).flatten();
     let link = next.map(|last| link_after(last.position, query.limit, &params));
     Ok(page(&events, link))
+}
+
+/// The longest name of a type of events or aggregates.
+const LONGEST_NAME: usize = 64;
+
+/// Types are called by letters alone; one of that shape that does not occur has no events.
+fn check_names(parameter: &str, names: &[&str], faults: &mut Vec<Fault>) {
+    let is_name =
+        |name: &&str| (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphabetic());
+    if !names.iter().all(is_name) {
+        let detail = format!("must be the name of a type: 1 to {LONGEST_NAME} letters, such as OrderCreated");
+        faults.push(Fault { pointer: format!("?{parameter}"), detail });
+    }
 }
 
 fn link_after(after: Position, limit: usize, params: &LogParams) -> String {

@@ -14,7 +14,10 @@ use super::{
     state::AppState,
     table_list::{RowParams, TableList, TableParams, int, text},
 };
-use crate::read_models::{ReadModels, tables::INVENTORY};
+use crate::{
+    order::ProductId,
+    read_models::{ReadModels, tables::INVENTORY},
+};
 
 const PRODUCT_ID: usize = 0;
 const QUANTITY: usize = 2;
@@ -78,6 +81,11 @@ pub async fn get(
     id: Path<String>,
     params: Params<RowParams>,
 ) -> Result<HttpResponse, Problem> {
-    let found = PRODUCT_LIST.one(&state, &models, &id, params.0).await?;
-    found.ok_or_else(|| Problem::not_found("there is no product with this id"))
+    // An id that no product can have is that of nothing.
+    let id = ProductId::new(&id).map_err(|_| no_such_product())?;
+    PRODUCT_LIST.one(&state, &models, id.as_str(), params.0).await?.ok_or_else(no_such_product)
+}
+
+fn no_such_product() -> Problem {
+    Problem::not_found("there is no product with this id")
 }

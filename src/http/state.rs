@@ -13,7 +13,7 @@ use ordo_actors::{
     event::{Position, StreamId},
     event_feed::EventFeed,
     registry::Engine,
-    request::{Answer, Answered, Failure, Request},
+    request::{Answer, Answered, Failure, Intent, Request},
     store::EventStore,
 };
 
@@ -31,13 +31,20 @@ pub struct HttpLimits {
     pub body_bytes: usize,
     /// Requests to orders that may be under way at once; one more is told to come back.
     pub in_flight: usize,
+    /// How long an order may take to answer; after that it is not known what becomes of a command.
+    pub answer: Duration,
     /// How long a read waits for `min_position`.
     pub position_wait: Duration,
 }
 
 impl Default for HttpLimits {
     fn default() -> Self {
-        Self { body_bytes: 4 << 20, in_flight: 8192, position_wait: Duration::from_secs(5) }
+        Self {
+            body_bytes: 4 << 20,
+            in_flight: 8192,
+            answer: Duration::from_millis(4500),
+            position_wait: Duration::from_secs(5),
+        }
     }
 }
 
@@ -95,7 +102,12 @@ impl AppState {
         request: Request<Order, R>,
     ) -> Result<Result<Answered<R>, Failure>, Problem> {
         let _place = self.take_place()?;
-        Ok(self.orders.ask(order, request).await)
+        let decides = matches!(request.intent, Intent::Execute(_));
+        // Whoever gives up waiting leaves the order at work: what it decided is made durable, and found by the same key.
+        let answer = tokio::time::timeout(self.limits.answer, self.orders.ask(order, request)).await;
+        let late = || "no answer in time".to_owned();
+        Ok(answer
+            .unwrap_or_else(|_| Err(if decides { Failure::Unknown(late()) } else { Failure::Unavailable(late()) })))
     }
 
     fn take_place(&self) -> Result<Place<'_>, Problem> {

@@ -1,6 +1,6 @@
 //! A table of a read model as a list: every row an object, sorted by one of its columns.
 
-use actix_web::{HttpResponse, web::Path};
+use actix_web::HttpResponse;
 use ordo_actors::row_store::{Page, Row, Table, Value};
 use serde::Deserialize;
 
@@ -79,12 +79,12 @@ impl TableList {
         Ok(array(rows.iter().map(String::as_str), position, next))
     }
 
-    /// Answers with the row of this key; nothing when there is none.
+    /// Answers with the row of this key, a text that may stand in the table; nothing when there is none.
     pub async fn one(
         &self,
         state: &AppState,
         models: &ReadModels,
-        id: &Path<String>,
+        id: &str,
         params: RowParams,
     ) -> Result<Option<HttpResponse>, Problem> {
         let mut faults = Vec::new();
@@ -94,7 +94,7 @@ impl TableList {
         }
         let gate = (self.gate)(models);
         reached(state, gate, at_least).await?;
-        let key = [vec![Value::Text(id.as_str().into())]];
+        let key = [vec![Value::Text(id.into())]];
         let (rows, position) =
             read_live(gate, async |generation| models.rows.fetch(self.table, generation, &key).await).await?;
         let Some(row) = rows.into_iter().next().flatten() else { return Ok(None) };
