@@ -23,8 +23,10 @@ use crate::{
     generations::{build, claim, switch},
     projection_progress::{MakeModel, Progress, ProjectionParts, ProjectionState},
     projector::{Projector, Step},
+    row_store::Call,
     store::StoreError,
 };
+use ownership::Standby;
 
 /// One side of a projection that many may hold: how far it is, and a way to hurry it.
 #[derive(Clone)]
@@ -61,7 +63,7 @@ impl ProjectionHandle {
             return;
         }
         // A full mailbox means that it is hurrying already.
-        let _ = self.actor.try_send(Hurry);
+        let _ = self.actor.try_send(Hurry(position));
         let _ = progress.wait_for(there).await;
     }
 
@@ -72,10 +74,15 @@ impl ProjectionHandle {
     }
 }
 
-/// Writes what is waiting, now.
+/// Writes what is waiting, now: somebody waits for this position.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Hurry;
+struct Hurry(Position);
+
+/// Another process calls.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Called(Call);
 
 /// Hears what the feed says.
 #[derive(Message)]
@@ -101,6 +108,8 @@ pub struct ProjectionActor {
     projector: Option<Projector>,
     backlog: Backlog,
     linger: Option<SpawnHandle>,
+    /// There while another process runs the projection.
+    standby: Option<Standby>,
     progress: watch::Sender<Progress>,
     last_at: Option<chrono::DateTime<chrono::Utc>>,
     rebuilding: bool,
@@ -120,6 +129,7 @@ impl ProjectionActor {
             projector: None,
             backlog,
             linger: None,
+            standby: None,
             progress,
             last_at: None,
             rebuilding: false,
@@ -134,6 +144,7 @@ impl ProjectionActor {
         ctx.wait(claiming.into_actor(self).map(|claimed, actor, ctx| match claimed {
             Ok(projector) => {
                 actor.projector = Some(projector);
+                actor.parts.rows.call(Call::Claimed);
                 actor.show(ProjectionState::CatchingUp, None);
                 actor.discard_old(ctx);
                 actor.turn(ctx);
@@ -266,6 +277,7 @@ impl Actor for ProjectionActor {
             }
         };
         actix::spawn(hearing);
+        self.hear_calls(ctx);
         self.claim(ctx);
         if self.parts.log.is_shared() {
             ctx.run_interval(self.parts.limits.look_every, Self::look);
@@ -297,8 +309,19 @@ impl Handler<News> for ProjectionActor {
 impl Handler<Hurry> for ProjectionActor {
     type Result = ();
 
-    fn handle(&mut self, _: Hurry, ctx: &mut Context<Self>) {
-        self.turn(ctx);
+    fn handle(&mut self, Hurry(position): Hurry, ctx: &mut Context<Self>) {
+        if self.standby.is_some() { self.hurry_elsewhere(position, ctx) } else { self.turn(ctx) }
+    }
+}
+
+impl Handler<Called> for ProjectionActor {
+    type Result = ();
+
+    fn handle(&mut self, Called(call): Called, ctx: &mut Context<Self>) {
+        match call {
+            Call::Hurry => self.turn(ctx),
+            Call::Claimed => self.look(ctx),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 use std::{cmp::Ordering, sync::Arc};
 
 use async_trait::async_trait;
+use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use crate::{
@@ -351,4 +352,21 @@ pub trait RowStore: Send + Sync + 'static {
 
     /// The parked streams of a generation, by position.
     async fn dead_letters(&self, model: &'static str, generation: u32) -> Result<Vec<DeadLetter>, StoreError>;
+
+    /// Calls the other processes that use these rows, if there are any. Does not wait; a call may be lost.
+    fn call(&self, _call: Call) {}
+
+    /// Hears the calls of other processes; nothing when there cannot be any.
+    fn calls(&self) -> Option<broadcast::Receiver<Call>> {
+        None
+    }
+}
+
+/// What processes that share rows ask of each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// Somebody waits for rows: write what is there to write.
+    Hurry,
+    /// A projection was claimed: look whether yours is still yours.
+    Claimed,
 }

@@ -144,12 +144,12 @@ impl EventStore for Upcasting {
         self.store.ping().await
     }
 
-    fn check(&self) -> Result<(), StoreError> {
-        self.store.check()
-    }
-
     fn is_shared(&self) -> bool {
         self.store.is_shared()
+    }
+
+    async fn appended_elsewhere(&self) {
+        self.store.appended_elsewhere().await;
     }
 }
 

@@ -1,18 +1,19 @@
 //! Who runs the projection, as others may: finding out that another process does, standing by, taking over, and clearing away
 //! generations that nobody reads any more.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
-use tokio::time::Instant;
+use actix::{ActorFutureExt, AsyncContext, Context, SpawnHandle, WrapFuture};
+use chrono::{DateTime, Utc};
+use tokio::{sync::broadcast::error::RecvError, time::Instant};
 
-use super::ProjectionActor;
+use super::{Called, ProjectionActor};
 use crate::{
     event::Position,
-    projection_progress::ProjectionState,
+    projection_progress::{ProjectionParts, ProjectionState},
     projector::Projector,
-    row_store::{Checkpoint, RowStore, Table},
-    store::StoreError,
+    row_store::{Call, Checkpoint, RowStore, Table},
+    store::{LogQuery, StoreError},
 };
 
 impl ProjectionActor {
@@ -30,48 +31,92 @@ impl ProjectionActor {
             {
                 actor.projector = None;
                 actor.superseded(ctx);
-                actor.progress.send_modify(|progress| progress.checkpoint = Some(live));
             }
         }));
+    }
+
+    /// Hears what other processes that share the rows ask for.
+    pub(super) fn hear_calls(&self, ctx: &mut Context<Self>) {
+        let Some(mut calls) = self.parts.rows.calls() else { return };
+        let address = ctx.address().downgrade();
+        actix::spawn(async move {
+            loop {
+                let call = match calls.recv().await {
+                    Ok(call) => call,
+                    // Of those that were missed, any may have been this one; the other comes by itself with the next event.
+                    Err(RecvError::Lagged(_)) => Call::Claimed,
+                    Err(RecvError::Closed) => return,
+                };
+                let Some(actor) = address.upgrade() else { return };
+                if actor.send(Called(call)).await.is_err() {
+                    return;
+                }
+            }
+        });
     }
 
     /// Leaves the projection to the process that has claimed it.
     pub(super) fn superseded(&mut self, ctx: &mut Context<Self>) {
         log::info!("{}: another process runs this projection now", self.name);
         self.show(ProjectionState::StandingBy, None);
-        self.stand_by(ctx, None);
+        self.stand_by(ctx, Standby::new(), Duration::ZERO);
+    }
+
+    /// Asks the process that runs the projection to write now, and looks more often until it has, for a bounded number of times.
+    pub(super) fn hurry_elsewhere(&mut self, position: Position, ctx: &mut Context<Self>) {
+        let Some(mut standby) = self.standby.take() else { return };
+        standby.awaited = standby.awaited.max(position);
+        standby.quick_looks = QUICK_LOOKS;
+        self.parts.rows.call(Call::Hurry);
+        self.stand_by(ctx, standby, QUICK_PAUSE);
     }
 
     /// Watches the runner elsewhere, and takes over when it stands still while the log grows.
-    fn stand_by(&mut self, ctx: &mut Context<Self>, seen: Option<(Position, Instant)>) {
-        let (rows, log, name, pause) =
-            (Arc::clone(&self.parts.rows), Arc::clone(&self.parts.log), self.name, self.parts.limits.pause);
-        let looking = async move { (rows.live(name).await, log.head().await) };
-        ctx.run_later(pause, move |actor, ctx| {
+    fn stand_by(&mut self, ctx: &mut Context<Self>, mut standby: Standby, pause: Duration) {
+        if let Some(next) = standby.next.take() {
+            ctx.cancel_future(next);
+        }
+        let next = ctx.run_later(pause, |actor, ctx| {
+            let Some(standby) = actor.standby.take() else { return };
+            let (parts, name) = (actor.parts.clone(), actor.name);
+            let looking = async move { Elsewhere::look(&parts, name).await };
             ctx.wait(looking.into_actor(actor).map(move |found, actor, ctx| match found {
-                (Ok(Some(live)), Ok(head)) => {
-                    let since = match seen {
-                        Some((position, since)) if position == live.position => since,
-                        _ => Instant::now(),
-                    };
-                    actor.progress.send_modify(|progress| {
-                        progress.checkpoint = Some(live);
-                        progress.head = head.position;
-                    });
-                    let still = since.elapsed() >= actor.parts.limits.replace_after;
-                    if still && live.position < head.position {
-                        log::warn!("{}: the process that ran this projection stands still; taking over", actor.name);
-                        actor.claim(ctx);
-                    } else {
-                        actor.stand_by(ctx, Some((live.position, since)));
-                    }
-                }
-                (Err(error), _) | (_, Err(error)) => {
+                Ok(Some(elsewhere)) => actor.after_look(standby, &elsewhere, ctx),
+                Ok(None) => actor.claim(ctx),
+                Err(error) => {
                     actor.progress.send_modify(|progress| progress.trouble = Some(error.to_string()));
-                    actor.stand_by(ctx, None);
+                    actor.stand_by(ctx, Standby::new(), actor.parts.limits.pause);
                 }
-                (Ok(None), _) => actor.claim(ctx),
             }));
+        });
+        self.standby = Some(Standby { next: Some(next), ..standby });
+    }
+
+    fn after_look(&mut self, mut standby: Standby, elsewhere: &Elsewhere, ctx: &mut Context<Self>) {
+        let Elsewhere { live, head, .. } = *elsewhere;
+        self.show_elsewhere(elsewhere);
+        if standby.seen != Some(live.position) {
+            standby.seen = Some(live.position);
+            standby.since = Instant::now();
+        }
+        if standby.since.elapsed() >= self.parts.limits.replace_after && live.position < head {
+            log::warn!("{}: the process that ran this projection stands still; taking over", self.name);
+            return self.claim(ctx);
+        }
+        let is_awaited = live.position < standby.awaited && standby.quick_looks > 0;
+        standby.quick_looks = if is_awaited { standby.quick_looks - 1 } else { 0 };
+        self.stand_by(ctx, standby, if is_awaited { QUICK_PAUSE } else { self.parts.limits.pause });
+    }
+
+    /// Publishes where the projection stands while another process runs it: as its checkpoint says.
+    fn show_elsewhere(&self, elsewhere: &Elsewhere) {
+        self.progress.send_modify(|progress| {
+            progress.state = ProjectionState::StandingBy;
+            progress.trouble = None;
+            progress.checkpoint = Some(elsewhere.live);
+            progress.parked = elsewhere.parked;
+            progress.measure(elsewhere.head, elsewhere.last_at, self.parts.clock.now());
+            self.parts.metrics.show(self.name, progress);
         });
     }
 
@@ -88,6 +133,53 @@ impl ProjectionActor {
             };
             ctx.spawn(discarding.into_actor(actor));
         });
+    }
+}
+
+/// How often in a row a runner elsewhere that somebody waits for is looked at quickly, and the pause between.
+const QUICK_LOOKS: u32 = 50;
+const QUICK_PAUSE: Duration = Duration::from_millis(8);
+
+/// What is remembered from look to look while another process runs the projection.
+pub(super) struct Standby {
+    next: Option<SpawnHandle>,
+    /// Where the runner was seen, and since when it has stood there.
+    seen: Option<Position>,
+    since: Instant,
+    /// The furthest position somebody waits for, and how many quick looks are left for it.
+    awaited: Position,
+    quick_looks: u32,
+}
+
+impl Standby {
+    fn new() -> Self {
+        Self { next: None, seen: None, since: Instant::now(), awaited: Position::START, quick_looks: 0 }
+    }
+}
+
+/// A projection that another process runs, as the store has it.
+struct Elsewhere {
+    live: Checkpoint,
+    head: Position,
+    /// When the last event taken in was recorded; looked up only while others wait.
+    last_at: Option<DateTime<Utc>>,
+    parked: usize,
+}
+
+impl Elsewhere {
+    /// `None` when nobody has ever run it.
+    async fn look(parts: &ProjectionParts, name: &'static str) -> Result<Option<Self>, StoreError> {
+        let Some(live) = parts.rows.live(name).await? else { return Ok(None) };
+        let head = parts.log.head().await?.position;
+        let letters = parts.rows.dead_letters(name, live.generation).await?;
+        let parked = letters.iter().filter(|letter| letter.skipped.is_none()).count();
+        let last_at = if Position::START < live.position && live.position < head {
+            let last = LogQuery::after(Position(live.position.0 - 1), 1);
+            parts.log.read_all(&last).await?.first().map(|event| event.timestamp)
+        } else {
+            None
+        };
+        Ok(Some(Self { live, head, last_at, parked }))
     }
 }
 
