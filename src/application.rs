@@ -47,7 +47,7 @@ use crate::{
     read_models::Running,
 };
 
-pub use opening::{Existing, Stores, open_existing_stores, open_stores, open_stores_as_accepted, upcasters};
+pub use opening::{Stores, open_existing_stores, open_stores, upcasters};
 
 /// Batches that a slow subscriber may be behind before it is told to read the store.
 const FEED_BATCHES: usize = 4096;
@@ -104,8 +104,8 @@ pub enum ApplicationError {
     /// The web server failed.
     #[error("the web server failed")]
     Serve(#[source] std::io::Error),
-    /// The store broke: what is durable can only be found out by a new start.
-    #[error("the store broke: {0}; start again to find out what is durable")]
+    /// The store broke while committing: what is durable can only be found out by a new start.
+    #[error("the store broke while committing: {0}; start again to find out what is durable")]
     Broken(String),
 }
 
@@ -205,7 +205,7 @@ impl Application {
     /// # Errors
     /// See [`ApplicationError`].
     pub async fn build(settings: Settings) -> Result<Self, ApplicationError> {
-        let stores = open_stores_as_accepted(&settings.store, settings.accepted).await?;
+        let stores = opening::open_to_serve(&settings.store, settings.allow_unsafe_durability).await?;
         let partners = partners(&settings.fulfilment.partners).map_err(ApplicationError::Partners)?;
         Self::build_with(settings, stores, partners).await
     }

@@ -98,8 +98,7 @@ impl Audit {
         }
     }
 
-    /// Adds a finding.
-    pub fn find(&mut self, finding: String) {
+    fn find(&mut self, finding: String) {
         self.faults += 1;
         if self.findings.len() < MOST_FINDINGS {
             self.findings.push(finding);

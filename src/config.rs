@@ -24,6 +24,7 @@ use crate::{
     },
     http::state::HttpLimits,
     live::limits::LiveLimits,
+    stores::postgres::{PostgresUrl, UrlError, passfile},
 };
 
 /// Which store, and where.
@@ -33,8 +34,8 @@ pub enum StoreUrl {
     Memory,
     /// A file.
     Sqlite(PathBuf),
-    /// A server; the whole URL, password and all.
-    Postgres(String),
+    /// A server; with the password.
+    Postgres(Box<PostgresUrl>),
 }
 
 impl FromStr for StoreUrl {
@@ -45,7 +46,7 @@ impl FromStr for StoreUrl {
             return Ok(Self::Memory);
         }
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return Ok(Self::Postgres(text.to_owned()));
+            return text.parse().map(|url| Self::Postgres(Box::new(url))).map_err(|error: UrlError| error.to_string());
         }
         match text.strip_prefix("sqlite:") {
             Some(path) if !path.is_empty() => Ok(Self::Sqlite(PathBuf::from(path))),
@@ -107,19 +108,8 @@ impl fmt::Display for StoreUrl {
         match self {
             Self::Memory => f.write_str("memory (gone when the server stops)"),
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            Self::Postgres(url) => write!(f, "postgres://{}", place(url)),
+            Self::Postgres(url) => write!(f, "postgres://{url}"),
         }
-    }
-}
-
-/// Host, port and database of a URL; less when it cannot be told apart from a user, a password and parameters.
-fn place(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let before_parameters = rest.split('?').next().unwrap_or_default();
-    match before_parameters.rsplit_once('@') {
-        Some((_, place)) => place,
-        None if rest.contains('@') => "",
-        None => before_parameters,
     }
 }
 
@@ -144,36 +134,65 @@ pub struct StoreArgs {
     /// Used when no store is named.
     #[arg(long, env = "DATABASE_URL", value_parser = ReadStore, hide = true, hide_env_values = true)]
     pub database_url: Option<StoreUrl>,
+    /// A file that holds nothing but the password of the PostgreSQL store: in a URL it would be in the list of processes.
+    /// Without one, PGPASSFILE or ~/.pgpass is asked, as libpq does
+    #[arg(long, env = "ORDO_STORE_PASSWORD_FILE", value_name = "FILE")]
+    pub store_password_file: Option<PathBuf>,
+    /// Where else a password may be.
+    #[command(flatten)]
+    pub passfile: PassfileArgs,
     /// Accept a PostgreSQL that may forget what it has confirmed (fsync or synchronous commit off).
     #[arg(long, env = "ORDO_ALLOW_UNSAFE_DURABILITY")]
     pub allow_unsafe_durability: bool,
-    /// Go on with an SQLite file that has lost what was confirmed last, with its -wal file.
-    #[arg(long)]
-    pub accept_lost_tail: bool,
 }
 
 impl StoreArgs {
-    /// What may be wrong with it.
-    #[must_use]
-    pub fn accepted(&self) -> Accepted {
-        Accepted { unsafe_durability: self.allow_unsafe_durability, lost_tail: self.accept_lost_tail }
+    /// The store to use, with its password.
+    ///
+    /// # Errors
+    /// A sentence: the file that should hold the password does not.
+    pub fn url(&self) -> Result<StoreUrl, String> {
+        self.unlocked(None, None)
     }
 
-    /// The store to use.
-    #[must_use]
-    pub fn url(&self) -> StoreUrl {
+    /// The same where a file of settings may name the store and the file of its password.
+    fn unlocked(&self, store: Option<StoreUrl>, password_file: Option<PathBuf>) -> Result<StoreUrl, String> {
         let fallback = || StoreUrl::Sqlite(PathBuf::from("ordo-data/ordo.db"));
-        self.store.clone().or_else(|| self.database_url.clone()).unwrap_or_else(fallback)
+        let store = self.store.clone().or(store).or_else(|| self.database_url.clone()).unwrap_or_else(fallback);
+        let password_file = self.store_password_file.clone().or(password_file);
+        match (store, password_file) {
+            (StoreUrl::Postgres(url), Some(_)) if url.has_password() => {
+                Err("the password of the store is in its URL and in a file: leave one of them away".into())
+            }
+            (StoreUrl::Postgres(url), Some(file)) => {
+                Ok(StoreUrl::Postgres(Box::new(url.with_password(&passfile::read_password(&file)?))))
+            }
+            (store, _) => Ok(self.passfile.unlock(store)),
+        }
     }
 }
 
-/// What an operator has accepted that is refused otherwise.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Accepted {
-    /// A PostgreSQL that may forget what it has confirmed.
-    pub unsafe_durability: bool,
-    /// An SQLite file without the events it has lost with its write-ahead log.
-    pub lost_tail: bool,
+/// libpq's file of passwords.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PassfileArgs {
+    /// Asked when a URL holds no password; ~/.pgpass when absent.
+    #[arg(long = "pgpassfile", env = "PGPASSFILE", value_name = "FILE", hide = true)]
+    passfile: Option<PathBuf>,
+}
+
+impl PassfileArgs {
+    /// The store with the password the file has for it, when it has none itself.
+    #[must_use]
+    pub fn unlock(&self, store: StoreUrl) -> StoreUrl {
+        let StoreUrl::Postgres(url) = store else { return store };
+        let of_home = || std::env::home_dir().map(|home| home.join(".pgpass"));
+        let file = url.passfile().cloned().or_else(|| self.passfile.clone()).or_else(of_home);
+        let found = file.filter(|_| !url.has_password()).and_then(|file| passfile::find_password(&file, &url));
+        StoreUrl::Postgres(match found {
+            Some(password) => Box::new(url.with_password(&password)),
+            None => url,
+        })
+    }
 }
 
 /// Everything `ordo serve` can be told. The names in a file are those of the flags, with `_` for `-`.
@@ -246,6 +265,9 @@ pub struct ServeArgs {
     /// In a file only: the store.
     #[arg(skip)]
     pub store: Option<StoreUrl>,
+    /// In a file only: the file of its password.
+    #[arg(skip)]
+    pub store_password_file: Option<PathBuf>,
 }
 
 /// What the server runs with.
@@ -253,8 +275,8 @@ pub struct ServeArgs {
 pub struct Settings {
     /// The store.
     pub store: StoreUrl,
-    /// What may be wrong with the store.
-    pub accepted: Accepted,
+    /// Whether a store may be unsafe.
+    pub allow_unsafe_durability: bool,
     /// Where to listen.
     pub listen: SocketAddr,
     /// Threads that serve requests.
@@ -312,8 +334,8 @@ impl Settings {
         let (live, patience, limits) = (LiveLimits::default(), Patience::default(), PartnerLimits::default());
         let call = seconds(serve.partner_seconds, file.partner_seconds, limits.total);
         Ok(Self {
-            store: store.store.clone().or(file.store).unwrap_or_else(|| store.url()),
-            accepted: store.accepted(),
+            store: store.unlocked(file.store, file.store_password_file)?,
+            allow_unsafe_durability: store.allow_unsafe_durability,
             listen: serve.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
             workers: serve.workers.or(file.workers),
             http: HttpLimits {

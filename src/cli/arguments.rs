@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::partners::PartnersCommand;
 use crate::{
-    config::{ReadStore, ServeArgs, StoreArgs, StoreUrl},
+    config::{PassfileArgs, ReadStore, ServeArgs, StoreArgs, StoreUrl},
     import::{ColumnMap, Format, OrderNumbers, Outcome},
     live::topic::Topic,
     order::Currency,
@@ -153,6 +153,8 @@ pub struct MigrateCommand {
     /// The store to write: empty, or left over from a run that was cut off.
     #[arg(long, value_name = "STORE", value_parser = ReadStore)]
     pub(crate) to: StoreUrl,
+    #[command(flatten)]
+    pub(crate) passfile: PassfileArgs,
     /// Accept a target that may forget what it has confirmed.
     #[arg(long)]
     pub(crate) allow_unsafe_durability: bool,

@@ -33,7 +33,7 @@ const MISUSED: u8 = 2;
 /// Runs the command that the process was started with.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
     telemetry::start();
     let result = match cli.command {
         None => serve::run(&cli.store, &cli.serve, cli.config.as_ref()),
@@ -70,5 +70,34 @@ fn complain(error: &dyn std::error::Error) {
         sentence = format!("{sentence}: {error}");
         cause = error.source();
     }
-    eprintln!("ordo: {sentence}");
+    eprintln!("ordo: {}", without_secrets(&sentence));
+}
+
+/// Ends the process as clap does, without the passwords that it would repeat.
+#[expect(clippy::print_stderr, reason = "the last word of a command is for whoever ran it")]
+fn refuse(error: &clap::Error) -> ! {
+    if !error.use_stderr() {
+        error.exit();
+    }
+    eprint!("{}", without_secrets(&error.to_string()));
+    std::process::exit(error.exit_code())
+}
+
+/// A sentence in which every URL that may hold a password is its scheme alone: a URL of a store may stand where something else
+/// was asked for, and be repeated in a complaint.
+fn without_secrets(sentence: &str) -> String {
+    let mut shown = sentence.to_owned();
+    for argument in std::env::args_os().filter_map(|argument| argument.into_string().ok()) {
+        let value =
+            argument.split_once('=').filter(|_| argument.starts_with('-')).map_or(&*argument, |(_, value)| value);
+        if may_hold_a_password(value) {
+            let scheme = value.split_once("://").map_or(String::new(), |(scheme, _)| format!("{scheme}://"));
+            shown = shown.replace(value, &format!("{scheme}..."));
+        }
+    }
+    shown
+}
+
+fn may_hold_a_password(text: &str) -> bool {
+    text.contains("password=") || text.starts_with("postgres") || text.contains("://") && text.contains('@')
 }

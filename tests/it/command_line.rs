@@ -298,6 +298,11 @@ fn a_password_is_never_shown() {
         format!("postgres://ordo:p@{SECRET}@127.0.0.1:1/ordo"),
         format!("postgres://127.0.0.1:1/ordo?user=ordo&password=a@{SECRET}"),
         format!("postgres://ordo@127.0.0.1:1/ordo?password={SECRET}&nonsense={SECRET}"),
+        format!("postgres://ordo:a@{SECRET}?b@127.0.0.1:1/ordo"),
+        format!("postgres://ordo:a#{SECRET}/b@127.0.0.1:1/ordo"),
+        format!("postgres://ordo:%40{SECRET}%2F@127.0.0.1:1,127.0.0.1:1/ordo"),
+        format!("postgres://ordo:{SECRET}@127.0.0.1:1/ordo?sslmode=verify-full"),
+        format!("host=127.0.0.1 port=1 user=ordo password={SECRET}"),
     ];
     let mut said = Vec::new();
     for url in misspelt.iter().chain([&unreachable]) {
@@ -307,6 +312,13 @@ fn a_password_is_never_shown() {
             said.push(with_environment(&[command], "DATABASE_URL", url));
         }
         said.push(run(&["migrate", "--from", url, "--to", url]));
+        // Where something else was asked for.
+        said.push(run(&["serve", url]));
+        said.push(run(&["verify", url]));
+        said.push(run(&["import", url, "--store", "memory"]));
+        said.push(run(&["serve", "--listen", url]));
+        said.push(run(&["serve", &format!("--workers={url}")]));
+        said.push(run(&["serve", "--config", url]));
         let file = settings(&format!("store = \"{url}\""));
         said.push(run(&["serve", "--config", file.path().to_str().unwrap()]));
     }

@@ -13,7 +13,7 @@ struct Log {
 }
 
 async fn open(database: &TestDatabase) -> Arc<PostgresStore> {
-    Arc::new(PostgresStore::open(&database.url(), PostgresOptions::default()).await.expect("a store"))
+    Arc::new(PostgresStore::open(&database.url(), PostgresOptions::patient()).await.expect("a store"))
 }
 
 async fn new_log() -> Log {

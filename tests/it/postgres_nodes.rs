@@ -21,7 +21,7 @@ use tokio_postgres::NoTls;
 use crate::postgres_server::TestDatabase;
 
 async fn node(database: &TestDatabase) -> Arc<PostgresStore> {
-    Arc::new(PostgresStore::open(&database.url(), PostgresOptions::default()).await.expect("a store"))
+    Arc::new(PostgresStore::open(&database.url(), PostgresOptions::patient()).await.expect("a store"))
 }
 
 /// Appends one event by hand, as `ordo_append` is called by a store.

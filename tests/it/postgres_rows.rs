@@ -46,7 +46,7 @@ async fn session(database: &TestDatabase) -> Client {
 }
 
 async fn open(database: &TestDatabase) -> Arc<PostgresStore> {
-    Arc::new(PostgresStore::open(&database.url(), PostgresOptions::default()).await.unwrap())
+    Arc::new(PostgresStore::open(&database.url(), PostgresOptions::patient()).await.unwrap())
 }
 
 impl RowFixture for Database {

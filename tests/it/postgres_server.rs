@@ -141,6 +141,29 @@ impl PrivateServer {
         wait_until_ready(&self.url());
     }
 
+    /// Stops its processes where they are, as an overloaded machine might.
+    pub fn freeze(&self) {
+        self.signal("STOP", "pause");
+    }
+
+    /// Lets them go on.
+    pub fn thaw(&self) {
+        self.signal("CONT", "unpause");
+    }
+
+    fn signal(&self, signal: &str, docker: &str) {
+        let order = match self.kind.as_ref().expect("a server") {
+            Running::Container(held) => format!("docker {docker} {}", held.engine_side.id()),
+            Running::Process(server) => {
+                let keeper = server.keeper.as_ref().expect("a running server").id();
+                // The server's sessions are its children, each in a group of its own.
+                format!("for server in $(pgrep -P {keeper}); do kill -{signal} $server $(pgrep -P $server); done")
+            }
+        };
+        let sent = Command::new("sh").args(["-c", &order]).stdout(Stdio::null()).status().expect("a shell");
+        assert!(sent.success(), "{order}");
+    }
+
     fn end(&mut self, ending: Ending) {
         match self.kind.as_mut().expect("a server") {
             Running::Container(held) => {

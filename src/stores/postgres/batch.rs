@@ -10,8 +10,8 @@ use ordo_actors::{
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-/// Calls the function; its parameters are [`Batch::parameters`] in that order.
-pub(super) const APPEND: &str = "SELECT head, outcomes, bases FROM ordo_append(\
+/// Calls the function and tells which server process ran it; its parameters are [`Batch::parameters`] in that order.
+pub(super) const APPEND: &str = "SELECT head, outcomes, bases, pg_backend_pid() AS backend FROM ordo_append(\
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, \
     $26, $27, $28, $29, $30, $31, $32)";
 

@@ -5,6 +5,7 @@
 //!               │        │                    locks log_head, judges every commit, inserts, remembers its verdicts
 //!               │        └─ outcome ◄──────── the verdicts, also after a lost connection
 //!               ├─ readers ── log_query ──► a bb8 pool, statements prepared once per connection
+//!               ├─ notifications ────────► a connection of its own: LISTEN and NOTIFY, hints for the other processes
 //!               └─ rows ───── row_reads ──► the same pool; row_writes: a transaction per commit
 //! ```
 //!
@@ -14,9 +15,12 @@
 mod batch;
 mod event_row;
 mod log_query;
+mod notifications;
 mod open_error;
 mod options;
 mod outcome;
+mod own_backend;
+pub mod passfile;
 mod readers;
 mod row_reads;
 mod row_writes;
@@ -25,10 +29,13 @@ mod schema;
 mod server;
 mod server_error;
 mod store;
+mod url;
+mod writability;
 mod writer;
 
 pub use self::{
     open_error::{OpenError, UnsafeSetting},
     options::PostgresOptions,
     store::PostgresStore,
+    url::{PostgresUrl, UrlError},
 };

@@ -2,12 +2,14 @@
 
 use std::fmt;
 
+use super::{server::POOLED, url::UrlError};
+
 /// A sentence for the operator. Never holds the password.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The URL cannot be read. What is wrong with it is not repeated: it might be a part of the password.
-    #[error("the database URL is not of the form postgres://USER:PASSWORD@HOST:PORT/DATABASE")]
-    InvalidUrl,
+    /// The URL cannot be used.
+    #[error(transparent)]
+    Url(#[from] UrlError),
     /// No session, or it broke.
     #[error("PostgreSQL at {server} cannot be used: {reason}")]
     Unusable {
@@ -15,6 +17,12 @@ pub enum OpenError {
         server: String,
         /// What the server or the network said.
         reason: String,
+    },
+    /// Locks and prepared statements of a session do not hold.
+    #[error("PostgreSQL at {server} cannot be used like this: {POOLED}")]
+    Pooled {
+        /// Host, port and database.
+        server: String,
     },
     /// The server may lose what it has confirmed.
     #[error(

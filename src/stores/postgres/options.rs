@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// How many connections, and how long to wait for what.
+/// How many connections, and how long to wait for what. The defaults are for a server, whose clients get an answer within 5 s
+/// whatever the database does.
 #[derive(Debug, Clone)]
 pub struct PostgresOptions {
     /// Most connections for reading. One more is used for appending.
@@ -15,8 +16,12 @@ pub struct PostgresOptions {
     pub connect_patience: Duration,
     /// How long an append whose connection broke tries to find out whether it was committed.
     pub outcome_patience: Duration,
-    /// When the server gives up a statement. An append also waits for its turn behind those of other processes.
+    /// When the server gives up a statement that reads, or an append that has had its turn.
     pub statement_timeout: Duration,
+    /// When the server gives up waiting for a lock. An append waits for its turn behind those of other processes.
+    pub lock_timeout: Duration,
+    /// When the server gives up a statement that writes rows of read models: nobody waits for it.
+    pub rows_timeout: Duration,
     /// Accept a server that may lose what it has confirmed.
     pub allow_unsafe_durability: bool,
 }
@@ -29,8 +34,33 @@ impl Default for PostgresOptions {
             connect_timeout: Duration::from_secs(2),
             connect_patience: Duration::from_secs(2),
             outcome_patience: Duration::from_secs(5),
-            statement_timeout: Duration::from_secs(15),
+            statement_timeout: Duration::from_secs(3),
+            lock_timeout: Duration::from_secs(2),
+            rows_timeout: Duration::from_secs(15),
             allow_unsafe_durability: false,
+        }
+    }
+}
+
+impl PostgresOptions {
+    /// The time limits of a session, as SQL.
+    pub(super) fn time_limits(&self) -> String {
+        let (statement, lock) = (self.statement_timeout.as_millis(), self.lock_timeout.as_millis());
+        format!("SET statement_timeout = {statement}; SET lock_timeout = {lock}")
+    }
+
+    /// For commands that nobody waits for with a request: a slow server is waited for.
+    #[must_use]
+    pub fn patient() -> Self {
+        Self {
+            read_patience: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(10),
+            connect_patience: Duration::from_secs(10),
+            outcome_patience: Duration::from_secs(10),
+            statement_timeout: Duration::from_mins(1),
+            lock_timeout: Duration::from_mins(1),
+            rows_timeout: Duration::from_mins(1),
+            ..Self::default()
         }
     }
 }

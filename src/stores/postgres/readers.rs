@@ -3,17 +3,16 @@
 use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Duration};
 
 use bb8::{ManageConnection, Pool, PooledConnection, RunError};
-use bb8_postgres::PostgresConnectionManager;
 use futures_util::future::BoxFuture;
 use ordo_actors::store::StoreError;
 use parking_lot::Mutex;
-use tokio::runtime::Handle;
-use tokio_postgres::{Client, Row, Statement, types::ToSql};
+use tokio::{runtime::Handle, time::timeout};
+use tokio_postgres::{Client, Row, Statement, error::SqlState, types::ToSql};
 
 use super::{
     options::PostgresOptions,
-    server::{Server, Tls},
-    server_error::{Fate, describe},
+    server::{ConnectError, Server},
+    server_error::{Fate, describe, nothing_done},
 };
 
 /// Every statement has one right plan, along an index, whatever the tables held when it was made. Without whole sorts a read
@@ -22,6 +21,10 @@ const SESSION: &str = "SET default_transaction_isolation = 'read committed'; SET
     SET jit = off; SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off; \
     SET enable_hashjoin = off; SET enable_mergejoin = off; SET max_parallel_workers_per_gather = 0";
 
+/// How much longer than the server's own limits an answer is waited for.
+const READ_GRACE: Duration = Duration::from_secs(1);
+const WRITE_GRACE: Duration = Duration::from_secs(5);
+
 /// Most statements kept prepared per connection; beyond that it begins anew.
 const MOST_STATEMENTS: usize = 512;
 
@@ -29,13 +32,13 @@ const MOST_STATEMENTS: usize = 512;
 pub(super) struct Reader {
     client: Client,
     statements: HashMap<Cow<'static, str>, Statement>,
-    /// Not to be used by anyone else.
-    is_in_transaction: bool,
+    /// At work, or in a transaction: whoever gets it back like that throws it away.
+    is_busy: bool,
 }
 
-/// bb8-postgres' manager, with the session set up and the last failure kept: bb8 itself only says that time ran out.
+/// Makes readers and keeps the last failure: bb8 itself only says that time ran out.
 struct ReaderManager {
-    sessions: PostgresConnectionManager<Tls>,
+    server: Server,
     set_up: String,
     last_failure: Arc<Mutex<String>>,
 }
@@ -47,6 +50,11 @@ pub(super) struct Readers {
     runtime: Handle,
     size: u32,
     patience: Duration,
+    /// How long a read may take, the wait for a connection included.
+    read_within: Duration,
+    /// How long a transaction may take, and how it begins.
+    write_within: Duration,
+    begin: String,
     last_failure: Arc<Mutex<String>>,
 }
 
@@ -55,8 +63,8 @@ impl Readers {
     pub(super) fn new(server: &Server, options: &PostgresOptions, runtime: Handle) -> Self {
         let last_failure = Arc::new(Mutex::new(String::new()));
         let manager = ReaderManager {
-            sessions: PostgresConnectionManager::new(server.config(), Server::tls()),
-            set_up: format!("{SESSION}; SET statement_timeout = {}", options.statement_timeout.as_millis()),
+            server: server.clone(),
+            set_up: format!("{SESSION}; {}", options.time_limits()),
             last_failure: Arc::clone(&last_failure),
         };
         let pool = {
@@ -68,7 +76,16 @@ impl Readers {
                 .connection_timeout(options.read_patience)
                 .build_unchecked(manager)
         };
-        Self { pool, runtime, size: options.readers.max(1), patience: options.read_patience, last_failure }
+        Self {
+            pool,
+            runtime,
+            size: options.readers.max(1),
+            patience: options.read_patience,
+            read_within: options.statement_timeout + READ_GRACE,
+            write_within: options.read_patience + options.rows_timeout + WRITE_GRACE,
+            begin: format!("BEGIN; SET LOCAL statement_timeout = {}", options.rows_timeout.as_millis()),
+            last_failure,
+        }
     }
 
     /// Runs one statement and hands its rows to `decode`, both on the store's runtime.
@@ -80,11 +97,12 @@ impl Readers {
     ) -> Result<T, StoreError> {
         let (pool, size, patience) = (self.pool.clone(), self.size, self.patience);
         let last_failure = Arc::clone(&self.last_failure);
-        let text = text.into();
+        let (text, within) = (text.into(), self.read_within);
         let task = self.runtime.spawn(async move {
-            match rows(&pool, size, &text, &parameters).await {
-                Ok(rows) => decode(rows),
-                Err(error) => Err(not_run(&error, patience, &last_failure)),
+            match timeout(within, rows(&pool, size, &text, &parameters)).await {
+                Ok(Ok(rows)) => decode(rows),
+                Ok(Err(error)) => Err(not_run(error, patience, &last_failure)),
+                Err(_) => Err(StoreError::Unavailable(format!("no answer to a read within {within:?}"))),
             }
         });
         task.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the store is closed".into())))
@@ -98,10 +116,16 @@ impl Readers {
     ) -> Result<T, StoreError> {
         let (pool, size, patience) = (self.pool.clone(), self.size, self.patience);
         let last_failure = Arc::clone(&self.last_failure);
+        let (begin, within) = (self.begin.clone(), self.write_within);
         let task = self.runtime.spawn(async move {
-            let mut reader = begun(&pool, size).await.map_err(|error| not_run(&error, patience, &last_failure))?;
-            let (done, has_written) = work(&mut reader).await?;
-            reader.end(if has_written { "COMMIT" } else { "ROLLBACK" }).await.map(|()| done)
+            let transaction = async {
+                let started = begun(&pool, size, &begin).await;
+                let mut reader = started.map_err(|error| not_run(error, patience, &last_failure))?;
+                let (done, has_written) = work(&mut reader).await?;
+                reader.end(if has_written { "COMMIT" } else { "ROLLBACK" }).await.map(|()| done)
+            };
+            let late = |_| Err(StoreError::Unknown(format!("no answer to a transaction within {within:?}")));
+            timeout(within, transaction).await.unwrap_or_else(late)
         });
         task.await.unwrap_or_else(|_| Err(StoreError::Unknown("the store is closed".into())))
     }
@@ -110,11 +134,14 @@ impl Readers {
 /// What was done, and whether it is to be committed. After an error the connection is thrown away, and with it the transaction.
 pub(super) type Written<'c, T> = BoxFuture<'c, Result<(T, bool), StoreError>>;
 
-fn not_run(error: &RunError<tokio_postgres::Error>, patience: Duration, last_failure: &Mutex<String>) -> StoreError {
-    StoreError::Unavailable(match error {
-        RunError::User(error) => describe(error),
-        RunError::TimedOut => format!("no connection for reading within {patience:?}; {}", last_failure.lock()),
-    })
+fn not_run(error: RunError<ConnectError>, patience: Duration, last_failure: &Mutex<String>) -> StoreError {
+    match error {
+        RunError::User(ConnectError::Driver(error)) => nothing_done(error),
+        RunError::User(error) => StoreError::Unavailable(error.to_string()),
+        RunError::TimedOut => {
+            StoreError::Unavailable(format!("no connection for reading within {patience:?}; {}", last_failure.lock()))
+        }
+    }
 }
 
 /// Values for a statement, owned, so that they can travel to another runtime.
@@ -165,39 +192,49 @@ async fn rows(
     size: u32,
     text: &Cow<'static, str>,
     parameters: &impl AsParameters,
-) -> Result<Vec<Row>, RunError<tokio_postgres::Error>> {
+) -> Result<Vec<Row>, RunError<ConnectError>> {
     let mut broken = 0;
     loop {
         let mut reader = pool.get().await?;
-        match reader.query(text, &parameters.as_parameters()).await {
+        // Given up in between, it is thrown away: what it was asked may still be under way.
+        reader.is_busy = true;
+        let answered = reader.query(text, &parameters.as_parameters()).await;
+        reader.is_busy = answered.as_ref().is_err_and(|error| is_broken(&reader.client, error));
+        match answered {
             Ok(rows) => return Ok(rows),
-            // Back in the pool it is dropped, being closed.
             Err(error) if broken <= size && is_broken(&reader.client, &error) => broken += 1,
-            Err(error) => return Err(RunError::User(error)),
+            Err(error) => return Err(RunError::User(ConnectError::Driver(error))),
         }
     }
 }
 
 /// A connection in a transaction that has done nothing yet.
-async fn begun(
-    pool: &Pool<ReaderManager>,
+async fn begun<'p>(
+    pool: &'p Pool<ReaderManager>,
     size: u32,
-) -> Result<PooledConnection<'_, ReaderManager>, RunError<tokio_postgres::Error>> {
+    begin: &str,
+) -> Result<PooledConnection<'p, ReaderManager>, RunError<ConnectError>> {
     let mut broken = 0;
     loop {
         let mut reader = pool.get().await?;
-        reader.is_in_transaction = true;
-        match reader.client.batch_execute("BEGIN").await {
+        reader.is_busy = true;
+        match reader.client.batch_execute(begin).await {
             Ok(()) => return Ok(reader),
             Err(error) if broken <= size && is_broken(&reader.client, &error) => broken += 1,
-            Err(error) => return Err(RunError::User(error)),
+            Err(error) => return Err(RunError::User(ConnectError::Driver(error))),
         }
     }
 }
 
 fn is_broken(client: &Client, error: &tokio_postgres::Error) -> bool {
-    let is_fatal = error.as_db_error().is_some_and(|_| matches!(Fate::of(error), Fate::Unknown));
-    client.is_closed() || error.is_closed() || is_fatal
+    let is_useless = match Fate::of(error) {
+        Fate::Unknown => error.as_db_error().is_some(),
+        // A plan that no longer fits its table is made anew by another session.
+        Fate::Unfit => error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED),
+        Fate::Pooled => true,
+        Fate::TryAgain | Fate::Occupied(_) | Fate::Refused => false,
+    };
+    client.is_closed() || error.is_closed() || is_useless
 }
 
 impl Reader {
@@ -234,31 +271,28 @@ impl Reader {
     async fn end(&mut self, how: &str) -> Result<(), StoreError> {
         self.client.batch_execute(how).await.map_err(|error| match Fate::of(&error) {
             Fate::Unknown => StoreError::Unknown(describe(&error)),
-            Fate::TryAgain | Fate::Occupied(_) | Fate::Refused => StoreError::Unavailable(describe(&error)),
+            Fate::TryAgain | Fate::Occupied(_) | Fate::Refused | Fate::Unfit | Fate::Pooled => nothing_done(error),
         })?;
-        self.is_in_transaction = false;
+        self.is_busy = false;
         Ok(())
     }
 }
 
 impl ManageConnection for ReaderManager {
     type Connection = Reader;
-    type Error = tokio_postgres::Error;
+    type Error = ConnectError;
 
-    async fn connect(&self) -> Result<Reader, tokio_postgres::Error> {
-        let connected = async {
-            let client = self.sessions.connect().await?;
-            client.batch_execute(&self.set_up).await?;
-            Ok(Reader { client, statements: HashMap::new(), is_in_transaction: false })
-        };
-        connected.await.inspect_err(|error| *self.last_failure.lock() = describe(error))
+    async fn connect(&self) -> Result<Reader, ConnectError> {
+        let connected = self.server.connect(&self.set_up).await;
+        let client = connected.inspect_err(|error| *self.last_failure.lock() = error.to_string())?;
+        Ok(Reader { client, statements: HashMap::new(), is_busy: false })
     }
 
-    async fn is_valid(&self, reader: &mut Reader) -> Result<(), tokio_postgres::Error> {
-        self.sessions.is_valid(&mut reader.client).await
+    async fn is_valid(&self, reader: &mut Reader) -> Result<(), ConnectError> {
+        reader.client.check_connection().await.map_err(ConnectError::Driver)
     }
 
     fn has_broken(&self, reader: &mut Reader) -> bool {
-        reader.is_in_transaction || reader.client.is_closed()
+        reader.is_busy || reader.client.is_closed()
     }
 }

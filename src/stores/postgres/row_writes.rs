@@ -18,7 +18,7 @@ use super::{
     batch::signed,
     readers::Reader,
     row_reads::{self, Array, arrays, columns_of},
-    server_error::describe,
+    server_error::nothing_done as failed,
 };
 use crate::stores::row_sql;
 
@@ -174,12 +174,6 @@ async fn execute(
 
 fn conclude(is_mine: bool) -> (RowVerdict, bool) {
     (if is_mine { RowVerdict::Committed } else { RowVerdict::Superseded }, is_mine)
-}
-
-/// An error before COMMIT: nothing was written.
-#[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
-fn failed(error: tokio_postgres::Error) -> StoreError {
-    StoreError::Unavailable(describe(&error))
 }
 
 /// One statement of a commit.

@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use ordo_actors::{
     event::Epoch,
-    row_store::{Checkpoint, DeadLetter, Page, Row, RowCommit, RowStore, RowVerdict, Table},
+    row_store::{Call, Checkpoint, DeadLetter, Page, Row, RowCommit, RowStore, RowVerdict, Table},
     store::StoreError,
 };
+use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use super::{row_reads, row_writes, store::PostgresStore};
@@ -74,5 +75,13 @@ impl RowStore for PostgresStore {
     async fn dead_letters(&self, model: &'static str, generation: u32) -> Result<Vec<DeadLetter>, StoreError> {
         let parameters = (model, i64::from(generation));
         self.readers.read(row_reads::DEAD_LETTERS, parameters, |rows| row_reads::dead_letters(&rows)).await
+    }
+
+    fn call(&self, call: Call) {
+        self.notifications.call(call);
+    }
+
+    fn calls(&self) -> Option<broadcast::Receiver<Call>> {
+        Some(self.notifications.calls())
     }
 }

@@ -4,7 +4,12 @@ use ordo_actors::event::Epoch;
 use refinery::{Migration, Runner};
 use tokio_postgres::Client;
 
-use super::{open_error::OpenError, server::Server, server_error::describe};
+use super::{
+    open_error::OpenError,
+    own_backend::{AT_START, require_own_backend},
+    server::{ConnectError, Server},
+    server_error::describe,
+};
 
 /// In order; the numbers are those of the files, and the same as in the other stores.
 const MIGRATIONS: &[(&str, &str)] = &[
@@ -24,13 +29,16 @@ const SESSION: &str = "SET default_transaction_isolation = 'read committed'; SET
 /// Checks the server, applies what is missing and tells which log it holds. Harmless when repeated.
 pub(super) async fn prepare(server: &Server) -> Result<Epoch, OpenError> {
     let unusable = |reason: String| OpenError::Unusable { server: server.to_string(), reason };
-    let mut client = server.connect(SESSION).await.map_err(|error| unusable(error.to_string()))?;
-    server.require_durability(&client).await.map_err(|error| match error {
-        super::server::ConnectError::Unsafe(setting) => {
-            OpenError::UnsafeDurability { server: server.to_string(), setting }
+    let refused = |error: ConnectError| match error {
+        ConnectError::Unsafe(setting) => OpenError::UnsafeDurability { server: server.to_string(), setting },
+        ConnectError::Pooled => OpenError::Pooled { server: server.to_string() },
+        error @ (ConnectError::Driver(_) | ConnectError::OtherLog | ConnectError::TooLate) => {
+            unusable(error.to_string())
         }
-        other => unusable(other.to_string()),
-    })?;
+    };
+    let mut client = server.connect(SESSION).await.map_err(refused)?;
+    require_own_backend(server, &client, AT_START).await.map_err(refused)?;
+    server.require_durability(&client).await.map_err(refused)?;
     let failed = |error: tokio_postgres::Error| unusable(describe(&error));
     let encoding: String =
         client.query_one("SELECT current_setting('server_encoding')", &[]).await.map_err(failed)?.get(0);

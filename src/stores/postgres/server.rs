@@ -1,19 +1,12 @@
 //! Makes connections, all alike: deadlines set, on the primary, on the store's own runtime.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, time::Duration};
 
 use ordo_actors::retry::Backoff;
-use tokio::time::{Instant, timeout_at};
-use tokio_postgres::{
-    Client, Config, NoTls,
-    config::{Host, TargetSessionAttrs},
-};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_postgres::{Client, Config, NoTls, config::TargetSessionAttrs};
 
-use super::{
-    open_error::{OpenError, UnsafeSetting},
-    options::PostgresOptions,
-    server_error::describe,
-};
+use super::{open_error::UnsafeSetting, options::PostgresOptions, server_error::describe, url::PostgresUrl};
 
 /// How connections are encrypted: the one place to change for TLS.
 pub(super) type Tls = NoTls;
@@ -22,6 +15,10 @@ pub(super) type Tls = NoTls;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
+/// What a session behind a pooler of transactions is.
+pub(super) const POOLED: &str = "the connection changes its server process between transactions, as behind PgBouncer with \
+    pool_mode=transaction; set pool_mode=session, or connect to the server itself";
+
 /// Most attempts; time runs out before.
 const MOST_TRIES: u32 = 1000;
 
@@ -29,6 +26,10 @@ const MOST_TRIES: u32 = 1000;
 #[derive(Clone)]
 pub(super) struct Server {
     config: Config,
+    /// Where it is, without the password.
+    place: String,
+    /// How long it may take to make a connection.
+    patience: Duration,
     allow_unsafe_durability: bool,
 }
 
@@ -41,20 +42,16 @@ pub(super) enum ConnectError {
     Unsafe(UnsafeSetting),
     /// It holds another log than the one that was opened.
     OtherLog,
+    /// A pooler gives it another server process from one transaction to the next.
+    Pooled,
     /// No answer in time.
     TooLate,
 }
 
 impl Server {
-    /// Reads the URL. Deadlines it names itself stay as they are.
-    pub(super) fn parse(url: &str, options: &PostgresOptions) -> Result<Self, OpenError> {
-        if !is_unambiguous(url) {
-            return Err(OpenError::InvalidUrl);
-        }
-        let mut config = Config::from_str(url).map_err(|_| OpenError::InvalidUrl)?;
-        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            return Err(OpenError::InvalidUrl);
-        }
+    /// Of a URL. Deadlines it names itself stay as they are.
+    pub(super) fn of(url: &PostgresUrl, options: &PostgresOptions) -> Self {
+        let mut config = url.config().clone();
         if config.get_application_name().is_none() {
             config.application_name("ordo");
         }
@@ -67,7 +64,9 @@ impl Server {
         config.keepalives(true).keepalives_idle(Duration::from_secs(10));
         config.keepalives_interval(Duration::from_secs(3)).keepalives_retries(3);
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
-        Ok(Self { config, allow_unsafe_durability: options.allow_unsafe_durability })
+        let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(u32::MAX).max(1);
+        let patience = config.get_connect_timeout().copied().unwrap_or(options.connect_timeout) * hosts;
+        Self { config, place: url.to_string(), patience, allow_unsafe_durability: options.allow_unsafe_durability }
     }
 
     /// What a connection is made from.
@@ -80,16 +79,32 @@ impl Server {
         NoTls
     }
 
-    /// Connects and applies `settings`. Must run on the store's runtime: the socket lives where it was opened.
+    /// Connects and applies `settings`, within the time for a connection. Must run on the store's runtime: the socket lives where
+    /// it was opened.
     pub(super) async fn connect(&self, settings: &str) -> Result<Client, ConnectError> {
-        let (client, connection) = self.config.connect(Self::tls()).await.map_err(ConnectError::Driver)?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                log::debug!("a PostgreSQL session ended: {}", describe(&error));
-            }
-        });
-        client.batch_execute(settings).await.map_err(ConnectError::Driver)?;
-        Ok(client)
+        let connecting = async {
+            let (client, connection) = self.config.connect(Self::tls()).await?;
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    log::debug!("a PostgreSQL session ended: {}", describe(&error));
+                }
+            });
+            client.batch_execute(settings).await?;
+            Ok(client)
+        };
+        self.in_time(connecting).await
+    }
+
+    /// Gives a connection the time it may take: the driver's own limit does not cover a server that takes a connection and then
+    /// says nothing.
+    pub(super) async fn in_time<T>(
+        &self,
+        connecting: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, ConnectError> {
+        match timeout(self.patience, connecting).await {
+            Ok(connected) => connected.map_err(ConnectError::Driver),
+            Err(_) => Err(ConnectError::TooLate),
+        }
     }
 
     /// Refuses a session in which a confirmed commit could be lost. Asked again on every connection that writes: the
@@ -109,29 +124,9 @@ impl Server {
     }
 }
 
-/// Whether it is clear where the password ends: one that holds `@`, `/` or `?` must write them as %40, %2F and %3F. Else a
-/// part of it could be taken for the name of the host, and be shown.
-fn is_unambiguous(url: &str) -> bool {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split_once('@').is_none_or(|(user, place)| {
-        let place = place.split('?').next().unwrap_or_default();
-        !user.contains(['/', '?']) && !place.contains('@')
-    })
-}
-
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.config.get_hosts().first() {
-            Some(Host::Tcp(name)) => f.write_str(name)?,
-            #[cfg(unix)]
-            Some(Host::Unix(path)) => write!(f, "{}", path.display())?,
-            None => match self.config.get_hostaddrs().first() {
-                Some(address) => write!(f, "{address}")?,
-                None => f.write_str("localhost")?,
-            },
-        }
-        write!(f, ":{}", self.config.get_ports().first().copied().unwrap_or(5432))?;
-        write!(f, "/{}", self.config.get_dbname().or_else(|| self.config.get_user()).unwrap_or_default())
+        f.write_str(&self.place)
     }
 }
 
@@ -141,6 +136,7 @@ impl fmt::Display for ConnectError {
             Self::Driver(error) => f.write_str(&describe(error)),
             Self::Unsafe(setting) => write!(f, "{setting}"),
             Self::OtherLog => f.write_str("the database holds another log than before"),
+            Self::Pooled => f.write_str(POOLED),
             Self::TooLate => f.write_str("no answer in time"),
         }
     }
@@ -168,7 +164,7 @@ impl Patience {
 
     /// Pauses after an attempt that failed; hands the error back when it is final or there is no time for another.
     pub(super) async fn after(&mut self, error: ConnectError) -> Result<(), ConnectError> {
-        let is_final = matches!(error, ConnectError::Unsafe(_) | ConnectError::OtherLog);
+        let is_final = matches!(error, ConnectError::Unsafe(_) | ConnectError::OtherLog | ConnectError::Pooled);
         if !is_final && matches!(timeout_at(self.deadline, self.backoff.pause()).await, Ok(true)) {
             Ok(())
         } else {

@@ -2,10 +2,13 @@
 
 use std::error::Error as _;
 
+use ordo_actors::store::StoreError;
 use tokio_postgres::{
     Error,
     error::{Severity, SqlState},
 };
+
+use super::server::POOLED;
 
 /// What became of an autocommitted statement that failed.
 pub(super) enum Fate {
@@ -13,8 +16,12 @@ pub(super) enum Fate {
     TryAgain,
     /// Nothing of it was written: a row stands where only this statement may put one.
     Occupied(String),
-    /// Nothing of it was written.
+    /// Nothing of it was written: there was no time, no room or no right server for it. Later there may be.
     Refused,
+    /// Nothing of it was written, and never will be: the statement or its values do not fit what is in the database.
+    Unfit,
+    /// Nothing of it was written: the session has another server process than the one it prepared its statements in.
+    Pooled,
     /// The session is gone: it may have been written.
     Unknown,
 }
@@ -29,9 +36,35 @@ impl Fate {
         match db.code() {
             &SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED => Self::TryAgain,
             &SqlState::UNIQUE_VIOLATION => Self::Occupied(db.constraint().unwrap_or("a unique index").to_owned()),
+            &SqlState::INVALID_SQL_STATEMENT_NAME | &SqlState::DUPLICATE_PSTATEMENT => Self::Pooled,
+            code if UNFIT.contains(&&code.code()[..2]) => Self::Unfit,
             _ => Self::Refused,
         }
     }
+}
+
+/// Classes of SQLSTATE that asking again does not change: unsupported features, values out of range or without an encoding,
+/// broken constraints, missing tables or rights, and damaged data.
+const UNFIT: &[&str] = &["0A", "22", "23", "42", "XX"];
+
+/// A read or a write of rows that failed with nothing changed.
+#[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
+pub(super) fn nothing_done(error: Error) -> StoreError {
+    match Fate::of(&error) {
+        Fate::Unfit => StoreError::Corrupt(describe(&error)),
+        Fate::Pooled => StoreError::Unavailable(format!("{}: {POOLED}", describe(&error))),
+        Fate::TryAgain | Fate::Occupied(_) | Fate::Refused | Fate::Unknown => StoreError::Unavailable(told(&error)),
+    }
+}
+
+/// The same as [`describe`], after the word that clients are told where there is one.
+pub(super) fn told(error: &Error) -> String {
+    let words = match error.code() {
+        Some(&SqlState::DISK_FULL) => "disk full: ",
+        Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => "read-only: ",
+        _ => "",
+    };
+    format!("{words}{}", describe(error))
 }
 
 /// One line for logs and answers: the server's words, or the driver's down to the cause.

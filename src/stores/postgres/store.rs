@@ -17,6 +17,7 @@ use super::{
     batch::signed,
     event_row::{envelopes, event_columns, snapshot},
     log_query::{LogStatement, limit},
+    notifications::Notifications,
     open_error::OpenError,
     options::PostgresOptions,
     outcome::record_from_row,
@@ -24,6 +25,7 @@ use super::{
     schema,
     server::Server,
     server_error::describe,
+    url::PostgresUrl,
     writer::Writer,
 };
 
@@ -44,7 +46,9 @@ const FORGET: &str = "WITH forgotten AS (DELETE FROM idempotency WHERE (scope, k
     WHERE recorded_at < $1 ORDER BY recorded_at LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1) \
     SELECT count(*) FROM forgotten";
 const KINDS: &str = "SELECT aggregate_type, event_type, schema_version FROM event_kinds ORDER BY 1, 2, 3";
-const WRITABLE: &str = "SELECT NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off'";
+/// Reads the head as well: whoever locks it lets nobody append.
+const WRITABLE: &str = "SELECT NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off' \
+    AND position >= 0 FROM log_head";
 
 /// A log in PostgreSQL. Any number of processes may have it open.
 ///
@@ -52,6 +56,7 @@ const WRITABLE: &str = "SELECT NOT pg_is_in_recovery() AND current_setting('tran
 pub struct PostgresStore {
     writer: Writer,
     pub(super) readers: Readers,
+    pub(super) notifications: Arc<Notifications>,
     epoch: Epoch,
     _threads: Threads,
 }
@@ -74,7 +79,18 @@ impl PostgresStore {
     /// # Errors
     /// See [`OpenError`]. No table was changed by halves: each migration is one transaction.
     pub async fn open(url: &str, options: PostgresOptions) -> Result<Self, OpenError> {
-        let server = Server::parse(url, &options)?;
+        Self::connect(&url.parse()?, options).await
+    }
+
+    /// The same with a URL that has been read.
+    ///
+    /// # Errors
+    /// See [`Self::open`].
+    pub async fn connect(url: &PostgresUrl, options: PostgresOptions) -> Result<Self, OpenError> {
+        let server = Server::of(url, &options);
+        if !url.is_safe_in_clear_text() {
+            log::warn!("the connection to PostgreSQL at {server} is not encrypted; sslmode=disable accepts that");
+        }
         let runtime =
             Builder::new_multi_thread().worker_threads(THREADS).thread_name("postgres").enable_all().build()?;
         let handle = runtime.handle().clone();
@@ -87,8 +103,10 @@ impl PostgresStore {
         let epoch = prepared.map_err(|error| unusable(error.to_string()))??;
         let writer = Writer::new(server.clone(), epoch, &options, handle.clone());
         writer.start().await.map_err(|error| unusable(error.to_string()))?;
-        let readers = Readers::new(&server, &options, handle);
-        Ok(Self { writer, readers, epoch, _threads: threads })
+        let readers = Readers::new(&server, &options, handle.clone());
+        let notifications = Notifications::new();
+        notifications.start(server.clone(), &handle).await;
+        Ok(Self { writer, readers, notifications, epoch, _threads: threads })
     }
 }
 
@@ -101,7 +119,12 @@ impl std::fmt::Debug for PostgresStore {
 #[async_trait]
 impl EventStore for PostgresStore {
     async fn append(&self, batch: Vec<Commit>) -> Result<Vec<Verdict>, StoreError> {
-        self.writer.append(batch).await
+        let verdicts = self.writer.append(batch).await?;
+        let has_events = |verdict: &Verdict| matches!(verdict, Verdict::Appended { events, .. } if !events.is_empty());
+        if verdicts.iter().any(has_events) {
+            self.notifications.say_appended();
+        }
+        Ok(verdicts)
     }
 
     async fn read_stream(
@@ -146,15 +169,18 @@ impl EventStore for PostgresStore {
 
     async fn ping(&self) -> Result<(), StoreError> {
         let decode = |rows: Vec<Row>| only(&rows)?.try_get::<_, bool>(0).map_err(unreadable);
-        if self.readers.read(WRITABLE, (), decode).await? {
-            Ok(())
-        } else {
-            Err(StoreError::Unavailable("the server can only be read".into()))
+        if !self.readers.read(WRITABLE, (), decode).await? {
+            return Err(StoreError::Unavailable("read-only: the server can only be read".into()));
         }
+        self.writer.writability.ask(&self.readers).await
     }
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    async fn appended_elsewhere(&self) {
+        self.notifications.appended().await;
     }
 }
 

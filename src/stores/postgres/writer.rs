@@ -27,8 +27,10 @@ use super::{
     batch::{APPEND, Batch, Kind},
     options::PostgresOptions,
     outcome::{Outcome, record_from_row},
-    server::{ConnectError, Patience, Server},
-    server_error::{Fate, describe},
+    own_backend::{AGAIN, require_own_backend},
+    server::{ConnectError, POOLED, Patience, Server},
+    server_error::{Fate, describe, told},
+    writability::Writability,
 };
 
 /// How often one batch is sent.
@@ -67,6 +69,7 @@ pub(super) struct Writer {
     outcome_patience: Duration,
     answer_timeout: Duration,
     line: Mutex<Line>,
+    pub(super) writability: Writability,
 }
 
 /// What a session is made from.
@@ -86,6 +89,8 @@ struct Line {
     /// Absent while a statement is in flight: an append that is abandoned leaves none behind, and the next one fences.
     session: Option<Session>,
     batches: i64,
+    /// A batch was run by another server process than the session's: nothing more may be sent.
+    is_pooled: bool,
     /// Kinds of events known to be in the log, so that most batches need not look.
     kinds: HashSet<StoredKind>,
 }
@@ -93,6 +98,8 @@ struct Line {
 struct Session {
     client: Client,
     append: Statement,
+    /// The server process it has, and must keep: the fence is a lock of that process.
+    backend: i32,
 }
 
 impl Writer {
@@ -105,7 +112,7 @@ impl Writer {
             id,
             // Positive, so that it reads the same in pg_locks.
             fence: (high >> 2).cast_signed(),
-            set_up: format!("{SESSION}; SET statement_timeout = {}", options.statement_timeout.as_millis()),
+            set_up: format!("{SESSION}; {}", options.time_limits()),
         };
         Self {
             access: Arc::new(access),
@@ -114,6 +121,7 @@ impl Writer {
             outcome_patience: options.outcome_patience,
             answer_timeout: options.statement_timeout + ANSWER_GRACE,
             line: Mutex::new(Line::default()),
+            writability: Writability::default(),
         }
     }
 
@@ -140,10 +148,15 @@ impl Writer {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| StoreError::Unavailable(format!("metadata that JSON cannot say: {error}")))?;
         let mut line = self.line.lock().await;
+        if line.is_pooled {
+            return Err(StoreError::Broken(POOLED.into()));
+        }
         line.batches += 1;
         let mut batch = Batch::of(&commits, &metadata);
         batch.sign(self.access.id, line.batches, |kind| line.kinds.contains(&stored_kind(kind)));
-        let outcome = self.commit(&mut line, &batch).await?;
+        let outcome = self.commit(&mut line, &batch).await;
+        self.writability.note(outcome.as_ref().err());
+        let outcome = outcome?;
         let had_new_kinds = batch.may_hold_new_kinds();
         drop(batch);
         let used = self.records(&mut line, &outcome.used_keys(&commits)).await?;
@@ -169,13 +182,14 @@ impl Writer {
             let answer = session.client.query_one(&session.append, &parameters);
             let error = match timeout(self.answer_timeout, answer).await {
                 Ok(Ok(row)) => {
+                    line.is_pooled = row.try_get("backend").ok() != Some(session.backend);
                     line.session = Some(session);
                     return Outcome::from_row(&row).map_err(|error| StoreError::Unknown(describe(&error)));
                 }
                 Ok(Err(error)) => Some(error),
                 Err(_) => None,
             };
-            let reason = error.as_ref().map_or_else(|| "no answer in time".into(), describe);
+            let reason = error.as_ref().map_or_else(|| "no answer in time".into(), told);
             match error.as_ref().map_or(Fate::Unknown, Fate::of) {
                 Fate::TryAgain if attempt < MOST_ATTEMPTS => {
                     line.session = Some(session);
@@ -186,7 +200,16 @@ impl Writer {
                 Fate::Occupied(index) => {
                     return Err(StoreError::Corrupt(format!("rows were added past the append function: {index}")));
                 }
-                Fate::TryAgain | Fate::Refused => return Err(StoreError::Unavailable(reason)),
+                Fate::TryAgain | Fate::Refused => {
+                    line.session = Some(session);
+                    return Err(StoreError::Unavailable(reason));
+                }
+                // Nothing was written; but the fence does not hold either.
+                Fate::Pooled => return Err(StoreError::Broken(POOLED.into())),
+                Fate::Unfit => {
+                    line.session = Some(session);
+                    return Err(StoreError::Corrupt(reason));
+                }
                 Fate::Unknown => {
                     drop(session);
                     log::warn!("the connection broke while appending, looking what became of the batch: {reason}");
@@ -207,7 +230,10 @@ impl Writer {
         let number = line.batches;
         let found = self.ask(line, OUTCOME, &[&self.access.id, &number]).await;
         let unknown = |later: String| StoreError::Unknown(format!("{reason}; then {later}"));
-        let rows = found.map_err(|later| unknown(later.to_string()))?;
+        let rows = found.map_err(|later| match later {
+            ConnectError::Pooled => StoreError::Broken(POOLED.into()),
+            later => unknown(later.to_string()),
+        })?;
         rows.first().map(Outcome::from_row).transpose().map_err(|later| unknown(describe(&later)))
     }
 
@@ -280,8 +306,10 @@ impl Access {
         if Epoch(row.get(0)) != self.epoch {
             return Err(ConnectError::OtherLog);
         }
+        require_own_backend(&self.server, &client, AGAIN).await?;
         let append = client.prepare(APPEND).await.map_err(ConnectError::Driver)?;
-        Ok(Session { client, append })
+        let backend = client.query_one("SELECT pg_backend_pid()", &[]).await.map_err(ConnectError::Driver)?.get(0);
+        Ok(Session { client, append, backend })
     }
 
     /// Waits until no other backend of this writer is left. A backend gives its advisory locks back after its transaction
@@ -297,7 +325,8 @@ impl Access {
 fn not_connected(error: ConnectError) -> StoreError {
     match error {
         ConnectError::OtherLog => StoreError::Corrupt(error.to_string()),
-        error => StoreError::Unavailable(error.to_string()),
+        ConnectError::Pooled => StoreError::Broken(error.to_string()),
+        error => StoreError::Unavailable(format!("no writer: {error}")),
     }
 }
 
