@@ -47,14 +47,11 @@ impl Server {
                 let settings = Settings::resolve(&arguments.store, &arguments.serve, None).expect("settings");
                 let application = Application::build(settings).await.expect("a server");
                 tell.send(application.address().to_string()).expect("somebody who waits");
-                let mut stopped = Some(stopped);
-                let told = async move || match stopped.take() {
+                let until_told = async {
                     // Whoever has gone wants it to stop, too.
-                    Some(stopped) => drop(stopped.await),
-                    // Nobody says it twice.
-                    None => std::future::pending().await,
+                    let _ = stopped.await;
                 };
-                application.run(told).await.expect("a good end");
+                application.run(until_told).await.expect("a good end");
             });
         });
         let address = told.recv().expect("an address");

@@ -1,11 +1,10 @@
 //! The composition root: puts the parts together, starts them in order and stops them in the reverse order.
 
 mod fulfilling;
-mod listening;
 mod opening;
-mod stopping;
 
 use std::{
+    any::Any,
     net::SocketAddr,
     sync::{
         Arc,
@@ -16,10 +15,7 @@ use std::{
 };
 
 use actix::{Arbiter, ArbiterHandle};
-use actix_web::{
-    dev::{Server, ServerHandle},
-    web::Data,
-};
+use actix_web::{App, HttpServer, dev::Server, middleware::from_fn, rt::net::TcpStream, web::Data};
 use ordo_actors::{
     appender::{Appender, AppenderLimits},
     clock::{Clock, SystemClock},
@@ -31,10 +27,8 @@ use ordo_actors::{
     store::{EventStore, StoreError},
     upcast::{UnreadableLog, Upcasting, readable, refuse_unreadable},
 };
-use tokio::{
-    sync::watch,
-    time::{Instant, timeout_at},
-};
+use socket2::SockRef;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
     config::Settings,
@@ -42,16 +36,18 @@ use crate::{
         FulfilmentSaga, Sagas,
         settings::{Partners, partners},
     },
-    guard::rules::Guard,
-    http::{command_input::KeysInFlight, http_metrics::HttpMetrics, state::AppState},
-    live::{live_hub::LiveHub, live_metrics::LiveMetrics, routes::LiveState},
+    guard::{cors::cors, rules::Guard},
+    http::{command_input::KeysInFlight, http_metrics::HttpMetrics, request_context, routes::routes, state::AppState},
+    live::{
+        live_hub::LiveHub,
+        live_metrics::LiveMetrics,
+        routes::{LiveState, routes as live_routes},
+    },
     order::Order,
     read_models::Running,
 };
 
-use listening::listen;
-pub use opening::{Stores, open_existing_stores, open_stores, upcasters};
-use stopping::{Door, pass};
+pub use opening::{Existing, Stores, open_existing_stores, open_stores, open_stores_as_accepted, upcasters};
 
 /// Batches that a slow subscriber may be behind before it is told to read the store.
 const FEED_BATCHES: usize = 4096;
@@ -61,6 +57,9 @@ const FORGET_AT_ONCE: usize = 10_000;
 const FORGET_EVERY: Duration = Duration::from_mins(1);
 /// The same while there are more: faster than keys can come in, slow enough for commits to go between.
 const FORGET_MORE_AFTER: Duration = Duration::from_millis(500);
+
+/// How much later than it is told to go a listener that takes nothing is cut off: its socket's end must come first.
+const CUT_LATER: Duration = Duration::from_secs(5);
 
 /// How long the last commit may take when the requests have used up the time for stopping.
 const LAST_COMMIT: Duration = Duration::from_secs(1);
@@ -105,8 +104,8 @@ pub enum ApplicationError {
     /// The web server failed.
     #[error("the web server failed")]
     Serve(#[source] std::io::Error),
-    /// The store broke while committing: what is durable can only be found out by a new start.
-    #[error("the store broke while committing: {0}; start again to find out what is durable")]
+    /// The store broke: what is durable can only be found out by a new start.
+    #[error("the store broke: {0}; start again to find out what is durable")]
     Broken(String),
 }
 
@@ -193,12 +192,10 @@ impl Core {
 pub struct Application {
     core: Core,
     server: Server,
-    door: Door,
     state: Data<AppState>,
     live: Arc<LiveHub>,
     sagas: Sagas,
     address: SocketAddr,
-    drain: Duration,
     shutdown: Duration,
 }
 
@@ -208,7 +205,7 @@ impl Application {
     /// # Errors
     /// See [`ApplicationError`].
     pub async fn build(settings: Settings) -> Result<Self, ApplicationError> {
-        let stores = opening::open_to_serve(&settings.store, settings.allow_unsafe_durability).await?;
+        let stores = opening::open_to_serve(&settings.store, settings.accepted).await?;
         let partners = partners(&settings.fulfilment.partners).map_err(ApplicationError::Partners)?;
         Self::build_with(settings, stores, partners).await
     }
@@ -249,9 +246,8 @@ impl Application {
         let live_metrics = LiveMetrics::register(&core.metrics)?;
         let live = LiveHub::start(Arc::clone(&core.store), &core.feed, settings.live, live_metrics).await?;
         let live_state = Data::new(LiveState { hub: Arc::clone(&live) });
-        let (server, door, address) = listen(&settings, &state, &running, &live_state)?;
-        let Settings { drain, shutdown, .. } = settings;
-        Ok(Self { core, server, door, state, live, sagas, address, drain, shutdown })
+        let (server, address) = listen(&settings, &state, &running, &live_state)?;
+        Ok(Self { core, server, state, live, sagas, address, shutdown: settings.shutdown })
     }
 
     /// Where it listens.
@@ -260,18 +256,16 @@ impl Application {
         self.address
     }
 
-    /// Serves until it is told to stop, then: not ready, live connections go, each answer is its connection's last, sagas stop,
-    /// the listener closes, requests finish, orders leave, the last commit ends, the store closes. Told a second time it
-    /// cuts off whoever is still there.
+    /// Serves until `stop` resolves, then: not ready, live connections and sagas go, requests finish, orders leave, the last commit ends, the store closes.
     ///
     /// # Errors
     /// The store broke, or the web server failed.
-    pub async fn run(self, mut told_to_stop: impl AsyncFnMut()) -> Result<(), ApplicationError> {
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), ApplicationError> {
         let mut broken = self.core.broken.clone();
         let handle = self.server.handle();
         let serving = tokio::task::spawn_local(self.server);
         let verdict = tokio::select! {
-            () = told_to_stop() => Ok(()),
+            () = stop => Ok(()),
             reason = broken.wait_for(Option::is_some) => {
                 let reason = reason.ok().and_then(|reason| reason.clone()).unwrap_or_default();
                 Err(ApplicationError::Broken(reason))
@@ -279,19 +273,13 @@ impl Application {
         };
         self.state.draining.store(true, Ordering::Relaxed);
         log::info!("stopping");
-        let mut deadline = Instant::now() + self.shutdown;
-        let closing = Closing { handle: &handle, door: self.door, live: &self.live, sagas: &self.sagas };
-        // What is broken acknowledges nothing any more: there is nobody to be patient with.
-        let drain = if verdict.is_ok() { self.drain } else { Duration::ZERO };
-        tokio::select! {
-            () = closing.close(drain, deadline) => {}
-            () = told_to_stop() => {
-                log::warn!("told to stop again: whoever is still there is cut off");
-                deadline = Instant::now() + LAST_COMMIT;
-                handle.stop(false).await;
-                // What a saga is at goes on after the next start.
-                let _ = timeout_at(deadline, self.sagas.stop()).await;
-            }
+        let deadline = Instant::now() + self.shutdown;
+        self.live.drain().await;
+        if tokio::time::timeout_at(deadline, self.sagas.stop()).await.is_err() {
+            log::warn!("the sagas did not stop in time; they go on after the next start");
+        }
+        if tokio::time::timeout_at(deadline, handle.stop(true)).await.is_err() {
+            handle.stop(false).await;
         }
         let served = serving.await;
         drop(self.state);
@@ -303,26 +291,48 @@ impl Application {
     }
 }
 
-/// Everything that lets somebody in or goes on by itself.
-struct Closing<'a> {
-    handle: &'a ServerHandle,
-    door: Door,
-    live: &'a LiveHub,
-    sagas: &'a Sagas,
+fn listen(
+    settings: &Settings,
+    state: &Data<AppState>,
+    running: &Running,
+    live: &Data<LiveState>,
+) -> Result<(Server, SocketAddr), ApplicationError> {
+    let address = settings.listen;
+    let failed = |source| ApplicationError::Listen { address, source };
+    let (state, models, running) = (state.clone(), Data::new(running.models.clone()), Data::new(running.clone()));
+    let (live, cut_after) = (live.clone(), 2 * settings.live.stall + CUT_LATER);
+    let origins = settings.origins.clone();
+    let mut server = HttpServer::new(move || {
+        App::new()
+            .app_data(state.clone())
+            .app_data(models.clone())
+            .app_data(running.clone())
+            .app_data(live.clone())
+            .wrap(cors(&origins))
+            .wrap(from_fn(request_context::wrap))
+            .configure(routes)
+            .configure(live_routes)
+    })
+    .on_connect(move |connection, _| cut_when_stalled(connection, cut_after))
+    .disable_signals()
+    .keep_alive(Duration::from_secs(75))
+    .client_request_timeout(Duration::from_secs(10))
+    .shutdown_timeout(settings.shutdown.as_secs());
+    if let Some(workers) = settings.workers {
+        server = server.workers(workers.get());
+    }
+    let server = server.bind(address).map_err(failed)?;
+    let bound = server.addrs().first().copied().unwrap_or(address);
+    Ok((server.run(), bound))
 }
 
-impl Closing<'_> {
-    /// Closes one after the other, before the deadline. Whoever is left then is cut off.
-    async fn close(self, drain: Duration, deadline: Instant) {
-        tokio::join!(self.live.drain(), pass(Instant::now() + drain, deadline));
-        let stopped = timeout_at(deadline, self.sagas.stop());
-        let (stopped, ()) = tokio::join!(stopped, self.door.shut(deadline));
-        if stopped.is_err() {
-            log::warn!("the sagas did not stop in time; they go on after the next start");
-        }
-        if timeout_at(deadline, self.handle.stop(true)).await.is_err() {
-            self.handle.stop(false).await;
-        }
+/// Lets the kernel end a connection whose client has taken nothing of what waits for it for so long: the web server would
+/// wait for ever.
+fn cut_when_stalled(connection: &dyn Any, after: Duration) {
+    if let Some(stream) = connection.downcast_ref::<TcpStream>()
+        && let Err(error) = SockRef::from(stream).set_tcp_user_timeout(Some(after))
+    {
+        log::debug!("a connection has no limit on how long it may stall: {error}");
     }
 }
 

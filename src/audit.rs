@@ -98,7 +98,8 @@ impl Audit {
         }
     }
 
-    fn find(&mut self, finding: String) {
+    /// Adds a finding.
+    pub fn find(&mut self, finding: String) {
         self.faults += 1;
         if self.findings.len() < MOST_FINDINGS {
             self.findings.push(finding);

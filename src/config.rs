@@ -1,5 +1,7 @@
 //! Settings: flag over environment over file over default. The only file that reads the environment (through clap).
 
+mod passfile_args;
+
 use std::{
     fmt,
     net::SocketAddr,
@@ -26,6 +28,8 @@ use crate::{
     live::limits::LiveLimits,
     stores::postgres::{PostgresUrl, UrlError, passfile},
 };
+
+pub use passfile_args::PassfileArgs;
 
 /// Which store, and where.
 #[derive(Clone, PartialEq, Eq)]
@@ -144,9 +148,18 @@ pub struct StoreArgs {
     /// Accept a PostgreSQL that may forget what it has confirmed (fsync or synchronous commit off).
     #[arg(long, env = "ORDO_ALLOW_UNSAFE_DURABILITY")]
     pub allow_unsafe_durability: bool,
+    /// Go on with an SQLite file that has lost what was confirmed last, with its -wal file.
+    #[arg(long)]
+    pub accept_lost_tail: bool,
 }
 
 impl StoreArgs {
+    /// What may be wrong with it.
+    #[must_use]
+    pub fn accepted(&self) -> Accepted {
+        Accepted { unsafe_durability: self.allow_unsafe_durability, lost_tail: self.accept_lost_tail }
+    }
+
     /// The store to use, with its password.
     ///
     /// # Errors
@@ -172,27 +185,13 @@ impl StoreArgs {
     }
 }
 
-/// libpq's file of passwords.
-#[derive(Debug, Clone, Default, Args)]
-pub struct PassfileArgs {
-    /// Asked when a URL holds no password; ~/.pgpass when absent.
-    #[arg(long = "pgpassfile", env = "PGPASSFILE", value_name = "FILE", hide = true)]
-    passfile: Option<PathBuf>,
-}
-
-impl PassfileArgs {
-    /// The store with the password the file has for it, when it has none itself.
-    #[must_use]
-    pub fn unlock(&self, store: StoreUrl) -> StoreUrl {
-        let StoreUrl::Postgres(url) = store else { return store };
-        let of_home = || std::env::home_dir().map(|home| home.join(".pgpass"));
-        let file = url.passfile().cloned().or_else(|| self.passfile.clone()).or_else(of_home);
-        let found = file.filter(|_| !url.has_password()).and_then(|file| passfile::find_password(&file, &url));
-        StoreUrl::Postgres(match found {
-            Some(password) => Box::new(url.with_password(&password)),
-            None => url,
-        })
-    }
+/// What an operator has accepted that is refused otherwise.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Accepted {
+    /// A PostgreSQL that may forget what it has confirmed.
+    pub unsafe_durability: bool,
+    /// An SQLite file without the events it has lost with its write-ahead log.
+    pub lost_tail: bool,
 }
 
 /// Everything `ordo serve` can be told. The names in a file are those of the flags, with `_` for `-`.
@@ -259,10 +258,6 @@ pub struct ServeArgs {
     /// Seconds a partner has to answer a call [default: 10]
     #[arg(long, env = "ORDO_PARTNER_SECONDS")]
     pub partner_seconds: Option<NonZeroU32>,
-    /// Seconds for which a server that was told to stop still takes requests, each the last of its connection; part of
-    /// --shutdown-seconds [default: 1]
-    #[arg(long, env = "ORDO_DRAIN_SECONDS")]
-    pub drain_seconds: Option<u64>,
     /// Seconds that requests have to finish when the server stops [default: 8]
     #[arg(long, env = "ORDO_SHUTDOWN_SECONDS")]
     pub shutdown_seconds: Option<u64>,
@@ -279,8 +274,8 @@ pub struct ServeArgs {
 pub struct Settings {
     /// The store.
     pub store: StoreUrl,
-    /// Whether a store may be unsafe.
-    pub allow_unsafe_durability: bool,
+    /// What may be wrong with the store.
+    pub accepted: Accepted,
     /// Where to listen.
     pub listen: SocketAddr,
     /// Threads that serve requests.
@@ -299,8 +294,6 @@ pub struct Settings {
     pub lifespan: Lifespan,
     /// How long idempotency keys are kept.
     pub idempotency_kept: Duration,
-    /// How long requests are still taken at the end.
-    pub drain: Duration,
     /// How long requests may take to finish at the end.
     pub shutdown: Duration,
 }
@@ -341,7 +334,7 @@ impl Settings {
         let call = seconds(serve.partner_seconds, file.partner_seconds, limits.total);
         Ok(Self {
             store: store.unlocked(file.store, file.store_password_file)?,
-            allow_unsafe_durability: store.allow_unsafe_durability,
+            accepted: store.accepted(),
             listen: serve.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
             workers: serve.workers.or(file.workers),
             http: HttpLimits {
@@ -377,7 +370,6 @@ impl Settings {
                 ..defaults.1
             },
             idempotency_kept: Duration::from_hours(u64::from(hours)),
-            drain: Duration::from_secs(serve.drain_seconds.or(file.drain_seconds).unwrap_or(1)),
             shutdown: Duration::from_secs(serve.shutdown_seconds.or(file.shutdown_seconds).unwrap_or(8)),
         })
     }

@@ -21,6 +21,9 @@ use crate::{
     store::{Commit, EventStore, StoreError, Verdict},
 };
 
+/// How often a store that nobody appends to is asked whether the process must stop.
+const STORE_CHECK: Duration = Duration::from_millis(500);
+
 /// What bounds the appender.
 #[derive(Debug, Clone, Copy)]
 pub struct AppenderLimits {
@@ -139,6 +142,8 @@ struct Worker {
 
 impl Worker {
     async fn run(&mut self, mut queue: mpsc::Receiver<Group>) {
+        let mut watch = interval(STORE_CHECK);
+        watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut poll = interval(self.limits.shared_poll);
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let shared = self.store.is_shared();
@@ -156,6 +161,25 @@ impl Worker {
                 },
                 () = store.appended_elsewhere(), if shared => self.look_for_others().await,
                 _ = poll.tick(), if shared => self.look_for_others().await,
+                _ = watch.tick() => if self.check().is_break() {
+                    return;
+                },
+            }
+        }
+    }
+
+    /// Breaks when the store did while nobody appended.
+    fn check(&mut self) -> ControlFlow<()> {
+        match self.store.check() {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(StoreError::Broken(reason)) => {
+                log::error!("the store broke: {reason}");
+                self.alarm.ring(reason);
+                ControlFlow::Break(())
+            }
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Unknown(_) | StoreError::Corrupt(_))) => {
+                log::warn!("the store could not be looked at: {error}");
+                ControlFlow::Continue(())
             }
         }
     }

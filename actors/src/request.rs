@@ -8,7 +8,7 @@ use crate::{
     aggregate::Aggregate,
     appender::Refused,
     event::{Metadata, Position, StreamId, Version},
-    store::{IdempotencyKey, StoreError, StreamWrite},
+    store::{IdempotencyKey, NO_WRITER, StoreError, StreamWrite},
 };
 
 /// What the asker wants to see: anything that can be kept with an idempotency key and given again.
@@ -159,7 +159,7 @@ impl From<Refused> for Failure {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Full => Self::Overloaded,
-            Refused::Ended => Self::Unavailable("the appender has ended".into()),
+            Refused::Ended => Self::Unavailable(format!("{NO_WRITER}: the appender has ended")),
         }
     }
 }

@@ -201,11 +201,44 @@ pub enum StoreError {
     #[error("the outcome of the commit is unknown: {0}")]
     Unknown(String),
     /// The write may or may not have happened, and this process cannot find out. Stop it.
-    #[error("the store broke while committing: {0}")]
+    #[error("the store broke: {0}")]
     Broken(String),
     /// The store holds something that must not be there. Stop and tell.
     #[error("the store is corrupt: {0}")]
     Corrupt(String),
+}
+
+/// The store has no room.
+pub const DISK_FULL: &str = "disk full";
+/// The store may be read and not written.
+pub const READ_ONLY: &str = "read-only";
+/// Another program holds the store.
+pub const LOCKED: &str = "locked by another program";
+/// What is stored is not what was written.
+pub const DAMAGED: &str = "damaged";
+/// There is nobody who writes: the connection is away, or the appender has ended.
+pub const NO_WRITER: &str = "no writer";
+/// None of the others.
+const NO_ANSWER: &str = "it does not answer";
+
+/// What of a reason may be told to anybody who asks over a network: one of a few words that a store's reason begins with. The
+/// rest of it may name files, hosts or statements and is for the log.
+#[must_use]
+pub fn told(reason: &str) -> &'static str {
+    let words = [DISK_FULL, READ_ONLY, LOCKED, DAMAGED, NO_WRITER];
+    words.into_iter().find(|words| reason.starts_with(words)).unwrap_or(NO_ANSWER)
+}
+
+impl StoreError {
+    /// What of it may be told to anybody: see [`told`].
+    #[must_use]
+    pub fn told(&self) -> &'static str {
+        match self {
+            Self::Unavailable(reason) | Self::Unknown(reason) => told(reason),
+            Self::Broken(_) => NO_WRITER,
+            Self::Corrupt(_) => DAMAGED,
+        }
+    }
 }
 
 /// A log of events that only grows.
@@ -255,8 +288,21 @@ pub trait EventStore: Send + Sync + 'static {
     /// Every kind of event that has ever been appended, without reading the log.
     async fn kinds(&self) -> Result<Vec<StoredKind>, StoreError>;
 
-    /// Answers when the store can be read and written.
+    /// Answers when the store can be read and written. After a write that failed it is an error until one succeeds; the store
+    /// finds out by itself, with a small write at most once a second, so that no traffic is needed.
+    ///
+    /// # Errors
+    /// Why not. The reason begins with one of the words that [`told`] knows, where one fits.
     async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Looks whether the process must stop although nobody appends: something else than an append has broken the store, or
+    /// what it lies on was taken away. Takes microseconds; the appender calls it once a second, on its thread.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`], and no other.
+    fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Whether other processes may append to the same log, so that a feed must look for their events too.
     fn is_shared(&self) -> bool {

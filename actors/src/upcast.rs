@@ -144,6 +144,10 @@ impl EventStore for Upcasting {
         self.store.ping().await
     }
 
+    fn check(&self) -> Result<(), StoreError> {
+        self.store.check()
+    }
+
     fn is_shared(&self) -> bool {
         self.store.is_shared()
     }

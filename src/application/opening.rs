@@ -1,6 +1,6 @@
 //! Opening a store: its log, and the rows of its read models.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use ordo_actors::{
     memory_rows::MemoryRows, memory_store::MemoryStore, row_store::RowStore, store::EventStore, upcast::Upcasters,
@@ -8,10 +8,10 @@ use ordo_actors::{
 
 use super::ApplicationError;
 use crate::{
-    config::StoreUrl,
+    config::{Accepted, StoreUrl},
     stores::{
         postgres::{PostgresOptions, PostgresStore},
-        sqlite::{SqliteOptions, SqliteStore},
+        sqlite::{OpenError, SqliteOptions, SqliteStore},
     },
 };
 
@@ -42,38 +42,79 @@ impl Stores {
 /// # Errors
 /// A sentence that says why not.
 pub async fn open_stores(url: &StoreUrl, allow_unsafe_durability: bool) -> Result<Stores, ApplicationError> {
-    open(url, PostgresOptions { allow_unsafe_durability, ..PostgresOptions::patient() }).await
+    open_stores_as_accepted(url, Accepted { unsafe_durability: allow_unsafe_durability, lost_tail: false }).await
+}
+
+/// The same, with what the operator has accepted.
+///
+/// # Errors
+/// A sentence that says why not.
+pub async fn open_stores_as_accepted(url: &StoreUrl, accepted: Accepted) -> Result<Stores, ApplicationError> {
+    open(url, accepted, PostgresOptions::patient()).await
 }
 
 /// The same for a server: clients get their answers in time whatever the store does.
-pub(super) async fn open_to_serve(url: &StoreUrl, allow_unsafe_durability: bool) -> Result<Stores, ApplicationError> {
-    open(url, PostgresOptions { allow_unsafe_durability, ..PostgresOptions::default() }).await
+pub(super) async fn open_to_serve(url: &StoreUrl, accepted: Accepted) -> Result<Stores, ApplicationError> {
+    open(url, accepted, PostgresOptions::default()).await
 }
 
-async fn open(url: &StoreUrl, options: PostgresOptions) -> Result<Stores, ApplicationError> {
-    let failed = |reason: String| ApplicationError::Store { store: url.to_string(), reason };
+async fn open(url: &StoreUrl, accepted: Accepted, options: PostgresOptions) -> Result<Stores, ApplicationError> {
     Ok(match url {
         StoreUrl::Memory => Stores::in_memory(MemoryStore::new()),
         StoreUrl::Sqlite(path) => {
-            Stores::of(SqliteStore::open(path, SqliteOptions::default()).map_err(|error| failed(with_causes(&error)))?)
+            let options = SqliteOptions { accept_lost_tail: accepted.lost_tail, ..SqliteOptions::default() };
+            Stores::of(SqliteStore::open(path, options).map_err(|error| failed(url, &error))?)
         }
-        StoreUrl::Postgres(url) => {
-            Stores::of(PostgresStore::connect(url, options).await.map_err(|error| failed(with_causes(&error)))?)
+        StoreUrl::Postgres(address) => {
+            let options = PostgresOptions { allow_unsafe_durability: accepted.unsafe_durability, ..options };
+            Stores::of(PostgresStore::connect(address, options).await.map_err(|error| failed(url, &error))?)
         }
     })
 }
 
-/// Opens a store to look at what is in it: a file that is not there is not made.
+/// A store that was there, to be looked at.
+pub struct Existing {
+    /// The store.
+    pub stores: Stores,
+    /// What is known to be missing, as a sentence.
+    pub missing: Option<String>,
+}
+
+/// Opens a store to look at what is in it: a file that is not there is not made, one that may not be written is only read,
+/// and so is one that has lost something.
 ///
 /// # Errors
 /// A sentence that says why not.
-pub async fn open_existing_stores(url: &StoreUrl) -> Result<Stores, ApplicationError> {
-    if let StoreUrl::Sqlite(path) = url
-        && !path.exists()
-    {
+pub async fn open_existing_stores(url: &StoreUrl) -> Result<Existing, ApplicationError> {
+    let StoreUrl::Sqlite(path) = url else {
+        return Ok(Existing { stores: open_stores(url, true).await?, missing: None });
+    };
+    if std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
         return Err(ApplicationError::NoLog(path.clone()));
     }
-    open_stores(url, true).await
+    let options = SqliteOptions::default();
+    match SqliteStore::open(path, options) {
+        Ok(store) => Ok(Existing { stores: Stores::of(store), missing: None }),
+        Err(error @ (OpenError::LostTail { .. } | OpenError::Shorter { .. })) => to_read(url, path, &error),
+        Err(error) if error.is_for_want_of_rights() => to_read(url, path, &error),
+        Err(error) => Err(failed(url, &error)),
+    }
+}
+
+/// Opens a file to read it. When that cannot be done either, the reason for which it could not be written is told first.
+fn to_read(url: &StoreUrl, path: &Path, refused: &OpenError) -> Result<Existing, ApplicationError> {
+    log::info!("opened for reading alone: {}", with_causes(refused));
+    match SqliteStore::open_to_read(path, SqliteOptions::default()) {
+        Ok((store, missing)) => {
+            Ok(Existing { stores: Stores::of(store), missing: missing.map(|missing| with_causes(&missing)) })
+        }
+        Err(OpenError::File { .. }) => Err(failed(url, refused)),
+        Err(error) => Err(failed(url, &error)),
+    }
+}
+
+fn failed(url: &StoreUrl, error: &dyn std::error::Error) -> ApplicationError {
+    ApplicationError::Store { store: url.to_string(), reason: with_causes(error) }
 }
 
 /// How events of older schema versions are read.

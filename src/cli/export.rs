@@ -21,7 +21,7 @@ use super::{
     progress::Progress,
 };
 use crate::{
-    application::{open_existing_stores, upcasters},
+    application::{Existing, open_existing_stores, upcasters},
     order::{Order, OrderState},
 };
 
@@ -31,7 +31,9 @@ const PAGE: usize = 1000;
 /// Writes orders or events as JSON lines. Holds one page of the log in memory, whatever its size.
 pub fn run(args: &ExportCommand) -> CommandResult {
     actix_web::rt::System::new().block_on(async {
-        let mut store = open_existing_stores(&args.store.url()?).await?.log;
+        let Existing { stores, missing } = open_existing_stores(&args.store.url()?).await?;
+        missing.iter().for_each(|missing| log::warn!("{missing}"));
+        let mut store = stores.log;
         if args.what == Exported::Orders {
             store = Arc::new(Upcasting::new(store, upcasters()));
         }

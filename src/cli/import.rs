@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CommandResult, arguments::ImportCommand, print, progress::Progress};
 use crate::{
-    application::{Core, open_stores},
+    application::{Core, open_stores_as_accepted},
     import::{
         CsvRules, Format, IMPORTED, ImportedOrder, JsonDefaults, JsonLines, Line, Outcome, Reject, RejectLog,
         RejectReason, Source,
@@ -49,7 +49,7 @@ pub fn run(args: &ImportCommand) -> CommandResult {
         None => RejectLog::counting(),
     };
     actix_web::rt::System::new().block_on(async {
-        let store = open_stores(&args.store.url()?, args.store.allow_unsafe_durability).await?;
+        let store = open_stores_as_accepted(&args.store.url()?, args.store.accepted()).await?;
         let core = Core::start(store, Lifespan::default(), vec![Arbiter::current()]).await?;
         let into = Importer::of(&core);
         let imported = import(args, &into, &mut rejects).await;

@@ -2,7 +2,7 @@
 
 use super::{CommandResult, arguments::MigrateCommand, print, progress::Progress};
 use crate::{
-    application::{open_existing_stores, open_stores},
+    application::{Existing, open_existing_stores, open_stores},
     migration::migrate,
 };
 
@@ -12,7 +12,9 @@ pub fn run(args: &MigrateCommand) -> CommandResult {
         return Err("a store cannot be migrated to itself".into());
     }
     actix_web::rt::System::new().block_on(async {
-        let from = open_existing_stores(&args.passfile.unlock(args.from.clone())).await?.log;
+        let Existing { stores: from, missing } = open_existing_stores(&args.passfile.unlock(args.from.clone())).await?;
+        missing.iter().for_each(|missing| log::warn!("{missing}"));
+        let from = from.log;
         let to = open_stores(&args.passfile.unlock(args.to.clone()), args.allow_unsafe_durability).await?.log;
         let progress = Progress::start("migrating", from.head().await?.position.0);
         let copied = migrate(from.as_ref(), to.as_ref(), |done| progress.at(done)).await?;

@@ -11,7 +11,7 @@ use ordo_actors::{
 
 use super::{CommandResult, arguments::RebuildCommand, print, progress::Progress};
 use crate::{
-    application::{Core, open_stores},
+    application::{Core, open_stores_as_accepted},
     read_models::Running,
 };
 
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Builds a read model anew from the log, beside its live rows, and makes it the live one.
 pub fn run(args: &RebuildCommand) -> CommandResult {
     actix_web::rt::System::new().block_on(async {
-        let stores = open_stores(&args.store.url()?, args.store.allow_unsafe_durability).await?;
+        let stores = open_stores_as_accepted(&args.store.url()?, args.store.accepted()).await?;
         let core = Core::start(stores, Lifespan::default(), Vec::new()).await?;
         let running = Running::start(&ProjectionParts {
             log: core.store.clone(),

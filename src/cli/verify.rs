@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::{CommandResult, arguments::VerifyCommand, print, progress::Progress};
 use crate::{
-    application::{Stores, open_existing_stores, upcasters},
+    application::{Existing, Stores, open_existing_stores, upcasters},
     audit::Audit,
     read_models::{Comparison, Expected, all},
 };
@@ -73,10 +73,11 @@ impl fmt::Display for LeftOut {
 /// Reads the whole log, folds it, compares the read models with the fold, and fails when anything is wrong.
 pub fn run(args: &VerifyCommand) -> CommandResult {
     actix_web::rt::System::new().block_on(async {
-        let stores = open_existing_stores(&args.store.url()?).await?;
+        let Existing { stores, missing } = open_existing_stores(&args.store.url()?).await?;
         let stores = Stores { log: Arc::new(Upcasting::new(stores.log, upcasters())), ..stores };
         let progress = Progress::start("verifying", stores.log.head().await?.position.0);
-        let log = Audit::of(stores.log.as_ref(), |done| progress.at(done)).await?;
+        let mut log = Audit::of(stores.log.as_ref(), |done| progress.at(done)).await?;
+        missing.into_iter().for_each(|missing| log.find(missing));
         let mut report = Report { log, rows: 0, row_faults: 0, row_findings: Vec::new(), left_out: Vec::new() };
         compare(&stores, &mut report).await?;
         progress.finish();

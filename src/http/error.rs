@@ -9,7 +9,11 @@ use actix_web::{
         header::{HeaderName, HeaderValue, RETRY_AFTER},
     },
 };
-use ordo_actors::{event::Version, request::Failure, store::StoreError};
+use ordo_actors::{
+    event::Version,
+    request::Failure,
+    store::{StoreError, told},
+};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -116,7 +120,7 @@ impl ProblemKind {
                 "Send JSON with `Content-Type: application/json`. Nothing was changed."),
             Self::Overloaded => ("overloaded", StatusCode::SERVICE_UNAVAILABLE, "The server has too much to do",
                 "Nothing was changed. Try again after the seconds in `Retry-After`."),
-            Self::StoreUnavailable => ("store-unavailable", StatusCode::SERVICE_UNAVAILABLE, "The store does not answer",
+            Self::StoreUnavailable => ("store-unavailable", StatusCode::SERVICE_UNAVAILABLE, "The store cannot be read or written",
                 "The request may or may not have taken effect. Send it again with the same idempotency key, or look first."),
             Self::PositionNotReached => ("position-not-reached", StatusCode::SERVICE_UNAVAILABLE, "The position has not been reached yet",
                 "What was asked with `min_position` is not visible here yet. Try again after the seconds in `Retry-After`."),
@@ -278,9 +282,10 @@ impl From<Failure> for Problem {
                 ProblemKind::Overloaded,
                 "a stream written together with the order was changed; nothing was changed",
             ),
-            Failure::Unavailable(_) => {
-                Self::new(ProblemKind::StoreUnavailable, "the store does not answer; nothing was changed, try again")
-            }
+            Failure::Unavailable(reason) => Self::new(
+                ProblemKind::StoreUnavailable,
+                format!("the store cannot be read or written ({}); nothing was changed, try again", told(&reason)),
+            ),
             Failure::Unknown(_) => Self::new(
                 ProblemKind::StoreUnavailable,
                 "the outcome is unknown; send the same request again with the same idempotency key, or look first",
@@ -314,7 +319,8 @@ impl From<StoreError> for Problem {
         log::warn!("a read failed: {error}");
         match error {
             StoreError::Unavailable(_) | StoreError::Unknown(_) | StoreError::Broken(_) => {
-                Self::new(ProblemKind::StoreUnavailable, "the store does not answer; try again")
+                let detail = format!("the store cannot be read or written ({}); try again", error.told());
+                Self::new(ProblemKind::StoreUnavailable, detail)
             }
             StoreError::Corrupt(_) => Self::new(ProblemKind::Internal, "the log cannot be read"),
         }

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use actix_web::{HttpResponse, http::header::CONTENT_TYPE, web::Data};
+use ordo_actors::store::StoreError;
 use prometheus::{Encoder, TextEncoder};
 use serde_json::json;
 
@@ -13,7 +14,8 @@ pub async fn live() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": "ok"}))
 }
 
-/// `GET /readyz` and `GET /health`: the store answers, and the server is not stopping. 503 otherwise.
+/// `GET /readyz` and `GET /health`: the store can be read and written, and the server is not stopping. 503 otherwise, with
+/// the reason.
 pub async fn ready(state: Data<AppState>) -> HttpResponse {
     let store = state.store.ping().await;
     let draining = state.draining.load(Ordering::Relaxed);
@@ -28,6 +30,7 @@ pub async fn ready(state: Data<AppState>) -> HttpResponse {
         "status": status,
         "store": state.store_name,
         "store_answers": store.is_ok(),
+        "writes": store.as_ref().map_or_else(StoreError::told, |()| "ok"),
         "position": state.feed.head().0,
         "live_orders": state.orders.live(),
         "version": env!("CARGO_PKG_VERSION"),

@@ -74,6 +74,7 @@ mod saga_hostile;
 mod saga_storm;
 mod shop;
 mod shoppers;
+mod sqlite_file;
 mod sqlite_rows;
 mod sqlite_store;
 mod starting;

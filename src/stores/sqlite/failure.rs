@@ -1,14 +1,34 @@
 //! What an error of SQLite means to the caller. No text of a statement ever gets into the answer.
 
-use std::sync::OnceLock;
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
 
-use ordo_actors::store::StoreError;
+use ordo_actors::store::{DAMAGED, DISK_FULL, LOCKED, READ_ONLY, StoreError};
+use parking_lot::Mutex;
 use rusqlite::{Error, ErrorCode, ffi};
+
+/// The pause between two attempts to find out whether the file can be written again.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// Whether the store may still be used. Once broken it stays broken: only a new process reads the file afresh.
 #[derive(Debug, Default)]
 pub struct Health {
     broken: OnceLock<String>,
+    /// When the last write failed and why, as long as none has succeeded since.
+    refused: Mutex<Option<(Instant, String)>>,
+}
+
+/// Whether the last write failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// It succeeded.
+    No,
+    /// It failed a moment ago.
+    Lately(String),
+    /// It failed so long ago that another one may succeed.
+    LongAgo,
 }
 
 impl Health {
@@ -23,6 +43,28 @@ impl Health {
             self.broken.get_or_init(|| reason.clone());
         }
         error
+    }
+
+    /// Remembers that a write failed, and passes the error on as [`Self::note`] does.
+    pub fn refuse(&self, error: StoreError) -> StoreError {
+        if let StoreError::Unavailable(reason) | StoreError::Corrupt(reason) = &error {
+            *self.refused.lock() = Some((Instant::now(), reason.clone()));
+        }
+        self.note(error)
+    }
+
+    /// Remembers that a write succeeded.
+    pub fn wrote(&self) {
+        *self.refused.lock() = None;
+    }
+
+    /// Whether the last write failed.
+    pub fn refused(&self) -> Refused {
+        match &*self.refused.lock() {
+            None => Refused::No,
+            Some((at, reason)) if at.elapsed() < PROBE_EVERY => Refused::Lately(reason.clone()),
+            Some(_) => Refused::LongAgo,
+        }
     }
 
     /// Whether the store has broken.
@@ -106,10 +148,20 @@ fn is_harmless(extended_code: i32) -> bool {
     )
 }
 
-/// A sentence for the log: the library's own words for the code, and the code.
+/// A sentence for the log: what may be told to anybody, the library's own words for the code, and the code.
 fn describe(error: &Error) -> String {
     match error.sqlite_error() {
-        Some(code) => format!("{} (SQLite {})", ffi::code_to_str(code.extended_code), code.extended_code),
+        Some(code) => {
+            let words = match code.code {
+                ErrorCode::DiskFull => Some(DISK_FULL),
+                ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Some(LOCKED),
+                ErrorCode::ReadOnly => Some(READ_ONLY),
+                ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Some(DAMAGED),
+                _ => None,
+            };
+            let words = words.map(|words| format!("{words}: ")).unwrap_or_default();
+            format!("{words}{} (SQLite {})", ffi::code_to_str(code.extended_code), code.extended_code)
+        }
         None => match error {
             Error::FromSqlConversionFailure(..)
             | Error::IntegralValueOutOfRange(..)

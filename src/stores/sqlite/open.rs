@@ -1,9 +1,7 @@
 //! Opening the file: ours alone, of our making, and up to date.
 
 use std::{
-    fs::{DirBuilder, File, OpenOptions},
-    io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -12,10 +10,20 @@ use ordo_actors::event::Epoch;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Result, functions::FunctionFlags};
 use uuid::Uuid;
 
-use super::migrations;
+use super::{
+    OpenError,
+    checkpoint::{self, Frames},
+    columns::count,
+    migrations,
+    own_file::{OwnFile, beside},
+    wal::{self, Wal},
+};
 
 /// "ordo": says in the file's header whose file it is.
 const APPLICATION_ID: i64 = 0x6f72_646f;
+
+/// The smallest file that can be a database.
+const SMALLEST: u64 = 512;
 
 /// Prepared statements kept per connection.
 const STATEMENTS: usize = 256;
@@ -30,106 +38,221 @@ pub struct SqliteOptions {
     /// The most pages (of 4 KiB) the file may have; without it the disk is the limit. Beyond it appends are refused as on
     /// a full disk.
     pub max_pages: Option<u32>,
+    /// Goes on without events that were confirmed and are lost with the write-ahead log. The log has another identity then.
+    pub accept_lost_tail: bool,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { readers: 2, busy_timeout: Duration::from_secs(2), max_pages: None }
+        Self { readers: 2, busy_timeout: Duration::from_secs(2), max_pages: None, accept_lost_tail: false }
     }
-}
-
-/// Why a file could not be opened as a log.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process, or another store of this one, has it open.
-    #[error("{} is in use by another process: one process per log", path.display())]
-    InUse {
-        /// The file.
-        path: PathBuf,
-    },
-    /// It holds something else than a log.
-    #[error("{} is not a log of this program: it is left untouched", path.display())]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file or its directory cannot be made or opened.
-    #[error("{} cannot be opened", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Its schema cannot be brought up to date: it was written by a newer version, or changed by hand.
-    #[error("the schema of {} cannot be brought up to date", path.display())]
-    Schema {
-        /// The file.
-        path: PathBuf,
-        /// Which migration, and why.
-        source: Box<refinery::Error>,
-    },
-    /// SQLite refused.
-    #[error("{} cannot be used", path.display())]
-    Sqlite {
-        /// The file.
-        path: PathBuf,
-        /// What SQLite said.
-        source: rusqlite::Error,
-    },
 }
 
 /// An opened file.
 pub struct Opened {
-    /// Held as long as the store lives; the system lets go of it when the process ends, however it ends.
-    pub lock: File,
+    // Fields are dropped in this order: connections before the file.
     /// The one that writes.
     pub writer: Connection,
     /// Those that read.
     pub readers: Vec<Connection>,
+    /// The file itself, locked.
+    pub file: OwnFile,
+    /// What the last commit has made of the write-ahead log.
+    pub frames: Frames,
     /// Which log it is.
     pub epoch: Epoch,
 }
 
 /// Opens or creates the file at `path`.
 pub fn open(path: &Path, options: SqliteOptions) -> Result<Opened, OpenError> {
-    let path = &std::path::absolute(path).map_err(|source| OpenError::File { path: path.to_owned(), source })?;
-    let lock = create(path).map_err(|source| match source.kind() {
-        io::ErrorKind::WouldBlock => OpenError::InUse { path: path.clone() },
-        _ => OpenError::File { path: path.clone(), source },
-    })?;
-    let sqlite = |source: rusqlite::Error| match source.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => OpenError::Foreign { path: path.clone() },
-        _ => OpenError::Sqlite { path: path.clone(), source },
-    };
+    let mut file = OwnFile::open(path)?;
+    let path = &file.path().to_owned();
+    let sqlite = |source| unusable(path, source);
+    let wal = wal::look(path).map_err(|source| OpenError::File { path: beside(path, "-wal"), source })?;
+    refuse_cut_off(&file, wal)?;
+    if wal == Wal::Damaged && !options.accept_lost_tail {
+        // Before SQLite takes the log for a whole one and brings what is left of it into the file.
+        return Err(damaged_log(&file, options)?);
+    }
     let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, options).map_err(sqlite)?;
     if !claim(&writer).map_err(sqlite)? {
         return Err(OpenError::Foreign { path: path.clone() });
     }
+    file.keep_private()?;
+    let lost = lost_tail(&writer, &file, wal)?;
+    file.lock_name()?;
+    let is_another = lost.is_some();
+    match lost {
+        Some(lost) if options.accept_lost_tail => log::warn!("going on without what is lost: {lost}"),
+        Some(lost) => return Err(lost),
+        None => {}
+    }
     make_durable(&writer, options).map_err(sqlite)?;
-    migrations::apply(&mut writer)
-        .map_err(|source| OpenError::Schema { path: path.clone(), source: Box::new(source) })?;
-    let epoch = epoch(&writer).map_err(sqlite)?;
+    migrations::apply(&mut writer).map_err(|source| unmigrated(path, source))?;
+    let epoch = epoch(&writer, is_another).map_err(sqlite)?;
+    refuse_shorter(&writer, path)?;
+    let frames = checkpoint::count_frames(&mut writer).map_err(sqlite)?;
+    anchor(&writer, &file)?;
     let readers = (0..options.readers.max(1))
         .map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, options))
         .collect::<Result<_>>()
         .map_err(sqlite)?;
-    Ok(Opened { lock, writer, readers, epoch })
+    file.watch_companions()?;
+    Ok(Opened { writer, readers, file, frames, epoch })
 }
 
-/// Makes the file readable by its owner alone, and locks it against other processes. The lock is on a file beside it, since
-/// closing the database file itself anywhere in the process would release SQLite's own locks.
-fn create(path: &Path) -> io::Result<File> {
-    let directory = path.parent().unwrap_or(path);
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    let private = |path: &Path| OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".lock");
-    let lock = private(Path::new(&beside))?;
-    lock.try_lock()?;
-    private(path)?;
-    File::open(directory)?.sync_all()?;
-    Ok(lock)
+/// Opens a file that is there to look at it, and tells what is missing of it. Nothing is written: not in the file, and, unless
+/// there is a write-ahead log to be read, not beside it.
+pub fn open_to_read(path: &Path, options: SqliteOptions) -> Result<(Opened, Option<OpenError>), OpenError> {
+    let file = OwnFile::open_to_read(path)?;
+    let path = &file.path().to_owned();
+    let wal = wal::look(path).map_err(|source| OpenError::File { path: beside(path, "-wal"), source })?;
+    refuse_cut_off(&file, wal)?;
+    // Nobody can change the file as long as this holds the lock, so it can be read without its write-ahead log; and must be
+    // when SQLite would take a damaged one for a whole one.
+    let name = if wal == Wal::Whole { path.clone() } else { immutable(path) };
+    let mode = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let sqlite = |source: rusqlite::Error| match source.sqlite_error_code() {
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) if wal == Wal::Whole => {
+            OpenError::Unreadable { wal: beside(path, "-wal"), source }
+        }
+        _ => unusable(path, source),
+    };
+    let writer = connect(&name, mode, options).map_err(sqlite)?;
+    let owner: i64 = writer.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(sqlite)?;
+    if owner != APPLICATION_ID {
+        return Err(OpenError::Foreign { path: path.clone() });
+    }
+    let lost = lost_tail(&writer, &file, wal)?;
+    if !migrations::are_applied(&writer).map_err(sqlite)? {
+        return Err(OpenError::OtherVersion { path: path.clone() });
+    }
+    let epoch = read_epoch(&writer).map_err(sqlite)?;
+    let lost = lost.or(refuse_shorter(&writer, path).err());
+    let readers = (0..options.readers.max(1)).map(|_| connect(&name, mode, options));
+    let readers = readers.collect::<Result<_>>().map_err(sqlite)?;
+    Ok((Opened { writer, readers, file, frames: Frames::default(), epoch }, lost))
+}
+
+/// Tells of a write-ahead log that is damaged, and leaves everything as it is.
+fn damaged_log(file: &OwnFile, options: SqliteOptions) -> Result<OpenError, OpenError> {
+    let path = file.path();
+    let mode = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let connection = connect(&immutable(path), mode, options).map_err(|source| unusable(path, source))?;
+    let foreign = || OpenError::Foreign { path: path.to_owned() };
+    Ok(lost_tail(&connection, file, Wal::Damaged)?.unwrap_or_else(foreign))
+}
+
+/// The name by which SQLite opens a file that does not change.
+fn immutable(path: &Path) -> PathBuf {
+    let encode = |byte: &u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => char::from(*byte).to_string(),
+        other => format!("%{other:02x}"),
+    };
+    let name: String = path.as_os_str().as_bytes().iter().map(encode).collect();
+    PathBuf::from(format!("file:{name}?immutable=1"))
+}
+
+/// Refuses a file that is shorter than it says, when no write-ahead log can make up for it.
+fn refuse_cut_off(file: &OwnFile, wal: Wal) -> Result<(), OpenError> {
+    let path = file.path();
+    let length = file.length().map_err(|source| OpenError::File { path: path.to_owned(), source })?;
+    let is_cut_off = match file.stated_length() {
+        Some(stated) => length < stated && wal == Wal::Missing,
+        None => length > 0 && length < SMALLEST && beside(path, ".lock").exists(),
+    };
+    if is_cut_off { Err(OpenError::Truncated { path: path.to_owned() }) } else { Ok(()) }
+}
+
+/// What was confirmed and is not there any more. Refuses a file by another name than the one its write-ahead log lies beside.
+fn lost_tail(connection: &Connection, file: &OwnFile, wal: Wal) -> Result<Option<OpenError>, OpenError> {
+    let path = file.path();
+    let sqlite = |source| unusable(path, source);
+    let note = checkpoint::note(connection).map_err(sqlite)?;
+    let is_ours =
+        note.is_some() || !checkpoint::has_table(connection, "log").map_err(sqlite)? || beside(path, ".lock").exists();
+    let names = file.names().map_err(|source| OpenError::File { path: path.to_owned(), source })?;
+    let known_as = note.as_ref().map_or_else(|| path.to_string_lossy().into_owned(), |note| note.known_as.clone());
+    if names > 1 && !is_ours {
+        let known_as = "the one that has a .lock beside it".to_owned();
+        return Err(OpenError::OtherName { path: path.to_owned(), known_as });
+    }
+    if names > 1 && Path::new(&known_as) != path {
+        return Err(OpenError::OtherName { path: path.to_owned(), known_as });
+    }
+    let how = match wal {
+        Wal::Damaged => "is damaged or was cut off",
+        Wal::Missing if note.is_some_and(|note| note.goes_on) => "is not there",
+        Wal::Missing | Wal::Whole => return Ok(None),
+    };
+    let position = checkpoint::end(connection).map_err(sqlite)?;
+    Ok(Some(OpenError::LostTail { wal: beside(Path::new(&known_as), "-wal"), how, position }))
+}
+
+/// Refuses a log that has been longer: no read model and no block can be further than the log.
+fn refuse_shorter(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let sqlite = |source| unusable(path, source);
+    let head = checkpoint::end(connection).map_err(sqlite)?;
+    let known = connection
+        .query_row(
+            "SELECT max((SELECT max(first) - 1 FROM event_blocks), \
+             (SELECT coalesce(max(position), 0) FROM read_model_checkpoints JOIN log USING (epoch)))",
+            [],
+            |row| count(row, 0),
+        )
+        .map_err(sqlite)?;
+    if known > head { Err(OpenError::Shorter { path: path.to_owned(), head, known }) } else { Ok(()) }
+}
+
+/// Brings everything into the file, which says from then on that it goes on in the write-ahead log. On a full disk the log
+/// can still be read.
+fn anchor(connection: &Connection, file: &OwnFile) -> Result<(), OpenError> {
+    let path = file.path();
+    match checkpoint::anchor(connection, path) {
+        Ok(true) => refuse_short_of_pages(connection, file),
+        Ok(false) => {
+            log::warn!("{} is being read by another program: it is not noticed if its -wal is lost", path.display());
+            Ok(())
+        }
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
+            log::warn!("{} cannot be written now: the disk is full", path.display());
+            Ok(())
+        }
+        Err(error) => Err(unusable(path, error)),
+    }
+}
+
+/// Refuses a file into which everything has been brought, and which has fewer pages than the database.
+fn refuse_short_of_pages(connection: &Connection, file: &OwnFile) -> Result<(), OpenError> {
+    let path = file.path();
+    let pages = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
+    let needed = connection.query_row(pages, [], |row| count(row, 0)).map_err(|source| unusable(path, source))?;
+    let length = file.length().map_err(|source| OpenError::File { path: path.to_owned(), source })?;
+    if length < needed { Err(OpenError::Truncated { path: path.to_owned() }) } else { Ok(()) }
+}
+
+/// What a migration that failed means.
+fn unmigrated(path: &Path, source: refinery::Error) -> OpenError {
+    let causes = std::iter::successors(std::error::Error::source(&source), |cause| cause.source());
+    let damage = causes
+        .filter_map(|cause| cause.downcast_ref::<rusqlite::Error>())
+        .any(|error| error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt));
+    if damage {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+        return OpenError::Damaged { path: path.to_owned(), source: rusqlite::Error::SqliteFailure(code, None) };
+    }
+    OpenError::Schema { path: path.to_owned(), source: Box::new(source) }
+}
+
+/// What an error of SQLite while opening means.
+fn unusable(path: &Path, source: rusqlite::Error) -> OpenError {
+    let path = path.to_owned();
+    match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) if beside(&path, ".lock").exists() => OpenError::Damaged { path, source },
+        Some(ErrorCode::NotADatabase) => OpenError::Foreign { path },
+        Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged { path, source },
+        _ => OpenError::Sqlite { path, source },
+    }
 }
 
 fn connect(path: &Path, mode: OpenFlags, options: SqliteOptions) -> Result<Connection> {
@@ -167,10 +290,18 @@ fn make_durable(connection: &Connection, options: SqliteOptions) -> Result<()> {
     connection.create_scalar_function("only_the_store_may_append", 0, FunctionFlags::SQLITE_DETERMINISTIC, |_| Ok(true))
 }
 
-/// The log's identity, drawn when it is asked for the first time.
-fn epoch(connection: &Connection) -> Result<Epoch> {
-    connection
-        .execute("INSERT INTO log (id, epoch) VALUES (1, ?) ON CONFLICT DO NOTHING", [Uuid::new_v4().to_string()])?;
+/// The log's identity, drawn when it is asked for the first time, and anew when the log `is_another`: one that has lost its
+/// end gives its positions to other events.
+fn epoch(connection: &Connection, is_another: bool) -> Result<Epoch> {
+    let conflict = if is_another { "UPDATE SET epoch = excluded.epoch" } else { "NOTHING" };
+    connection.execute(
+        &format!("INSERT INTO log (id, epoch) VALUES (1, ?) ON CONFLICT (id) DO {conflict}"),
+        [Uuid::new_v4().to_string()],
+    )?;
+    read_epoch(connection)
+}
+
+fn read_epoch(connection: &Connection) -> Result<Epoch> {
     let text: String = connection.query_row("SELECT epoch FROM log", [], |row| row.get(0))?;
     Uuid::parse_str(&text)
         .map(Epoch)

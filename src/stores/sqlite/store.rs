@@ -1,7 +1,6 @@
 //! The store: the engine's contract on one SQLite file.
 
 use std::{
-    fs::File,
     path::Path,
     sync::{
         Arc,
@@ -24,7 +23,8 @@ use rusqlite::Connection;
 use super::{
     batch::find_record,
     failure::{self, Health},
-    open::{self, OpenError, Opened, SqliteOptions},
+    open::{self, Opened, SqliteOptions},
+    open_error::OpenError,
     queries,
     tail::Kinds,
     workers::Workers,
@@ -33,13 +33,16 @@ use super::{
 
 /// A log in a file: what `append` calls appended has been fsynced and survives a crash of the machine.
 ///
+/// The file is its inode: whatever name it is opened by, there is one store on it (see [`OwnFile`](super::OwnFile)). When it is
+/// moved, deleted, replaced or cut off, every call fails with [`StoreError::Broken`].
+///
 /// When a COMMIT fails with an I/O error, nobody in this process can tell whether it happened, and what SQLite shows until
 /// the file is opened anew may differ from what it shows then. From there on every call fails with [`StoreError::Broken`]:
 /// the process must stop. A full disk is not that: nothing is written, and appending works again when there is room.
 ///
 /// Dropping the store waits for the reads under way and folds the write-ahead log into the file.
 pub struct SqliteStore {
-    // Fields are dropped in this order: threads, then the writer, which folds the log once it is alone, then the lock.
+    // Fields are dropped in this order: threads, then the writer, which folds the log once it is alone and lets go of the file.
     readers: Workers<Connection>,
     /// Waits for the writer, so that neither the callers' threads nor the readers do.
     waiting: Workers<Arc<Mutex<Writer>>>,
@@ -47,7 +50,6 @@ pub struct SqliteStore {
     health: Arc<Health>,
     epoch: Epoch,
     head: Arc<AtomicU64>,
-    _lock: File,
 }
 
 impl SqliteStore {
@@ -56,16 +58,29 @@ impl SqliteStore {
     /// # Errors
     /// The file is in use, is not a log, or cannot be read and written.
     pub fn open(path: &Path, options: SqliteOptions) -> Result<Self, OpenError> {
-        let Opened { lock, writer, readers, epoch } = open::open(path, options)?;
+        Self::start(path, open::open(path, options)?)
+    }
+
+    /// Opens a log that is there to look at it, and tells what is missing of it. Nothing is written.
+    ///
+    /// # Errors
+    /// The file is in use, is not a log, or cannot be read without writing.
+    pub fn open_to_read(path: &Path, options: SqliteOptions) -> Result<(Self, Option<OpenError>), OpenError> {
+        let (opened, missing) = open::open_to_read(path, options)?;
+        Ok((Self::start(path, opened)?, missing))
+    }
+
+    fn start(path: &Path, opened: Opened) -> Result<Self, OpenError> {
+        let Opened { writer, readers, file, frames, epoch } = opened;
         let health = Arc::new(Health::default());
         let head = Arc::new(AtomicU64::new(0));
-        let writer = Writer::new(writer, Arc::clone(&health), Arc::clone(&head))
+        let failed = |source| OpenError::File { path: path.to_owned(), source };
+        let writer = Writer::new(writer, file, frames, Arc::clone(&health), Arc::clone(&head))
             .map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })?;
         let writer = Arc::new(Mutex::new(writer));
-        let file = |source| OpenError::File { path: path.to_owned(), source };
-        let readers = Workers::start("sqlite-reader", readers).map_err(file)?;
-        let waiting = Workers::start("sqlite-rows", vec![Arc::clone(&writer)]).map_err(file)?;
-        Ok(Self { readers, waiting, writer, health, epoch, head, _lock: lock })
+        let readers = Workers::start("sqlite-reader", readers).map_err(failed)?;
+        let waiting = Workers::start("sqlite-rows", vec![Arc::clone(&writer)]).map_err(failed)?;
+        Ok(Self { readers, waiting, writer, health, epoch, head })
     }
 
     /// Uses a reading connection.
@@ -133,5 +148,11 @@ impl EventStore for SqliteStore {
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.write(Writer::ping).await
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        self.health.check()?;
+        // Whoever has it is in a transaction, and looks by itself at the end.
+        self.writer.try_lock().map_or(Ok(()), |writer| writer.check())
     }
 }

@@ -11,8 +11,10 @@ use rusqlite::{Connection, Error, Result, config::DbConfig, params};
 
 use super::{
     batch::Batch,
+    checkpoint::{self, Frames},
     columns::{micros_from, number},
-    failure::{self, Health},
+    failure::{self, Health, Refused},
+    own_file::OwnFile,
     tail::{Kinds, Tail},
 };
 
@@ -25,23 +27,40 @@ pub struct Writer {
     known_kinds: usize,
     health: Arc<Health>,
     head: Arc<AtomicU64>,
+    frames: Frames,
+    /// Frames in the write-ahead log with which the next checkpoint is due.
+    checkpoint_at: u32,
+    /// Closed after the connection.
+    file: OwnFile,
 }
 
 impl Writer {
     /// Takes the connection over and reads where the log ends. `head` follows it: what it says, readers see.
-    pub fn new(connection: Connection, health: Arc<Health>, head: Arc<AtomicU64>) -> Result<Self> {
+    pub fn new(
+        connection: Connection,
+        file: OwnFile,
+        frames: Frames,
+        health: Arc<Health>,
+        head: Arc<AtomicU64>,
+    ) -> Result<Self> {
         let tail = Tail::load(&connection)?;
         let kinds = Kinds::load(&connection)?;
         head.store(tail.head.0, Ordering::Release);
-        Ok(Self { connection, tail, known_kinds: kinds.len(), kinds, health, head })
+        let checkpoint_at = frames.get() + checkpoint::FRAMES;
+        Ok(Self { connection, tail, known_kinds: kinds.len(), kinds, health, head, frames, checkpoint_at, file })
     }
 
-    /// Appends a batch: one transaction, one fsync, and neither when there is nothing to write.
+    /// Appends a batch: one transaction, one fsync, and neither when there is nothing to write. A file that does not hold what
+    /// this process remembers breaks the store: somebody else has written it.
     pub fn append(&mut self, batch: Vec<Commit>) -> Result<Vec<Verdict>, StoreError> {
         self.transact(|connection, tail, kinds| {
             let mut writing = Batch::new(connection, tail, kinds)?;
             let verdicts = batch.into_iter().map(|commit| writing.take(commit)).collect::<Result<Vec<_>>>()?;
             Ok((verdicts, writing.finish()?))
+        })
+        .map_err(|error| match error {
+            StoreError::Corrupt(reason) => self.health.note(StoreError::Broken(reason)),
+            StoreError::Unavailable(_) | StoreError::Unknown(_) | StoreError::Broken(_) => error,
         })
     }
 
@@ -66,9 +85,40 @@ impl Writer {
         })
     }
 
-    /// Whether a transaction that writes could be started now.
+    /// Whether a transaction that writes could be started now; after one that failed, whether one can be committed.
     pub fn ping(&mut self) -> Result<(), StoreError> {
-        self.transact(|_, _, _| Ok(((), None)))
+        self.check()?;
+        match self.health.refused() {
+            Refused::No => self.transact(|_, _, _| Ok(((), None))),
+            Refused::Lately(reason) => Err(StoreError::Unavailable(reason)),
+            Refused::LongAgo => self.probe(),
+        }
+    }
+
+    /// Writes as much as a small batch, and deletes it again.
+    fn probe(&mut self) -> Result<(), StoreError> {
+        for probe in ["zeroblob(65536)", "NULL"] {
+            let text = format!("UPDATE log_file SET probe = {probe}");
+            self.change_rows(|connection| Ok((connection.prepare_cached(&text)?.execute([])?, true)))?;
+        }
+        Ok(())
+    }
+
+    /// Whether the file is still where it was, and whole. Takes microseconds.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`]: nobody may find what was written last.
+    pub fn check(&self) -> Result<(), StoreError> {
+        self.file.check().map_err(|reason| self.health.note(StoreError::Broken(reason)))?;
+        let length = self.file.wal_length();
+        let is_whole = length >= checkpoint::wal_length(self.frames.get())
+            // Another program may have brought it all into the file and emptied it: SQLite knows.
+            || checkpoint::least_wal_length(&self.connection).is_ok_and(|least| length >= least);
+        if is_whole {
+            return Ok(());
+        }
+        let reason = "the write-ahead log was cut off while it was open: restore a backup".to_owned();
+        Err(self.health.note(StoreError::Broken(reason)))
     }
 
     /// Runs `work` in a transaction, and commits when it hands back where the log ends then.
@@ -87,23 +137,38 @@ impl Writer {
         match work(&self.connection, self.tail, &mut self.kinds) {
             Ok((done, Some(tail))) => {
                 self.commit()?;
+                self.check()?;
                 self.tail = tail;
                 self.known_kinds = self.kinds.len();
                 self.head.store(tail.head.0, Ordering::Release);
+                self.health.wrote();
+                self.checkpoint_if_due();
                 Ok(done)
             }
             Ok((done, None)) => self.roll_back().map(|()| done),
             Err(error) => {
                 self.roll_back()?;
-                Err(self.health.note(failure::writing(&error)))
+                Err(self.health.refuse(failure::writing(&error)))
             }
         }
+    }
+
+    /// Makes a checkpoint when the write-ahead log has become long. What was committed stays so whatever comes of it.
+    fn checkpoint_if_due(&mut self) {
+        if self.frames.get() < self.checkpoint_at {
+            return;
+        }
+        if let Err(error) = checkpoint::checkpoint(&self.connection) {
+            let error = self.health.refuse(failure::writing(&error));
+            log::warn!("the write-ahead log was not brought into the file: {error}");
+        }
+        self.checkpoint_at = self.frames.get().saturating_add(checkpoint::FRAMES);
     }
 
     fn commit(&self) -> Result<(), StoreError> {
         self.run("COMMIT").map_err(|error| {
             let rolled_back = self.roll_back().is_ok();
-            self.health.note(failure::committing(&error, rolled_back))
+            self.health.refuse(failure::committing(&error, rolled_back))
         })
     }
 
@@ -121,9 +186,11 @@ impl Writer {
 }
 
 impl Drop for Writer {
-    /// Leaves a tidy file behind; after a failed commit it leaves the file to the next process as it is.
+    /// Leaves a tidy file behind: complete, and without a write-ahead log. After a failed commit it leaves the file to the next
+    /// process as it is.
     fn drop(&mut self) {
-        if self.health.is_broken()
+        let is_complete = !self.health.is_broken() && checkpoint::complete(&self.connection).is_ok();
+        if !is_complete
             && let Err(error) = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
         {
             log::warn!("the write-ahead log may be checkpointed at close: {error}");
@@ -145,7 +212,8 @@ mod tests {
 
     fn writer(directory: &tempfile::TempDir) -> Writer {
         let opened = open::open(&directory.path().join("log.db"), SqliteOptions::default()).expect("a new log");
-        Writer::new(opened.writer, Arc::default(), Arc::default()).expect("an empty log")
+        let (health, head) = (Arc::default(), Arc::default());
+        Writer::new(opened.writer, opened.file, opened.frames, health, head).expect("an empty log")
     }
 
     fn commit(stream: StreamId, expected: ExpectedVersion, events: usize) -> Commit {
