@@ -47,11 +47,14 @@ impl Server {
                 let settings = Settings::resolve(&arguments.store, &arguments.serve, None).expect("settings");
                 let application = Application::build(settings).await.expect("a server");
                 tell.send(application.address().to_string()).expect("somebody who waits");
-                let until_told = async {
+                let mut stopped = Some(stopped);
+                let told = async move || match stopped.take() {
                     // Whoever has gone wants it to stop, too.
-                    let _ = stopped.await;
+                    Some(stopped) => drop(stopped.await),
+                    // Nobody says it twice.
+                    None => std::future::pending().await,
                 };
-                application.run(until_told).await.expect("a good end");
+                application.run(told).await.expect("a good end");
             });
         });
         let address = told.recv().expect("an address");

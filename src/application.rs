@@ -1,10 +1,11 @@
 //! The composition root: puts the parts together, starts them in order and stops them in the reverse order.
 
 mod fulfilling;
+mod listening;
 mod opening;
+mod stopping;
 
 use std::{
-    any::Any,
     net::SocketAddr,
     sync::{
         Arc,
@@ -15,7 +16,10 @@ use std::{
 };
 
 use actix::{Arbiter, ArbiterHandle};
-use actix_web::{App, HttpServer, dev::Server, middleware::from_fn, rt::net::TcpStream, web::Data};
+use actix_web::{
+    dev::{Server, ServerHandle},
+    web::Data,
+};
 use ordo_actors::{
     appender::{Appender, AppenderLimits},
     clock::{Clock, SystemClock},
@@ -27,8 +31,10 @@ use ordo_actors::{
     store::{EventStore, StoreError},
     upcast::{UnreadableLog, Upcasting, readable, refuse_unreadable},
 };
-use socket2::SockRef;
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     config::Settings,
@@ -36,18 +42,16 @@ use crate::{
         FulfilmentSaga, Sagas,
         settings::{Partners, partners},
     },
-    guard::{cors::cors, rules::Guard},
-    http::{command_input::KeysInFlight, http_metrics::HttpMetrics, request_context, routes::routes, state::AppState},
-    live::{
-        live_hub::LiveHub,
-        live_metrics::LiveMetrics,
-        routes::{LiveState, routes as live_routes},
-    },
+    guard::rules::Guard,
+    http::{command_input::KeysInFlight, http_metrics::HttpMetrics, state::AppState},
+    live::{live_hub::LiveHub, live_metrics::LiveMetrics, routes::LiveState},
     order::Order,
     read_models::Running,
 };
 
+use listening::listen;
 pub use opening::{Existing, Stores, open_existing_stores, open_stores, open_stores_as_accepted, upcasters};
+use stopping::{Door, pass};
 
 /// Batches that a slow subscriber may be behind before it is told to read the store.
 const FEED_BATCHES: usize = 4096;
@@ -57,9 +61,6 @@ const FORGET_AT_ONCE: usize = 10_000;
 const FORGET_EVERY: Duration = Duration::from_mins(1);
 /// The same while there are more: faster than keys can come in, slow enough for commits to go between.
 const FORGET_MORE_AFTER: Duration = Duration::from_millis(500);
-
-/// How much later than it is told to go a listener that takes nothing is cut off: its socket's end must come first.
-const CUT_LATER: Duration = Duration::from_secs(5);
 
 /// How long the last commit may take when the requests have used up the time for stopping.
 const LAST_COMMIT: Duration = Duration::from_secs(1);
@@ -192,10 +193,12 @@ impl Core {
 pub struct Application {
     core: Core,
     server: Server,
+    door: Door,
     state: Data<AppState>,
     live: Arc<LiveHub>,
     sagas: Sagas,
     address: SocketAddr,
+    drain: Duration,
     shutdown: Duration,
 }
 
@@ -246,8 +249,9 @@ impl Application {
         let live_metrics = LiveMetrics::register(&core.metrics)?;
         let live = LiveHub::start(Arc::clone(&core.store), &core.feed, settings.live, live_metrics).await?;
         let live_state = Data::new(LiveState { hub: Arc::clone(&live) });
-        let (server, address) = listen(&settings, &state, &running, &live_state)?;
-        Ok(Self { core, server, state, live, sagas, address, shutdown: settings.shutdown })
+        let (server, door, address) = listen(&settings, &state, &running, &live_state)?;
+        let Settings { drain, shutdown, .. } = settings;
+        Ok(Self { core, server, door, state, live, sagas, address, drain, shutdown })
     }
 
     /// Where it listens.
@@ -256,16 +260,18 @@ impl Application {
         self.address
     }
 
-    /// Serves until `stop` resolves, then: not ready, live connections and sagas go, requests finish, orders leave, the last commit ends, the store closes.
+    /// Serves until it is told to stop, then: not ready, live connections go, each answer is its connection's last, sagas stop,
+    /// the listener closes, requests finish, orders leave, the last commit ends, the store closes. Told a second time it
+    /// cuts off whoever is still there.
     ///
     /// # Errors
     /// The store broke, or the web server failed.
-    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), ApplicationError> {
+    pub async fn run(self, mut told_to_stop: impl AsyncFnMut()) -> Result<(), ApplicationError> {
         let mut broken = self.core.broken.clone();
         let handle = self.server.handle();
         let serving = tokio::task::spawn_local(self.server);
         let verdict = tokio::select! {
-            () = stop => Ok(()),
+            () = told_to_stop() => Ok(()),
             reason = broken.wait_for(Option::is_some) => {
                 let reason = reason.ok().and_then(|reason| reason.clone()).unwrap_or_default();
                 Err(ApplicationError::Broken(reason))
@@ -273,13 +279,19 @@ impl Application {
         };
         self.state.draining.store(true, Ordering::Relaxed);
         log::info!("stopping");
-        let deadline = Instant::now() + self.shutdown;
-        self.live.drain().await;
-        if tokio::time::timeout_at(deadline, self.sagas.stop()).await.is_err() {
-            log::warn!("the sagas did not stop in time; they go on after the next start");
-        }
-        if tokio::time::timeout_at(deadline, handle.stop(true)).await.is_err() {
-            handle.stop(false).await;
+        let mut deadline = Instant::now() + self.shutdown;
+        let closing = Closing { handle: &handle, door: self.door, live: &self.live, sagas: &self.sagas };
+        // What is broken acknowledges nothing any more: there is nobody to be patient with.
+        let drain = if verdict.is_ok() { self.drain } else { Duration::ZERO };
+        tokio::select! {
+            () = closing.close(drain, deadline) => {}
+            () = told_to_stop() => {
+                log::warn!("told to stop again: whoever is still there is cut off");
+                deadline = Instant::now() + LAST_COMMIT;
+                handle.stop(false).await;
+                // What a saga is at goes on after the next start.
+                let _ = timeout_at(deadline, self.sagas.stop()).await;
+            }
         }
         let served = serving.await;
         drop(self.state);
@@ -291,48 +303,26 @@ impl Application {
     }
 }
 
-fn listen(
-    settings: &Settings,
-    state: &Data<AppState>,
-    running: &Running,
-    live: &Data<LiveState>,
-) -> Result<(Server, SocketAddr), ApplicationError> {
-    let address = settings.listen;
-    let failed = |source| ApplicationError::Listen { address, source };
-    let (state, models, running) = (state.clone(), Data::new(running.models.clone()), Data::new(running.clone()));
-    let (live, cut_after) = (live.clone(), 2 * settings.live.stall + CUT_LATER);
-    let origins = settings.origins.clone();
-    let mut server = HttpServer::new(move || {
-        App::new()
-            .app_data(state.clone())
-            .app_data(models.clone())
-            .app_data(running.clone())
-            .app_data(live.clone())
-            .wrap(cors(&origins))
-            .wrap(from_fn(request_context::wrap))
-            .configure(routes)
-            .configure(live_routes)
-    })
-    .on_connect(move |connection, _| cut_when_stalled(connection, cut_after))
-    .disable_signals()
-    .keep_alive(Duration::from_secs(75))
-    .client_request_timeout(Duration::from_secs(10))
-    .shutdown_timeout(settings.shutdown.as_secs());
-    if let Some(workers) = settings.workers {
-        server = server.workers(workers.get());
-    }
-    let server = server.bind(address).map_err(failed)?;
-    let bound = server.addrs().first().copied().unwrap_or(address);
-    Ok((server.run(), bound))
+/// Everything that lets somebody in or goes on by itself.
+struct Closing<'a> {
+    handle: &'a ServerHandle,
+    door: Door,
+    live: &'a LiveHub,
+    sagas: &'a Sagas,
 }
 
-/// Lets the kernel end a connection whose client has taken nothing of what waits for it for so long: the web server would
-/// wait for ever.
-fn cut_when_stalled(connection: &dyn Any, after: Duration) {
-    if let Some(stream) = connection.downcast_ref::<TcpStream>()
-        && let Err(error) = SockRef::from(stream).set_tcp_user_timeout(Some(after))
-    {
-        log::debug!("a connection has no limit on how long it may stall: {error}");
+impl Closing<'_> {
+    /// Closes one after the other, before the deadline. Whoever is left then is cut off.
+    async fn close(self, drain: Duration, deadline: Instant) {
+        tokio::join!(self.live.drain(), pass(Instant::now() + drain, deadline));
+        let stopped = timeout_at(deadline, self.sagas.stop());
+        let (stopped, ()) = tokio::join!(stopped, self.door.shut(deadline));
+        if stopped.is_err() {
+            log::warn!("the sagas did not stop in time; they go on after the next start");
+        }
+        if timeout_at(deadline, self.handle.stop(true)).await.is_err() {
+            self.handle.stop(false).await;
+        }
     }
 }
 

@@ -258,6 +258,10 @@ pub struct ServeArgs {
     /// Seconds a partner has to answer a call [default: 10]
     #[arg(long, env = "ORDO_PARTNER_SECONDS")]
     pub partner_seconds: Option<NonZeroU32>,
+    /// Seconds for which a server that was told to stop still takes requests, each the last of its connection; part of
+    /// --shutdown-seconds [default: 1]
+    #[arg(long, env = "ORDO_DRAIN_SECONDS")]
+    pub drain_seconds: Option<u64>,
     /// Seconds that requests have to finish when the server stops [default: 8]
     #[arg(long, env = "ORDO_SHUTDOWN_SECONDS")]
     pub shutdown_seconds: Option<u64>,
@@ -294,6 +298,8 @@ pub struct Settings {
     pub lifespan: Lifespan,
     /// How long idempotency keys are kept.
     pub idempotency_kept: Duration,
+    /// How long requests are still taken at the end.
+    pub drain: Duration,
     /// How long requests may take to finish at the end.
     pub shutdown: Duration,
 }
@@ -370,6 +376,7 @@ impl Settings {
                 ..defaults.1
             },
             idempotency_kept: Duration::from_hours(u64::from(hours)),
+            drain: Duration::from_secs(serve.drain_seconds.or(file.drain_seconds).unwrap_or(1)),
             shutdown: Duration::from_secs(serve.shutdown_seconds.or(file.shutdown_seconds).unwrap_or(8)),
         })
     }

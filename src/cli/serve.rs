@@ -19,7 +19,7 @@ pub fn run(store: &StoreArgs, serve: &ServeArgs, file: Option<&PathBuf>) -> Comm
         let store = settings.store.clone();
         let application = Application::build(settings).await?;
         welcome(&store, application.address());
-        application.run(told_to_stop()).await?;
+        application.run(told_to_stop).await?;
         log::info!("stopped");
         Ok(())
     })
@@ -33,7 +33,7 @@ fn raise_open_files() {
     }
 }
 
-/// SIGTERM or SIGINT.
+/// Resolves with the next SIGTERM or SIGINT.
 pub(super) async fn told_to_stop() {
     let (Ok(mut term), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
         log::warn!("signals cannot be heard; the server runs until it is killed");

@@ -1,13 +1,13 @@
 //! What every request gets: an id, a problem in the right shape when it fails, a line in the log, a count in the metrics.
 
-use std::time::Instant;
+use std::{sync::atomic::Ordering, time::Instant};
 
 use actix_web::{
     Error, HttpMessage, HttpRequest, HttpResponse,
     body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
-        Method, StatusCode,
+        ConnectionType, Method, StatusCode,
         header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue},
     },
     middleware::Next,
@@ -64,6 +64,9 @@ pub async fn wrap<B: MessageBody + 'static>(
             ServiceResponse::new(request.into_parts().0, Problem::from(refusal).respond(&id)).map_into_right_body()
         }
     };
+    if state.as_ref().is_some_and(|state| state.draining.load(Ordering::Relaxed)) && !response.response().upgrade() {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     let method = response.request().method().clone();
     headers::complete(&method, response.headers_mut());
     if let Ok(value) = HeaderValue::from_str(&id.0) {

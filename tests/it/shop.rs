@@ -173,7 +173,13 @@ impl Shop {
                 let stores = stores.unwrap();
                 let application = Application::build_with(settings, stores, partners).await.unwrap();
                 tell.send(application.address()).unwrap();
-                application.run(async { drop(stopped.await) }).await.unwrap();
+                let mut stopped = Some(stopped);
+                let told = async move || match stopped.take() {
+                    Some(stopped) => drop(stopped.await),
+                    // Nobody says it twice.
+                    None => std::future::pending().await,
+                };
+                application.run(told).await.unwrap();
             });
         });
         let address = told.recv_timeout(PATIENCE).expect("a server");
