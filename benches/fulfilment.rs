@@ -21,7 +21,7 @@ use ordo::{
 use ordo_actors::{
     event::{StreamId, Version},
     registry::{Engine, Lifespan},
-    request::{Outcome, Request},
+    request::{Outcome, Request, always},
     saga::SagaState,
     saga_effects::start_write,
 };
@@ -149,7 +149,7 @@ async fn fulfil(orders: Orders, sagas: Sagas, id: StreamId) {
     let plan = orders.ask(id, Request::read(plan)).await.expect("an answer").answer.expect("a plan");
     let accepted = |outcome: &Outcome<'_, Order>| matches!(outcome, Outcome::Accepted { .. });
     let request = Request {
-        alongside: vec![start_write(saga_of(id), plan).expect("JSON")],
+        alongside: Some(always(vec![start_write(saga_of(id), plan).expect("JSON")])),
         ..Request::execute(OrderCommand::SubmitOrder, accepted)
     };
     assert!(orders.ask(id, request).await.expect("an answer").answer);

@@ -213,6 +213,9 @@ pub struct ServeArgs {
     /// Orders kept in memory [default: 100000]
     #[arg(long, env = "ORDO_MAX_ACTORS")]
     pub max_actors: Option<NonZeroUsize>,
+    /// Bytes that the lines of all orders in memory may take; the longest unused leave first [default: 268435456]
+    #[arg(long, env = "ORDO_MAX_ACTOR_BYTES")]
+    pub max_actor_bytes: Option<NonZeroUsize>,
     /// Seconds after which an unused order leaves memory [default: 300]
     #[arg(long, env = "ORDO_IDLE_SECONDS")]
     pub idle_seconds: Option<u64>,
@@ -371,6 +374,7 @@ impl Settings {
             },
             lifespan: Lifespan {
                 most_actors: number(serve.max_actors, file.max_actors, defaults.1.most_actors),
+                most_bytes: number(serve.max_actor_bytes, file.max_actor_bytes, defaults.1.most_bytes),
                 idle: serve.idle_seconds.or(file.idle_seconds).map_or(defaults.1.idle, Duration::from_secs),
                 snapshot_every: serve.snapshot_every.or(file.snapshot_every).unwrap_or(defaults.1.snapshot_every),
                 ..defaults.1

@@ -30,6 +30,11 @@ pub trait Aggregate: Clone + Default + Send + Sync + Unpin + Serialize + Deseria
     /// The rule that forbids the command in this state.
     fn decide(&self, command: &Self::Command) -> Result<Vec<Self::Event>, Self::Rejection>;
 
+    /// About how many bytes the state holds in memory beyond its own size. Tells the registry which of many aggregates may stay.
+    fn weight(&self) -> usize {
+        0
+    }
+
     /// Moves the state past one event, recorded `at` that time. Never rejects: the event has happened.
     fn evolve(&mut self, event: &Self::Event, at: DateTime<Utc>);
 }

@@ -5,27 +5,40 @@
 //! line behind the commits they have seen. While one group is in flight the next one gathers, so a hot aggregate pays one
 //! fsync per group, not per command.
 //!
+//! Where other processes write to the log as well, memory is a cache: what is told of it must have been true after the request
+//! arrived. A commit proves that for its whole group, because its version was expected; a group without one is held against the
+//! log by a check (`version_checks.rs`), and so is in flight, too.
+//!
 //! Invariant: at most one group is in flight, and `loaded` is the store's state plus `in_flight` plus `gathering`, in order.
+//! Invariant: on a shared log nothing joins a group that is in flight.
+
+mod judging;
+mod waiting_reads;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    time::Duration,
 };
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 
 use crate::{
     aggregate::Aggregate,
-    appender::Verdicts,
     event::{Position, StreamId, Version},
     message::{Handle, Passivate},
     metrics::Alive,
     registry::Engine,
     rehydrate::{Loaded, Until, rehydrate},
     request::Failure,
-    store::{Commit, ExpectedVersion, Verdict},
+    retry,
+    store::{Commit, ExpectedVersion},
     work::{Settled, Surroundings, Work},
 };
+
+/// The longest pause before a request that has lost again is decided once more; it grows with each loss.
+const PAUSE_PER_LOSS: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
 /// The actor of one aggregate.
 pub(crate) struct AggregateActor<A: Aggregate> {
@@ -33,15 +46,18 @@ pub(crate) struct AggregateActor<A: Aggregate> {
     engine: Arc<Engine<A>>,
     /// None: nothing is known, read the store first.
     loaded: Option<Loaded<A>>,
-    /// `loaded` is what a request believed, not read: nothing leaves before a commit on top of it has been appended.
-    believed: bool,
+    trust: Trust,
     /// Answered when the group in flight is durable.
     in_flight: Vec<Entry<A>>,
     /// Answered when the next group is durable.
     gathering: Vec<Entry<A>>,
     commits: Vec<Commit>,
-    /// Every event of this stream up to this position has been seen, whoever wrote it.
-    synced: Position,
+    /// Some read waits in line.
+    reads_wait: bool,
+    /// Somebody will look after the reads that wait.
+    reads_watched: bool,
+    /// What the registry knows of the weight of `loaded`, in KiB.
+    weight_kib: usize,
     /// Decided (again) when the group in flight has been judged and the aggregate has been read.
     stalled: Vec<Box<dyn Work<A>>>,
     /// The incarnation before this one died: commits of it may still be in the appender's queue.
@@ -55,6 +71,17 @@ pub(crate) struct AggregateActor<A: Aggregate> {
 struct Entry<A: Aggregate> {
     work: Box<dyn Work<A>>,
     commit: Option<CommitShape>,
+}
+
+/// Where `loaded` comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// What a request believed, not read: nothing leaves before a commit on top of it has been appended.
+    Believed,
+    /// Read after all that is being decided now had arrived.
+    JustRead,
+    /// Known for a while.
+    Remembered,
 }
 
 /// What matters of a commit when its verdict comes.
@@ -76,11 +103,13 @@ impl<A: Aggregate> AggregateActor<A> {
             stream,
             engine,
             loaded: None,
-            believed: false,
+            trust: Trust::Remembered,
             in_flight: Vec::new(),
             gathering: Vec::new(),
             commits: Vec::new(),
-            synced: Position::START,
+            reads_wait: false,
+            reads_watched: false,
+            weight_kib: 0,
             stalled: Vec::new(),
             after_crash,
             retired: None,
@@ -94,21 +123,15 @@ impl<A: Aggregate> AggregateActor<A> {
             self.settle(work, Settled::Failed(Failure::Overloaded));
             return;
         }
-        if self.is_behind(&*work) && self.is_idle() {
-            self.loaded = None;
-        }
         if self.loaded.is_none() && work.is_fresh() && !self.after_crash && self.is_idle() {
             self.loaded = Some(Loaded::default());
-            self.believed = true;
+            self.trust = Trust::Believed;
         }
+        let around = self.surroundings();
         let Some(loaded) = self.loaded.as_mut() else {
+            self.reads_wait |= work.is_read();
             self.stalled.push(work);
             return;
-        };
-        let around = Surroundings {
-            stream: self.stream,
-            now: self.engine.clock.now(),
-            snapshot_every: self.engine.lifespan.snapshot_every,
         };
         match catch_unwind(AssertUnwindSafe(|| work.attempt(loaded, &around))) {
             Ok(Ok(Some(commit))) => self.gather(work, commit),
@@ -126,20 +149,35 @@ impl<A: Aggregate> AggregateActor<A> {
         }
     }
 
-    /// A request with nothing to make durable is answered when all it has seen is durable.
-    fn line_up(&mut self, work: Box<dyn Work<A>>) {
-        let entry = Entry { work, commit: None };
-        if !self.gathering.is_empty() {
-            self.gathering.push(entry);
-        } else if !self.in_flight.is_empty() {
-            self.in_flight.push(entry);
-        } else if self.believed {
-            self.loaded = None;
-            self.stalled.push(entry.work);
-        } else {
-            let position = self.position();
-            self.settle(entry.work, Settled::Durable(position));
+    fn surroundings(&self) -> Surroundings {
+        Surroundings {
+            stream: self.stream,
+            now: self.engine.clock.now(),
+            snapshot_every: self.engine.lifespan.snapshot_every,
         }
+    }
+
+    /// A request with nothing to make durable is answered when all it has seen is durable, and still was so after it came.
+    fn line_up(&mut self, work: Box<dyn Work<A>>) {
+        let is_shared = self.engine.checks.is_some();
+        if self.gathering.is_empty() && self.in_flight.is_empty() {
+            match self.trust {
+                Trust::Believed => {
+                    self.loaded = None;
+                    self.stalled.push(work);
+                    return;
+                }
+                Trust::Remembered if is_shared => {}
+                Trust::JustRead | Trust::Remembered => {
+                    self.settle(work, Settled::Durable(self.position()));
+                    return;
+                }
+            }
+        }
+        self.reads_wait |= work.is_read();
+        let joins_flight = self.gathering.is_empty() && !is_shared;
+        let line = if joins_flight { &mut self.in_flight } else { &mut self.gathering };
+        line.push(Entry { work, commit: None });
     }
 
     fn gather(&mut self, work: Box<dyn Work<A>>, mut commit: Commit) {
@@ -165,12 +203,16 @@ impl<A: Aggregate> AggregateActor<A> {
     /// group: of many requests that were answered before, each alone would throw the others back.
     fn go_on(&mut self, ctx: &mut Context<Self>) {
         if !self.in_flight.is_empty() {
+            self.watch_reads(ctx);
             return;
         }
         if !self.stalled.is_empty() {
             self.rehydrate(ctx);
         } else if !self.commits.is_empty() {
             self.flush(ctx);
+            self.watch_reads(ctx);
+        } else if !self.gathering.is_empty() {
+            self.check(ctx);
         } else if self.loaded.as_ref().is_some_and(|loaded| loaded.version == Version::NONE) {
             // A stream that does not exist takes no room in memory.
             self.retire(Parting::HandBack, ctx);
@@ -193,99 +235,20 @@ impl<A: Aggregate> AggregateActor<A> {
         }
     }
 
-    /// Answers the group that was in flight.
-    fn judge(&mut self, verdicts: Result<Verdicts, Failure>, ctx: &mut Context<Self>) {
-        let entries = std::mem::take(&mut self.in_flight);
-        match verdicts.and_then(|verdicts| verdicts.map_err(Failure::from)) {
-            Ok(verdicts) => {
-                let losers = self.answer(entries, verdicts);
-                if self.loaded.is_none() || !losers.is_empty() {
-                    self.distrust();
-                    self.stalled.splice(..0, losers);
-                    self.give_up_on_the_weary();
-                }
-            }
-            Err(failure) => {
-                self.fail_all(entries.into_iter().map(|entry| entry.work), &failure);
-                self.distrust();
-                // What was decided on top of an unknown state was never sent: it is certain not to have happened.
-                let stalled = std::mem::take(&mut self.stalled);
-                self.fail_all(stalled, &Failure::Unavailable("the commit before it failed".into()));
-            }
-        }
-        self.go_on(ctx);
-    }
-
-    /// Answers each request by its verdict. Those that lost, or have not seen enough, come back, and `loaded` is gone when memory
-    /// had run ahead wrongly.
-    fn answer(&mut self, entries: Vec<Entry<A>>, verdicts: Vec<Verdict>) -> Vec<Box<dyn Work<A>>> {
-        let mut verdicts = verdicts.into_iter();
-        let mut losers = Vec::new();
-        for Entry { work, commit } in entries {
-            let Some(shape) = commit else {
-                if self.loaded.is_some() && !self.is_behind(&*work) {
-                    self.settle(work, Settled::Durable(self.position()));
-                } else {
-                    losers.push(work);
-                }
-                continue;
-            };
-            match verdicts.next() {
-                Some(Verdict::Appended { events, position }) => {
-                    self.believed = false;
-                    if let (Some(loaded), false) = (self.loaded.as_mut(), events.is_empty()) {
-                        loaded.position = position;
-                        self.synced = position;
-                    }
-                    self.settle(work, Settled::Durable(position));
-                }
-                Some(Verdict::Duplicate(record)) => {
-                    // Its versions were not looked at.
-                    if shape.changes_state || self.believed {
-                        self.loaded = None;
-                    }
-                    self.settle(work, Settled::Duplicate(record));
-                }
-                Some(Verdict::Conflict { stream, actual }) => {
-                    self.engine.metrics.conflicts.inc();
-                    if stream == self.stream || shape.changes_state || self.believed {
-                        self.loaded = None;
-                    }
-                    if stream == self.stream {
-                        losers.push(work);
-                    } else {
-                        self.settle(work, Settled::Failed(Failure::ConflictAlongside { stream, actual }));
-                    }
-                }
-                None => {
-                    self.loaded = None;
-                    self.settle(work, Settled::Failed(Failure::Unknown("the store gave no verdict".into())));
-                }
-            }
-        }
-        losers
-    }
-
-    /// Each request is decided a bounded number of times.
-    fn give_up_on_the_weary(&mut self) {
-        let most = self.engine.lifespan.attempts;
-        let stalled = std::mem::take(&mut self.stalled);
-        let (weary, again): (Vec<_>, Vec<_>) = stalled.into_iter().partition(|work| work.attempts() >= most);
-        self.fail_all(weary, &Failure::Contended(most));
-        self.stalled = again;
-    }
-
     /// Reads the aggregate from the store; the mailbox waits meanwhile.
     fn rehydrate(&mut self, ctx: &mut Context<Self>) {
         let engine = Arc::clone(&self.engine);
         let (stream, after_crash) = (self.stream, self.after_crash);
+        let losses = self.stalled.iter().map(|work| work.attempts()).max().unwrap_or_default();
         let reading = async move {
+            if losses > 1 {
+                retry::some_of((PAUSE_PER_LOSS * losses).min(LONGEST_PAUSE)).await;
+            }
             if after_crash {
                 engine.settle_queue().await?;
             }
             let timer = engine.metrics.rehydrate_seconds.start_timer();
-            let page = usize::try_from(engine.lifespan.snapshot_every).unwrap_or(usize::MAX).clamp(16, 1000);
-            let loaded = rehydrate(engine.store.as_ref(), stream, Until::Now, page).await;
+            let loaded = rehydrate(engine.store.as_ref(), stream, Until::Now, engine.lifespan.page()).await;
             timer.observe_duration();
             engine.metrics.rehydrations.inc();
             loaded
@@ -298,15 +261,14 @@ impl<A: Aggregate> AggregateActor<A> {
         let stalled = std::mem::take(&mut self.stalled);
         match loaded {
             Ok(loaded) => {
-                // Those who ask for a position have waited until the log had reached it, before this reading.
-                let asked = stalled.iter().map(|work| work.at_least()).max().unwrap_or_default();
-                self.synced = loaded.position.max(asked);
                 self.loaded = Some(loaded);
-                self.believed = false;
                 self.after_crash = false;
-                for work in stalled {
-                    self.attempt(work);
-                }
+                self.weigh(ctx);
+                // Those who only look first: with nothing before them they depend on nothing but this reading.
+                let (reads, others): (Vec<_>, Vec<_>) = stalled.into_iter().partition(|work| work.is_read());
+                self.trust = Trust::JustRead;
+                reads.into_iter().chain(others).for_each(|work| self.attempt(work));
+                self.trust = Trust::Remembered;
                 self.go_on(ctx);
             }
             Err(failure) => {
@@ -314,11 +276,6 @@ impl<A: Aggregate> AggregateActor<A> {
                 self.retire(Parting::Fail(failure), ctx);
             }
         }
-    }
-
-    /// Whether it asks for events of other processes that this actor may not have seen.
-    fn is_behind(&self, work: &dyn Work<A>) -> bool {
-        work.at_least() > self.synced && self.engine.store.is_shared()
     }
 
     /// While nothing gathers, those without a commit line up behind the group in flight: as many again.
@@ -336,6 +293,16 @@ impl<A: Aggregate> AggregateActor<A> {
         self.engine.forget(self.stream, &ctx.address());
         self.loaded = None;
         self.retired = Some(parting);
+    }
+
+    /// Tells the registry how much room the aggregate takes, when that has changed.
+    fn weigh(&mut self, ctx: &Context<Self>) {
+        let Some(loaded) = &self.loaded else { return };
+        let weight_kib = loaded.state.weight() / 1024;
+        if weight_kib != self.weight_kib {
+            self.weight_kib = weight_kib;
+            self.engine.weigh(self.stream, &ctx.address(), weight_kib);
+        }
     }
 
     fn position(&self) -> Position {

@@ -36,4 +36,5 @@ pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod upcast;
+mod version_checks;
 mod work;

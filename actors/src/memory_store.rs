@@ -119,6 +119,11 @@ impl EventStore for MemoryStore {
         Ok(found)
     }
 
+    async fn versions(&self, streams: &[StreamId]) -> Result<Vec<Version>, StoreError> {
+        let state = self.state.read();
+        Ok(streams.iter().map(|stream| state.end_of(*stream)).collect())
+    }
+
     async fn head(&self) -> Result<Head, StoreError> {
         Ok(Head { epoch: self.epoch, position: self.state.read().log.head() })
     }
@@ -182,7 +187,7 @@ impl State {
         }
         let mut base = Vec::with_capacity(commit.writes.len());
         for write in &commit.writes {
-            let actual = self.streams.get(&write.stream).map_or(Version::NONE, |stream| stream.end);
+            let actual = self.end_of(write.stream);
             if !write.expected.accepts(actual, after_loser) {
                 return Verdict::Conflict { stream: write.stream, actual };
             }
@@ -200,6 +205,10 @@ impl State {
             self.keep_record(IdempotencyRecord { position, ..record });
         }
         Verdict::Appended { events, position }
+    }
+
+    fn end_of(&self, stream: StreamId) -> Version {
+        self.streams.get(&stream).map_or(Version::NONE, |stream| stream.end)
     }
 
     fn push(&mut self, event: &Arc<EventEnvelope>) {

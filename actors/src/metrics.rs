@@ -25,6 +25,11 @@ pub struct EngineMetrics {
     pub(crate) appended_events: IntCounter,
     pub(crate) append_failures: IntCounter,
     pub(crate) head: IntGauge,
+    pub(crate) check_seconds: Histogram,
+    pub(crate) check_streams: Histogram,
+    pub(crate) confirmed: IntCounter,
+    pub(crate) stale: IntCounter,
+    pub(crate) unchecked: IntCounter,
 }
 
 /// Seconds from 100 microseconds to 13 seconds.
@@ -32,6 +37,9 @@ const SECONDS: [f64; 18] = [
     0.0001, 0.0002, 0.0004, 0.0008, 0.0016, 0.0032, 0.0064, 0.0128, 0.0256, 0.0512, 0.1024, 0.2048, 0.4096, 0.8192,
     1.6384, 3.2768, 6.5536, 13.1072,
 ];
+
+/// How many were gathered.
+const GATHERED: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
 
 impl EngineMetrics {
     /// Makes the metrics and shows them in a registry.
@@ -41,6 +49,11 @@ impl EngineMetrics {
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let commands = IntCounterVec::new(Opts::new("ordo_commands_total", "Commands by outcome."), &["outcome"])?;
         registry.register(Box::new(commands.clone()))?;
+        let checks = IntCounterVec::new(
+            Opts::new("ordo_version_checks_total", "Orders in memory held against a shared log, by what was found."),
+            &["outcome"],
+        )?;
+        registry.register(Box::new(checks.clone()))?;
         let counter = |name: &str, help: &str| {
             let counter = IntCounter::new(name, help)?;
             registry.register(Box::new(counter.clone()))?;
@@ -73,14 +86,19 @@ impl EngineMetrics {
             passivations: counter("ordo_passivations_total", "Aggregate actors that left memory while idle.")?,
             panics: counter("ordo_actor_panics_total", "Decisions that panicked; each cost one actor its memory.")?,
             append_seconds: histogram("ordo_append_seconds", "Time to make a batch durable.", SECONDS.to_vec())?,
-            batch_commits: histogram(
-                "ordo_append_batch_commits",
-                "Commits made durable together.",
-                vec![1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0],
-            )?,
+            batch_commits: histogram("ordo_append_batch_commits", "Commits made durable together.", GATHERED.to_vec())?,
             appended_events: counter("ordo_appended_events_total", "Events made durable by this process.")?,
             append_failures: counter("ordo_append_failures_total", "Batches that the store did not confirm.")?,
             head: gauge("ordo_log_head_position", "The last position of the log this process has heard of.")?,
+            check_seconds: histogram(
+                "ordo_version_check_seconds",
+                "Time to ask a shared log where orders in memory end.",
+                SECONDS.to_vec(),
+            )?,
+            check_streams: histogram("ordo_version_check_orders", "Orders asked about together.", GATHERED.to_vec())?,
+            confirmed: checks.with_label_values(&["confirmed"]),
+            stale: checks.with_label_values(&["stale"]),
+            unchecked: checks.with_label_values(&["failed"]),
         })
     }
 

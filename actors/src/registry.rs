@@ -27,6 +27,7 @@ use crate::{
     rehydrate::{Loaded, Until, rehydrate},
     request::{Answer, Answered, Failure, Request},
     store::EventStore,
+    version_checks::VersionChecks,
     work::{Pending, Work},
 };
 
@@ -36,6 +37,9 @@ pub struct Lifespan {
     /// Aggregates in memory; above it the longest unused leave first. Those with something to do stay, so it may be passed
     /// for a while.
     pub most_actors: usize,
+    /// Bytes that the states of all aggregates in memory take, by [`Aggregate::weight`] in whole KiB each; above it the longest
+    /// unused leave first, as above. A state that is larger by itself stays until it is idle.
+    pub most_bytes: usize,
     /// An aggregate that nobody asked for so long leaves memory.
     pub idle: Duration,
     /// Requests that may wait in one actor's mailbox; one more is refused.
@@ -46,17 +50,28 @@ pub struct Lifespan {
     pub snapshot_every: u64,
     /// How often a request is decided before it gives up against other writers.
     pub attempts: u32,
+    /// How long a read waits behind a commit before the store is asked.
+    pub read_patience: Duration,
+}
+
+impl Lifespan {
+    /// Events read at a time: about what is written between two snapshots.
+    pub(crate) fn page(&self) -> usize {
+        usize::try_from(self.snapshot_every).unwrap_or(usize::MAX).clamp(16, 1000)
+    }
 }
 
 impl Default for Lifespan {
     fn default() -> Self {
         Self {
             most_actors: 100_000,
+            most_bytes: 256 << 20,
             idle: Duration::from_mins(5),
             mailbox: 1024,
             group_requests: 1024,
             snapshot_every: 100,
-            attempts: 5,
+            attempts: 20,
+            read_patience: Duration::from_millis(500),
         }
     }
 }
@@ -85,9 +100,13 @@ pub struct Engine<A: Aggregate> {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) lifespan: Lifespan,
     pub(crate) metrics: EngineMetrics,
+    /// Nothing when no other process writes to the log: then what is in memory is the truth.
+    pub(crate) checks: Option<Arc<VersionChecks>>,
     arbiters: Vec<ArbiterHandle>,
     next_arbiter: AtomicUsize,
     shards: Vec<Shard<A>>,
+    /// Of all slots together.
+    weight_kib: AtomicUsize,
     hasher: RandomState,
     /// Set before the shards are emptied, read with a shard locked: nothing is opened after.
     closed: AtomicBool,
@@ -100,6 +119,7 @@ struct Slot<A: Aggregate> {
     last_used: Instant,
     /// Since it was last used, so that a busy one does not find its mailbox full of this.
     asked_to_leave: bool,
+    weight_kib: usize,
 }
 
 /// Many more than threads, so that locks are rarely contended; fewer when fewer aggregates may be in memory.
@@ -117,7 +137,10 @@ impl<A: Aggregate> Engine<A> {
     #[must_use]
     pub fn start(parts: EngineParts) -> Arc<Self> {
         let shards = parts.lifespan.most_actors.clamp(1, SHARDS);
+        let checks =
+            |store: &Arc<dyn EventStore>| Arc::new(VersionChecks::new(Arc::clone(store), parts.metrics.clone()));
         let engine = Arc::new(Self {
+            checks: parts.store.is_shared().then(|| checks(&parts.store)),
             store: parts.store,
             appender: parts.appender,
             clock: parts.clock,
@@ -126,6 +149,7 @@ impl<A: Aggregate> Engine<A> {
             arbiters: parts.arbiters,
             next_arbiter: AtomicUsize::new(0),
             shards: (0..shards).map(|_| Mutex::new(LruCache::unbounded())).collect(),
+            weight_kib: AtomicUsize::new(0),
             hasher: RandomState::new(),
             closed: AtomicBool::new(false),
         });
@@ -189,6 +213,7 @@ impl<A: Aggregate> Engine<A> {
         for shard in &self.shards {
             shard.lock().clear();
         }
+        self.weight_kib.store(0, Ordering::Relaxed);
     }
 
     /// Puts a request into its actor's mailbox. Only the registry holds addresses, one each: actix lets every copy of an
@@ -224,8 +249,8 @@ impl<A: Aggregate> Engine<A> {
     ) -> &'s Addr<AggregateActor<A>> {
         let actor = self.start_actor(AggregateActor::new(stream, Arc::clone(self), after_crash));
         self.make_room(shard);
-        shard.pop(&stream);
-        let slot = || Slot { actor, last_used: Instant::now(), asked_to_leave: false };
+        self.remove(shard, stream);
+        let slot = || Slot { actor, last_used: Instant::now(), asked_to_leave: false, weight_kib: 0 };
         &shard.get_or_insert(stream, slot).actor
     }
 
@@ -252,7 +277,7 @@ impl<A: Aggregate> Engine<A> {
         let surplus = (shard.len() + 1).saturating_sub(self.most_per_shard());
         let asked = shard.iter_mut().rev().take(surplus.min(LOOKED_AT)).filter(|(_, slot)| !slot.asked_to_leave);
         let gone: Vec<_> = asked.take(ASKED_AT_ONCE).filter_map(ask_to_leave).collect();
-        gone.iter().for_each(|stream| drop(shard.pop(stream)));
+        gone.iter().for_each(|stream| self.remove(shard, *stream));
     }
 
     /// Asks all to leave that are too many or have been idle for long.
@@ -266,7 +291,54 @@ impl<A: Aggregate> Engine<A> {
                 .enumerate()
                 .take_while(|(nth, (_, slot))| *nth < surplus || slot.last_used.elapsed() >= self.lifespan.idle);
             let gone: Vec<_> = leaving.filter_map(|(_, slot)| ask_to_leave(slot)).collect();
-            gone.iter().for_each(|stream| drop(shard.pop(stream)));
+            gone.iter().for_each(|stream| self.remove(&mut shard, *stream));
+        }
+        self.shed(true);
+    }
+
+    /// Called by an actor whose state has become larger or smaller.
+    pub(crate) fn weigh(&self, stream: StreamId, actor: &Addr<AggregateActor<A>>, weight_kib: usize) {
+        if let Some(slot) = self.shard(stream).lock().peek_mut(&stream)
+            && slot.actor == *actor
+        {
+            self.weight_kib.fetch_add(weight_kib, Ordering::Relaxed);
+            self.weight_kib.fetch_sub(slot.weight_kib, Ordering::Relaxed);
+            slot.weight_kib = weight_kib;
+        }
+        self.shed(false);
+    }
+
+    /// Asks the longest unused of those that have a weight to leave, as many as there is too much of; those that were asked
+    /// before only `again`. Looks at a bounded number.
+    fn shed(&self, again: bool) {
+        let most_kib = self.lifespan.most_bytes / 1024;
+        let mut surplus = self.weight_kib.load(Ordering::Relaxed).saturating_sub(most_kib);
+        if surplus == 0 {
+            return;
+        }
+        let mut heavy = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock();
+            let unused = shard.iter().rev().filter(|(_, slot)| slot.weight_kib > 0).take(LOOKED_AT);
+            heavy.extend(unused.map(|(stream, slot)| (slot.last_used, *stream)));
+        }
+        heavy.sort_unstable();
+        for (_, stream) in heavy {
+            let mut shard = self.shard(stream).lock();
+            let Some(slot) = shard.peek_mut(&stream) else { continue };
+            surplus = surplus.saturating_sub(slot.weight_kib);
+            if (again || !slot.asked_to_leave) && ask_to_leave((&stream, slot)).is_some() {
+                self.remove(&mut shard, stream);
+            }
+            if surplus == 0 {
+                return;
+            }
+        }
+    }
+
+    fn remove(&self, shard: &mut LruCache<StreamId, Slot<A>>, stream: StreamId) {
+        if let Some(slot) = shard.pop(&stream) {
+            self.weight_kib.fetch_sub(slot.weight_kib, Ordering::Relaxed);
         }
     }
 
@@ -278,7 +350,7 @@ impl<A: Aggregate> Engine<A> {
     pub(crate) fn forget(&self, stream: StreamId, actor: &Addr<AggregateActor<A>>) {
         let mut shard = self.shard(stream).lock();
         if shard.peek(&stream).is_some_and(|slot| slot.actor == *actor) {
-            shard.pop(&stream);
+            self.remove(&mut shard, stream);
         }
     }
 

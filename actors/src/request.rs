@@ -18,6 +18,16 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Answer for T {}
 /// Makes the answer from what was decided. Runs once per decision, so more than once after a conflict; must be pure.
 pub type Render<A, R> = Box<dyn Fn(&Outcome<'_, A>) -> R + Send>;
 
+/// Makes the writes to other streams that belong to an accepted command, from the state after it and what happened. Runs once per
+/// decision, as the renderer does.
+pub type Alongside<A> = Box<dyn Fn(&A, &[<A as Aggregate>::Event]) -> Result<Vec<StreamWrite>, Failure> + Send>;
+
+/// The same writes whatever is decided.
+#[must_use]
+pub fn always<A: Aggregate>(writes: Vec<StreamWrite>) -> Alongside<A> {
+    Box::new(move |_, _| Ok(writes.clone()))
+}
+
 /// How far a request may go.
 #[derive(Debug, Clone)]
 pub enum Intent<C> {
@@ -35,9 +45,6 @@ pub struct Request<A: Aggregate, R> {
     pub intent: Intent<A::Command>,
     /// When not empty, the stream must be at one of these versions.
     pub if_version: Vec<Version>,
-    /// The version the asker had seen when making this request up, if its writes alongside depend on that. A stream that is
-    /// elsewhere is answered like a version that was demanded, but nothing is kept with the key: the asker looks again.
-    pub based_on: Option<Version>,
     /// Makes the same request with the same key have one effect and one answer.
     pub idempotency: Option<IdempotencyUse>,
     /// Who asks and why; ends in the events.
@@ -45,13 +52,10 @@ pub struct Request<A: Aggregate, R> {
     /// The stream is believed not to exist, so do not look first. A wrong belief costs a conflict and a look, nothing else; what
     /// comes of it without a commit (a rejection, say) is decided after a look in any case.
     pub fresh: bool,
-    /// What it sees must be at least as new as this position, which the log has reached. Only matters when several
-    /// processes write to one log: an actor is always up to date with its own.
-    pub at_least: Position,
     /// Writes to other streams that belong into the same commit, if the command is accepted; this stream is not one of them. A
     /// conflict there is the asker's to resolve, and so is the order of time: the events carry the time of this command. An
     /// actor of such a stream does not hear of it before its next commit, so best write where none lives.
-    pub alongside: Vec<StreamWrite>,
+    pub alongside: Option<Alongside<A>>,
     /// The commit carries this time at the earliest: that of the last event of a stream written alongside, say.
     pub not_before: DateTime<Utc>,
     /// Makes the answer.
@@ -180,12 +184,10 @@ impl<A: Aggregate, R: Answer> Request<A, R> {
         Self {
             intent,
             if_version: Vec::new(),
-            based_on: None,
             idempotency: None,
             metadata: Metadata::default(),
             fresh: false,
-            at_least: Position::START,
-            alongside: Vec::new(),
+            alongside: None,
             not_before: DateTime::UNIX_EPOCH,
             render: Box::new(render),
         }

@@ -1,6 +1,9 @@
 //! Pauses between tries: the one place that lets time pass.
 
-use std::time::Duration;
+use std::{
+    hash::{BuildHasher, RandomState},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 
@@ -32,6 +35,12 @@ impl Backoff {
         pass(pause).await;
         true
     }
+}
+
+/// Lets a part of this time pass, another one each time: those who lost against one another do not meet again.
+pub(crate) async fn some_of(longest: Duration) {
+    let part = u32::from(RandomState::new().hash_one(()).to_le_bytes()[0]);
+    pass(longest * part / u32::from(u8::MAX)).await;
 }
 
 /// Lets a time come, by this clock; a clock that runs differently from the machine's is looked at again every second.

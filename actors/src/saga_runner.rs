@@ -28,7 +28,7 @@ use crate::{
 const PAGE: usize = 200;
 
 /// How often a request is decided before it gives up against another runner.
-const ATTEMPTS: u32 = 5;
+const ATTEMPTS: u32 = 6;
 
 /// Pauses while the store does not answer.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -268,17 +268,33 @@ impl<E: SagaEffects> Runner<E> {
         Ok(())
     }
 
-    /// Answers a request. One that loses against another runner is decided again on what that one has written.
+    /// Answers a request. One that loses against another runner is decided again on what that one has written; and where there may
+    /// be another one, nothing is told of memory that has not been held against the log.
     async fn answer(&mut self, ask: Ask<E::Definition>, held: &mut Held<E::Definition>) {
         let mut answer = Err(SagaRefusal::Failed(Failure::Contended(ATTEMPTS)));
+        let mut is_true = !self.workshop.store.is_shared();
         for _ in 0..ATTEMPTS {
-            let tried = match held.loaded.state.decide(&ask.command) {
+            let decided = held.loaded.state.decide(&ask.command);
+            if !is_true && decided.as_ref().map_or(true, Vec::is_empty) {
+                match self.load().await {
+                    Ok(now) if now.loaded.version != held.loaded.version => *held = now,
+                    Ok(_) => {}
+                    Err(failure) => {
+                        answer = Err(SagaRefusal::Failed(failure));
+                        break;
+                    }
+                }
+                is_true = true;
+                continue;
+            }
+            let tried = match decided {
                 Err(rejection) => Err(SagaRefusal::Rejected(rejection)),
                 Ok(events) => match self.commit_whole(held, events).await {
                     Ok(()) => Ok(held.loaded.state.state()),
                     Err(CommitError::Conflict) => match self.load().await {
                         Ok(again) => {
                             *held = again;
+                            is_true = true;
                             continue;
                         }
                         Err(failure) => Err(SagaRefusal::Failed(failure)),

@@ -273,6 +273,10 @@ pub trait EventStore: Send + Sync + 'static {
     /// Reads the log in position order.
     async fn read_all(&self, query: &LogQuery) -> Result<Vec<Arc<EventEnvelope>>, StoreError>;
 
+    /// Tells where each of these streams ends, in the order asked; [`Version::NONE`] for one without events. It sees at least
+    /// what had been committed when it was called, by whomever.
+    async fn versions(&self, streams: &[StreamId]) -> Result<Vec<Version>, StoreError>;
+
     /// Tells where the log ends.
     async fn head(&self) -> Result<Head, StoreError>;
 
@@ -304,7 +308,8 @@ pub trait EventStore: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Whether other processes may append to the same log, so that a feed must look for their events too.
+    /// Whether other processes may append to the same log: then a feed must look for their events too, and what an actor
+    /// remembers must be held against the log before it is told.
     fn is_shared(&self) -> bool {
         false
     }

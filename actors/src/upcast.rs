@@ -120,6 +120,10 @@ impl EventStore for Upcasting {
         self.upcasters.upcast_all(self.store.read_all(query).await?)
     }
 
+    async fn versions(&self, streams: &[StreamId]) -> Result<Vec<Version>, StoreError> {
+        self.store.versions(streams).await
+    }
+
     async fn head(&self) -> Result<Head, StoreError> {
         self.store.head().await
     }

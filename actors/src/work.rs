@@ -45,8 +45,11 @@ pub(crate) trait Work<A: Aggregate>: Send {
     /// Whether the stream is believed not to exist.
     fn is_fresh(&self) -> bool;
 
-    /// The position that what it sees must have reached.
-    fn at_least(&self) -> Position;
+    /// Whether it only looks: what it is told may come from the store as well as from memory.
+    fn is_read(&self) -> bool;
+
+    /// Does not count the last attempt: it was lost because of another request of this process, which has been answered.
+    fn forgive(&mut self);
 
     /// Answers.
     fn settle(self: Box<Self>, settled: Settled, metrics: &EngineMetrics);
@@ -123,14 +126,16 @@ impl<A: Aggregate, R: Answer> Pending<A, R> {
         self.rendered = Some((self.request.render)(&outcome));
         let snapshot = snapshot_if_due(before, on, around.snapshot_every);
         let write = write::<A>(around.stream, before, encoded, snapshot);
-        self.commit(write, &self.request.alongside, around, on.last_at)
+        let alongside =
+            self.request.alongside.as_ref().map_or_else(|| Ok(Vec::new()), |make| make(&on.state, &events))?;
+        self.commit(write, alongside, around, on.last_at)
     }
 
     /// The commit for this decision; none when there is nothing to keep.
     fn commit(
         &self,
         write: StreamWrite,
-        alongside: &[StreamWrite],
+        alongside: Vec<StreamWrite>,
         around: &Surroundings,
         at: DateTime<Utc>,
     ) -> Result<Option<Commit>, Failure> {
@@ -140,7 +145,7 @@ impl<A: Aggregate, R: Answer> Pending<A, R> {
         let idempotency = self.record(around.now)?;
         let mut writes = Vec::with_capacity(1 + alongside.len());
         writes.push(write);
-        writes.extend_from_slice(alongside);
+        writes.extend(alongside);
         Ok(Some(Commit {
             timestamp: at.max(around.now).max(self.request.not_before),
             metadata: Arc::new(self.request.metadata.clone()),
@@ -152,7 +157,7 @@ impl<A: Aggregate, R: Answer> Pending<A, R> {
     /// A commit that only keeps the answer to a refused request, if it is to be kept.
     fn refusal(&mut self, on: &Loaded<A>, around: &Surroundings) -> Result<Option<Commit>, Failure> {
         self.decided = Some(Decided::Rejected);
-        self.commit(write::<A>(around.stream, on.version, Vec::new(), None), &[], around, on.last_at)
+        self.commit(write::<A>(around.stream, on.version, Vec::new(), None), Vec::new(), around, on.last_at)
     }
 
     fn record(&self, now: DateTime<Utc>) -> Result<Option<IdempotencyRecord>, Failure> {
@@ -191,11 +196,6 @@ impl<A: Aggregate, R: Answer> Work<A> for Pending<A, R> {
                 Intent::Read | Intent::DryRun(_) => Ok(None),
             };
         }
-        if self.request.based_on.is_some_and(|seen| seen != on.version) {
-            let outcome = Outcome::VersionMismatch { state: &on.state, version: on.version };
-            self.rendered = Some((self.request.render)(&outcome));
-            return Ok(None);
-        }
         match self.request.intent {
             Intent::Read => self.look(on),
             Intent::DryRun(_) => self.dry_run(on, around.now),
@@ -212,8 +212,15 @@ impl<A: Aggregate, R: Answer> Work<A> for Pending<A, R> {
         self.request.fresh && self.attempts == 0
     }
 
-    fn at_least(&self) -> Position {
-        self.request.at_least
+    fn is_read(&self) -> bool {
+        match self.request.intent {
+            Intent::Read | Intent::DryRun(_) => true,
+            Intent::Execute(_) => false,
+        }
+    }
+
+    fn forgive(&mut self) {
+        self.attempts = self.attempts.saturating_sub(1);
     }
 
     fn settle(self: Box<Self>, settled: Settled, metrics: &EngineMetrics) {

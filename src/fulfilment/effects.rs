@@ -7,7 +7,7 @@ use ordo_actors::{
     appender::Appender,
     clock::Clock,
     registry::Engine,
-    request::{Failure, Outcome, Request},
+    request::{Failure, Outcome, Request, always},
     saga::{StepOutcome, StepPolicy, StepStanding},
     saga_effects::{CommitError, SagaCommit, SagaEffects},
 };
@@ -119,7 +119,7 @@ impl SagaEffects for FulfilmentEffects {
         let request = Request {
             metadata: commit.metadata(),
             not_before: commit.not_before,
-            alongside: vec![commit.write],
+            alongside: Some(always(vec![commit.write])),
             ..Request::execute(part, |outcome: &Outcome<'_, Order>| match outcome {
                 Outcome::Accepted { .. } => None,
                 Outcome::Rejected { rejection, .. } => Some(rejection.to_string()),

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     fulfilment::{saga_of, saga_of_return},
-    order::{ItemsReturned, Order, OrderEvent, OrderState, OrderView, Reference},
+    order::{ItemsReturned, Order, OrderEvent, OrderRejection, OrderState, OrderView, Reference},
 };
 
 /// The position a reader must have reached to see what an answer speaks of.
@@ -53,6 +53,8 @@ pub enum Success {
     Returned,
     /// 202 and the order, which its saga cancels.
     Cancelling,
+    /// 200 and the order, whose saga has begun with it.
+    Submitted,
     /// 202: the saga that fulfils the order runs.
     Fulfilling,
     /// 200 and the order as it would be, with what a return would be worth. No `ETag`: no such version exists.
@@ -84,10 +86,21 @@ pub fn render(
         Outcome::Accepted { state: Order::Absent, .. } | Outcome::VersionMismatch { state: Order::Absent, .. } => {
             OrderAnswer::problem(&no_such_order(), &request_id)
         }
-        Outcome::Accepted { state, version, events } => OrderAnswer::success(success, order, state, *version, events),
+        Outcome::Accepted { state, version, events } => match (success, taken_in_hand(state.state())) {
+            (Success::Fulfilling, Some(problem)) => OrderAnswer::problem(&problem, &request_id),
+            _ => OrderAnswer::success(success, order, state, *version, events),
+        },
         Outcome::Rejected { rejection, state, .. } => OrderAnswer::problem(&problem_of(rejection, state), &request_id),
         Outcome::VersionMismatch { version, .. } => OrderAnswer::problem(&Problem::version(*version), &request_id),
     }
+}
+
+/// Why no saga begins with an order that was moved on by hand: it stays with those hands. Submitting it again would change nothing,
+/// and so not tell.
+#[must_use]
+pub fn taken_in_hand(state: Option<OrderState>) -> Option<Problem> {
+    let state = state.filter(|state| matches!(state, OrderState::Reserved | OrderState::Processing))?;
+    Some(problem_of(&OrderRejection::WrongState { needed: OrderState::Submitted, state }, &Order::Absent))
 }
 
 /// The problem of an order that is not there.
@@ -132,7 +145,7 @@ impl OrderAnswer {
                 let created = Created { order_id: order, state: state.state(), version };
                 (StatusCode::CREATED, serde_json::to_string(&created))
             }
-            Success::Order => (StatusCode::OK, serde_json::to_string(&view)),
+            Success::Order | Success::Submitted => (StatusCode::OK, serde_json::to_string(&view)),
             Success::Cancelling => (StatusCode::ACCEPTED, serde_json::to_string(&view)),
             Success::Returned => (StatusCode::ACCEPTED, serde_json::to_string(&Returned::of(events, view))),
             Success::Fulfilling => {
@@ -150,6 +163,7 @@ impl OrderAnswer {
                 let created = matches!(success, Success::Created).then_some(order);
                 let saga = match (success, events.first()) {
                     (Success::Fulfilling | Success::Cancelling, _) => Some(saga_of(order)),
+                    (Success::Submitted, _) if state.state() == Some(OrderState::Submitted) => Some(saga_of(order)),
                     (Success::Returned, Some(OrderEvent::ItemsReturned(back))) => {
                         Some(saga_of_return(order, &back.return_id))
                     }
@@ -163,18 +177,6 @@ impl OrderAnswer {
                 Self::problem(&Problem::new(ProblemKind::Internal, "the order could not be shown"), "")
             }
         }
-    }
-
-    /// Whether the order said yes.
-    #[must_use]
-    pub fn is_success(&self) -> bool {
-        self.status < 300
-    }
-
-    /// Whether the order was not where the asker believed it to be.
-    #[must_use]
-    pub fn is_elsewhere(&self) -> bool {
-        self.status == Problem::version(Version::NONE).status().as_u16()
     }
 
     /// The saga that was started.
@@ -211,7 +213,8 @@ pub fn respond(answered: Answered<OrderAnswer>) -> HttpResponse {
         etag(&mut response, answer.version);
     }
     response.insert_header((CONTENT_TYPE, "application/json"));
-    if let Some(saga) = answer.saga {
+    // A submitted order is not looked for at its saga.
+    if let Some(saga) = answer.saga.filter(|_| status == StatusCode::ACCEPTED) {
         response.insert_header((LOCATION, saga_path(saga)));
     }
     if let Some(order) = answer.created {

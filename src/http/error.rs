@@ -38,6 +38,8 @@ pub enum ProblemKind {
     StateConflict,
     /// The order is not at the version the client demanded.
     VersionConflict,
+    /// The order was moved on by others whenever this was decided. Of the same type for clients, who do the same about it.
+    Contended,
     /// The idempotency key was used for another request.
     IdempotencyKeyReused,
     /// A request with the same idempotency key is being worked on.
@@ -69,7 +71,7 @@ pub struct Explanation {
 }
 
 impl ProblemKind {
-    /// All of them.
+    /// One of each type.
     pub const ALL: [Self; 16] = [
         Self::InvalidRequest,
         Self::Forbidden,
@@ -109,7 +111,9 @@ impl ProblemKind {
             Self::StateConflict => ("state-conflict", StatusCode::CONFLICT, "A rule of the order says no",
                 "`state` is the state the order is in. Read the order and decide anew. Nothing was changed."),
             Self::VersionConflict => ("version-conflict", StatusCode::PRECONDITION_FAILED, "The order has moved on",
-                "`version` is where the order is now. Read it, then send the request with its new ETag. Nothing was changed."),
+                "`version` is where the order is now. Read it, then send the request with its new ETag. Nothing was changed. With status 409: others changed the order whenever the request was decided; send it again."),
+            Self::Contended => ("version-conflict", StatusCode::CONFLICT, "The order has moved on",
+                "Send the request again, or read the order and decide anew. Nothing was changed."),
             Self::IdempotencyKeyReused => ("idempotency-key-reused", StatusCode::UNPROCESSABLE_ENTITY, "The idempotency key was used for another request",
                 "Use a new key for a new request. The key belongs to method, path and body of its first use. Nothing was changed."),
             Self::IdempotencyInFlight => ("idempotency-in-flight", StatusCode::CONFLICT, "A request with this idempotency key is under way",
@@ -243,6 +247,7 @@ impl Problem {
     pub fn headers(&self) -> Option<(HeaderName, HeaderValue)> {
         match self.kind {
             ProblemKind::Overloaded
+            | ProblemKind::Contended
             | ProblemKind::StoreUnavailable
             | ProblemKind::PositionNotReached
             | ProblemKind::IdempotencyInFlight => Some((RETRY_AFTER, HeaderValue::from_static("1"))),
@@ -275,12 +280,12 @@ impl From<Failure> for Problem {
                 Self::new(ProblemKind::Overloaded, "too many requests are waiting; nothing was changed")
             }
             Failure::Contended(times) => Self::new(
-                ProblemKind::Overloaded,
+                ProblemKind::Contended,
                 format!("the order was changed by others {times} times in a row; nothing was changed"),
             ),
             Failure::ConflictAlongside { .. } => Self::new(
-                ProblemKind::Overloaded,
-                "a stream written together with the order was changed; nothing was changed",
+                ProblemKind::Contended,
+                "a stream written together with the order was changed by others; nothing was changed",
             ),
             Failure::Unavailable(reason) => Self::new(
                 ProblemKind::StoreUnavailable,

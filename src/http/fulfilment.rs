@@ -11,7 +11,7 @@ use actix_web::{
 use ordo_actors::{
     event::{StreamId, Version},
     rehydrate::{Loaded, Until, rehydrate},
-    request::{Answered, Failure, Intent, Outcome, Request},
+    request::{Answered, Failure, Intent, Outcome, Request, always},
     saga::{SagaCommand, SagaDefinition, SagaState},
     saga_effects::start_write,
     saga_workshop::SagaRefusal,
@@ -20,27 +20,25 @@ use ordo_actors::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    answer::{IDEMPOTENCY_REPLAYED, OrderAnswer, SagaStanding, Success, X_POSITION, render, respond, saga_path},
+    answer::{
+        IDEMPOTENCY_REPLAYED, OrderAnswer, SagaStanding, Success, X_POSITION, render, respond, saga_path, taken_in_hand,
+    },
     command_input::{CommandInput, Terms},
     error::{Problem, ProblemKind},
     listing::at_least,
     orders::{OrderPath, run},
     query::{Params, QueryNumber},
-    rejection::problem_of,
     state::AppState,
     wire::EmptyBody,
 };
 use crate::{
     fulfilment::{Fulfilment, FulfilmentSaga, SagaView, fulfilment_of, saga_of},
-    order::{Order, OrderCommand, OrderRejection, OrderState, Reason, Reference},
+    order::{Order, OrderCommand, OrderState, Reason, Reference},
 };
 
 /// How long a command waits for a saga when the client does not say, and at most.
 const WAIT: Duration = Duration::from_secs(5);
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
-
-/// How often a command is made up anew because the order has moved on meanwhile.
-pub const ATTEMPTS: usize = 5;
 
 /// Events of a saga read at a time.
 const PAGE: usize = 200;
@@ -58,8 +56,7 @@ pub async fn fulfill(
     let (wait, terms, saga_id) = (patience(&request)?, input.terms, saga_of(order.0));
     let known = look(&state, saga_id).await?;
     if terms.dry_run && known.is_none() {
-        refuse_unless_startable(&see(&state, order.0, &terms).await?)?;
-        return run(&state, order.0, OrderCommand::SubmitOrder, terms, Success::DryRun).await;
+        return try_to_begin(&state, order.0, terms).await;
     }
     let replayed = was_used(&state, &terms).await?;
     let mut begun_at = None;
@@ -108,7 +105,7 @@ pub async fn show(state: Data<AppState>, id: OrderPath, params: Params<SagaParam
 
 /// `POST /orders/{id}/submit` when that starts the fulfilment: answers at once.
 pub async fn submit_and_fulfil(state: &AppState, order: StreamId, terms: Terms) -> Result<HttpResponse, Problem> {
-    match begin(state, order, &terms, Success::Order).await? {
+    match begin(state, order, &terms, Success::Submitted).await? {
         Begun::Started(answered) => {
             attend(state, saga_of(order), Some(JUST_STARTED)).await;
             Ok(respond(answered))
@@ -176,6 +173,14 @@ pub async fn cancel_order(
     Ok(respond(state.ask(order, looking).await?))
 }
 
+/// What starting the fulfilment would come to.
+async fn try_to_begin(state: &AppState, order: StreamId, terms: Terms) -> Result<HttpResponse, Problem> {
+    if let Some(problem) = taken_in_hand(see(state, order, &terms).await?.state) {
+        return Err(problem);
+    }
+    run(state, order, OrderCommand::SubmitOrder, terms, Success::DryRun).await
+}
+
 /// How the start of a fulfilment went.
 enum Begun {
     /// It was started.
@@ -186,71 +191,44 @@ enum Begun {
     Refused(Answered<OrderAnswer>),
 }
 
-/// Submits an order and starts its saga, in one commit: from a draft with items, or a submitted order.
+/// Submits an order and starts its saga, in one commit: from a draft with items, or a submitted order. The plan is made of the
+/// state that the order decides on.
 async fn begin(state: &AppState, order: StreamId, terms: &Terms, success: Success) -> Result<Begun, Problem> {
-    for _ in 0..ATTEMPTS {
-        let seen = see(state, order, terms).await?;
-        // After the order: what moved it on is in the log by then.
-        if look(state, saga_of(order)).await?.is_some() {
-            return Ok(Begun::ByAnother);
-        }
-        if let Success::Fulfilling = success {
-            refuse_unless_startable(&seen)?;
-        }
-        let has_plan = seen.plan.is_some();
-        let request = Request {
-            if_version: terms.if_version.clone(),
-            based_on: Some(seen.version),
-            idempotency: terms.idempotency.clone(),
-            metadata: terms.metadata(),
-            alongside: started(saga_of(order), seen.plan)?,
-            ..Request::execute(OrderCommand::SubmitOrder, render(order, success, terms.request_id.clone()))
-        };
-        match state.ask_or_fail(order, request).await? {
-            Err(failure) if lost_to_saga(state, order, &failure).await? => return Ok(Begun::ByAnother),
-            Err(failure) => return Err(failure.into()),
-            Ok(answered) if answered.answer.is_elsewhere() && !seen.is_elsewhere => {}
-            Ok(answered) if answered.answer.is_success() && has_plan => return Ok(Begun::Started(answered)),
-            Ok(answered) => return Ok(Begun::Refused(answered)),
-        }
+    let request = Request {
+        if_version: terms.if_version.clone(),
+        idempotency: terms.idempotency.clone(),
+        metadata: terms.metadata(),
+        alongside: Some(Box::new(move |state, _| started(saga_of(order), fulfilment_of(order, state)))),
+        ..Request::execute(OrderCommand::SubmitOrder, render(order, success, terms.request_id.clone()))
+    };
+    match state.ask_or_fail(order, request).await? {
+        Ok(answered) if answered.answer.saga().is_some() => Ok(Begun::Started(answered)),
+        // What a saga has moved on says no to whoever would start one.
+        Ok(_) if look(state, saga_of(order)).await?.is_some() => Ok(Begun::ByAnother),
+        Ok(answered) => Ok(Begun::Refused(answered)),
+        Err(failure) if lost_to_saga(state, order, &failure).await? => Ok(Begun::ByAnother),
+        Err(failure) => Err(failure.into()),
     }
-    Err(contended())
 }
 
-/// The order has moved on again and again.
-#[must_use]
-pub fn contended() -> Problem {
-    Failure::Contended(u32::try_from(ATTEMPTS).unwrap_or(u32::MAX)).into()
-}
-
-/// An order that was moved on by hand stays with those hands. Submitting it again would change nothing, and so not tell.
-fn refuse_unless_startable(seen: &Seen) -> Result<(), Problem> {
-    let Some(state @ (OrderState::Reserved | OrderState::Processing)) = seen.state else { return Ok(()) };
-    let rejection = OrderRejection::WrongState { needed: OrderState::Submitted, state };
-    Err(problem_of(&rejection, &Order::Absent))
-}
-
-/// An order as a saga sees it.
+/// Where an order is.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Seen {
-    /// Where it is.
-    pub version: Version,
+struct Seen {
+    version: Version,
     /// Not at a version the client demanded.
-    pub is_elsewhere: bool,
-    /// Its state; nothing when nobody has created it.
-    pub state: Option<OrderState>,
-    /// What there is to do.
-    pub plan: Option<Fulfilment>,
+    is_elsewhere: bool,
+    /// Nothing when nobody has created it.
+    state: Option<OrderState>,
 }
 
-/// Looks at an order, and at what fulfilling it takes.
+/// Looks at an order.
 async fn see(state: &AppState, order: StreamId, terms: &Terms) -> Result<Seen, Problem> {
     let show = move |outcome: &Outcome<'_, Order>| match outcome {
         Outcome::Accepted { state, version, .. } | Outcome::Rejected { state, version, .. } => {
-            Seen { version: *version, is_elsewhere: false, state: state.state(), plan: fulfilment_of(order, state) }
+            Seen { version: *version, is_elsewhere: false, state: state.state() }
         }
         Outcome::VersionMismatch { state, version } => {
-            Seen { version: *version, is_elsewhere: true, state: state.state(), plan: None }
+            Seen { version: *version, is_elsewhere: true, state: state.state() }
         }
     };
     let looking = Request { if_version: terms.if_version.clone(), ..Request::read(show) };
@@ -258,7 +236,7 @@ async fn see(state: &AppState, order: StreamId, terms: &Terms) -> Result<Seen, P
 }
 
 /// The write that starts a saga, if there is one to start.
-pub fn started(saga_id: StreamId, plan: Option<Fulfilment>) -> Result<Vec<StreamWrite>, Problem> {
+pub fn started(saga_id: StreamId, plan: Option<Fulfilment>) -> Result<Vec<StreamWrite>, Failure> {
     Ok(plan.map(|plan| start_write(saga_id, plan)).transpose()?.into_iter().collect())
 }
 
@@ -283,7 +261,7 @@ async fn unless_saga(
         if_version: terms.if_version.clone(),
         idempotency: terms.idempotency.clone(),
         metadata: terms.metadata(),
-        alongside: vec![no_saga],
+        alongside: Some(always(vec![no_saga])),
         ..Request::execute(command.clone(), render(order, Success::Order, terms.request_id.clone()))
     };
     match state.ask_or_fail(order, request).await? {

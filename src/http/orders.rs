@@ -169,22 +169,14 @@ pub async fn get(
     };
     state.wait_for(at_least).await?;
     let response = match until {
-        Until::Now => now(&state, &request, order.0, at_least).await?,
+        Until::Now => now(&state, &request, order.0).await?,
         Until::Version(_) | Until::Time(_) => past(&state, order.0, until).await?,
     };
     Ok(if is_known(&request, &response) { not_modified(&response) } else { response })
 }
 
-async fn now(
-    state: &AppState,
-    request: &HttpRequest,
-    order: StreamId,
-    at_least: Option<Position>,
-) -> Result<HttpResponse, Problem> {
-    let looking = Request {
-        at_least: at_least.unwrap_or_default(),
-        ..Request::new(Intent::Read, render(order, Success::Order, RequestId::from_request(request)))
-    };
+async fn now(state: &AppState, request: &HttpRequest, order: StreamId) -> Result<HttpResponse, Problem> {
+    let looking = Request::new(Intent::Read, render(order, Success::Order, RequestId::from_request(request)));
     Ok(respond(state.ask(order, looking).await?))
 }
 

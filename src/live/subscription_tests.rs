@@ -9,7 +9,7 @@ use ordo_actors::{
     memory_store::MemoryStore,
     registry::Lifespan,
     rehydrate::{Until, rehydrate},
-    request::{Outcome, Request},
+    request::{Outcome, Request, always},
     store::{EventStore, ExpectedVersion, LogQuery, NewEvent, StreamWrite},
 };
 use serde_json::{Value, json, value::RawValue};
@@ -67,8 +67,10 @@ impl World {
             placed_at: None,
             items: vec![NewItem::new("widget", "Widget", 2, 1000).unwrap()],
         };
-        let request =
-            Request { alongside, ..Request::execute(OrderCommand::CreateOrder(create), |_: &Outcome<'_, Order>| ()) };
+        let request = Request {
+            alongside: Some(always(alongside)),
+            ..Request::execute(OrderCommand::CreateOrder(create), |_: &Outcome<'_, Order>| ())
+        };
         self.core.orders.ask(order, request).await.unwrap();
         order
     }

@@ -8,6 +8,7 @@ use super::{
     drafting,
     event::{OrderCancelled, OrderCompleted, OrderEvent, OrderProcessing, OrderReserved},
     ids::{LineId, Reference},
+    line::Line,
     rejection::OrderRejection,
     state::{Order, OrderState},
     text::Reason,
@@ -38,6 +39,12 @@ impl Aggregate for Order {
             OrderCommand::ReturnItems(items) => self.return_items(items),
             OrderCommand::RecordRefund(refund) => self.record_refund(refund),
         }
+    }
+
+    /// Its lines: all else an order holds is small.
+    fn weight(&self) -> usize {
+        let texts = |line: &Line| line.product_id.as_str().len() + line.product_name.as_str().len();
+        self.lines().iter().map(|line| size_of::<Line>() + texts(line)).sum()
     }
 
     fn evolve(&mut self, event: &OrderEvent, at: DateTime<Utc>) {

@@ -58,7 +58,8 @@ const ACTOR_FILES: &[&str] = &[
     "src/main.rs",
 ];
 const ACTOR_SUFFIX: &str = "_actor.rs";
-const ACTOR_FOLDERS: &[&str] = &["actors/src/projection_actor/", "src/application/", "actors/src/testing/"];
+const ACTOR_FOLDERS: &[&str] =
+    &["actors/src/aggregate_actor/", "actors/src/projection_actor/", "src/application/", "actors/src/testing/"];
 
 /// What a dependency of the engine must not be called, in part.
 const NOT_IN_THE_ENGINE: &[&str] = &[

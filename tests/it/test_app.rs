@@ -105,6 +105,11 @@ impl TestApp {
         self.restart();
     }
 
+    /// Its store.
+    pub fn store_held(&self) -> &Store {
+        &self.store
+    }
+
     /// Its store, as `--store` takes it.
     pub fn store(&self) -> String {
         self.store.argument()

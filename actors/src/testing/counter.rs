@@ -105,6 +105,11 @@ impl Aggregate for Counter {
         }
     }
 
+    /// Tests say how heavy a counter is: a byte for each it has counted.
+    fn weight(&self) -> usize {
+        usize::try_from(self.value).unwrap_or(usize::MAX)
+    }
+
     fn evolve(&mut self, event: &CounterEvent, at: DateTime<Utc>) {
         match event {
             CounterEvent::Incremented { by } => self.value += by,

@@ -28,6 +28,7 @@ pub struct FaultyStore<S> {
     before_append: Gate,
     after_append: Gate,
     before_read: Gate,
+    before_check: Gate,
     appends: AtomicU64,
     commits: AtomicU64,
     stream_reads: AtomicU64,
@@ -41,6 +42,7 @@ struct Script {
     intrusions: BTreeMap<u64, Vec<Commit>>,
     read_failure: Option<(u64, StoreError)>,
     batches: Vec<usize>,
+    checks: Vec<usize>,
 }
 
 /// How an append fails.
@@ -88,6 +90,7 @@ impl<S: EventStore> FaultyStore<S> {
             before_append: Gate::default(),
             after_append: Gate::default(),
             before_read: Gate::default(),
+            before_check: Gate::default(),
             appends: AtomicU64::new(0),
             commits: AtomicU64::new(0),
             stream_reads: AtomicU64::new(0),
@@ -135,7 +138,7 @@ impl<S: EventStore> FaultyStore<S> {
         self.script.lock().intrusions.entry(call).or_default().push(commit);
     }
 
-    /// Makes the next `times` reads of streams, the log, snapshots and idempotency records fail.
+    /// Makes the next `times` reads of streams, versions, the log, snapshots and idempotency records fail.
     pub fn fail_reads(&self, times: u64, error: StoreError) {
         self.script.lock().read_failure = Some((times, error));
     }
@@ -147,7 +150,7 @@ impl<S: EventStore> FaultyStore<S> {
         script.intrusions.clear();
         script.read_failure = None;
         drop(script);
-        for gate in [&self.before_append, &self.after_append, &self.before_read] {
+        for gate in [&self.before_append, &self.after_append, &self.before_read, &self.before_check] {
             gate.open();
         }
     }
@@ -165,6 +168,16 @@ impl<S: EventStore> FaultyStore<S> {
     /// Where reads of streams, the log, snapshots and idempotency records can be held.
     pub fn before_read(&self) -> &Gate {
         &self.before_read
+    }
+
+    /// Where looks at the versions of streams can be held.
+    pub fn before_check(&self) -> &Gate {
+        &self.before_check
+    }
+
+    /// How many streams each look at versions was about, in order.
+    pub fn checks(&self) -> Vec<usize> {
+        self.script.lock().checks.clone()
     }
 
     /// How many appends were asked for, failed ones included.
@@ -252,6 +265,13 @@ impl<S: EventStore> EventStore for FaultyStore<S> {
         self.log_reads.fetch_add(1, Ordering::SeqCst);
         self.before_reading().await?;
         self.store.read_all(query).await
+    }
+
+    async fn versions(&self, streams: &[StreamId]) -> Result<Vec<Version>, StoreError> {
+        self.script.lock().checks.push(streams.len());
+        self.before_check.pass().await;
+        self.before_reading().await?;
+        self.store.versions(streams).await
     }
 
     async fn head(&self) -> Result<Head, StoreError> {

@@ -1,7 +1,10 @@
 //! When requests are answered, and with what.
 
+use std::time::Duration;
+
 use ordo_actors::{
     event::{Metadata, StreamId},
+    registry::Lifespan,
     request::{Intent, Request},
 };
 use uuid::Uuid;
@@ -114,6 +117,60 @@ fn a_read_does_not_wait_for_commits_after_it() {
         assert!(!second.is_finished());
         rig.store.before_append().open();
         answer(second).await.expect("an answer");
+    });
+}
+
+#[test]
+fn a_read_behind_a_commit_that_is_held_up_is_told_what_is_durable() {
+    run(async {
+        let rig = Rig::living(Lifespan { read_patience: Duration::from_millis(1), ..Lifespan::default() });
+        let stream = StreamId::generate();
+        rig.told(stream, Increment(1)).await;
+        rig.store.before_append().close();
+        let first = rig.decide(stream, rig.execute(Increment(2))).await;
+        let behind = rig.decide(stream, rig.reading()).await;
+        let next = rig.decide(stream, rig.execute(Increment(4))).await;
+        let last = rig.decide(stream, rig.reading()).await;
+        for read in [behind, last] {
+            let read = answer(read).await.expect("an answer");
+            assert_eq!((read.answer.value, read.answer.version, read.position.0), (1, 1, 1));
+        }
+        assert!(!first.is_finished());
+        rig.store.before_append().open();
+        for written in [first, next] {
+            answer(written).await.expect("an answer");
+        }
+        assert_eq!(rig.read(stream).await.answer.value, 7);
+    });
+}
+
+#[test]
+fn a_counter_whose_first_commit_is_held_up_is_not_there_yet() {
+    run(async {
+        let rig = Rig::living(Lifespan { read_patience: Duration::from_millis(1), ..Lifespan::default() });
+        let stream = StreamId::generate();
+        rig.store.before_append().close();
+        let written = rig.decide(stream, fresh(rig.execute(Increment(2)))).await;
+        let read = rig.decide(stream, rig.reading()).await;
+        assert_eq!(answer(read).await.expect("an answer").answer.version, 0);
+        rig.store.before_append().open();
+        answer(written).await.expect("an answer");
+    });
+}
+
+#[test]
+fn a_read_behind_a_commit_that_failed_is_told_what_is_durable() {
+    run(async {
+        let rig = Rig::start();
+        let stream = StreamId::generate();
+        rig.told(stream, Increment(1)).await;
+        rig.store.before_append().close();
+        rig.store.fail_next_append(ordo_actors::testing::AppendFault::Unavailable);
+        let written = rig.decide(stream, rig.execute(Increment(2))).await;
+        let read = rig.decide(stream, rig.reading()).await;
+        rig.store.before_append().open();
+        answer(written).await.expect_err("a failure");
+        assert_eq!(answer(read).await.expect("an answer").answer.value, 1);
     });
 }
 

@@ -4,18 +4,18 @@ use ordo_actors::{
     clock::Clock,
     event::{StreamId, Version},
     registry::Lifespan,
-    request::{Failure, IdempotencyUse, Request},
+    request::{Failure, Request, always},
     store::{ExpectedVersion, StreamWrite},
-    testing::contract::building::{exact, increments, key},
+    testing::{
+        Counter, CounterEvent,
+        contract::building::{exact, increments},
+    },
 };
 
 use crate::rig::*;
 
-fn alongside(
-    request: Request<ordo_actors::testing::Counter, Seen>,
-    write: StreamWrite,
-) -> Request<ordo_actors::testing::Counter, Seen> {
-    Request { alongside: vec![write], ..request }
+fn alongside(request: Request<Counter, Seen>, write: StreamWrite) -> Request<Counter, Seen> {
+    Request { alongside: Some(always(vec![write])), ..request }
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn a_read_behind_a_loser_sees_what_is_really_there() {
         rig.store.before_append().open();
         answer(written).await.expect("an answer");
         let read = answer(read).await.expect("an answer");
-        assert_eq!((read.answer.value, read.position.0), (12, 3));
+        assert_eq!((read.answer.value, read.position.0), (2, 2), "it does not wait for what is decided again");
     });
 }
 
@@ -213,20 +213,44 @@ fn commands_that_change_nothing_lose_alongside_one_by_one() {
 }
 
 #[test]
-fn a_command_made_up_on_another_version_is_told_so_and_its_key_is_not_used() {
+fn what_goes_alongside_is_made_of_the_state_the_command_was_decided_on() {
     run(async {
         let rig = Rig::start();
-        let stream = StreamId::generate();
+        let (stream, other) = (StreamId::generate(), StreamId::generate());
         rig.told(stream, Increment(1)).await;
-        let based_on = |version| Request {
-            based_on: Some(Version(version)),
-            idempotency: Some(IdempotencyUse { key: key("caller", "k"), fingerprint: [1; 32] }),
-            ..rig.execute(Increment(1))
+        rig.store.intrude_before_next_append(intruder(stream));
+        // As many events as the counter stands at.
+        let make = move |counter: &Counter, events: &[CounterEvent]| {
+            assert_eq!(events.len(), 1);
+            Ok(vec![increments(other, exact(0), usize::try_from(counter.value).expect("a few"))])
         };
-        let told = rig.engine.ask(stream, based_on(7)).await.expect("an answer");
-        assert_eq!((told.answer.what, told.answer.version), (What::Mismatch, 1));
-        let told = rig.engine.ask(stream, based_on(1)).await.expect("an answer");
-        assert_eq!((told.answer.what, told.answer.version, told.replayed), (What::Accepted, 2, false));
+        let request = Request { alongside: Some(Box::new(make)), ..rig.execute(Increment(2)) };
+        assert_eq!(rig.engine.ask(stream, request).await.expect("an answer").answer.value, 4);
+        assert_eq!(rig.stream(other).await.len(), 4, "not the three it was first decided with");
+    });
+}
+
+#[test]
+fn a_command_behind_many_that_lose_alongside_is_not_given_up() {
+    run(async {
+        let rig = Rig::living(Lifespan { attempts: 2, ..Lifespan::default() });
+        let (stream, other) = (StreamId::generate(), StreamId::generate());
+        rig.seed(other, 2).await;
+        rig.store.before_append().close();
+        let first = rig.decide(stream, rig.execute(Increment(1))).await;
+        let mut losers = Vec::new();
+        for _ in 0..8 {
+            let lost = alongside(rig.execute(Increment(10)), increments(other, exact(1), 1));
+            losers.push(rig.decide(stream, lost).await);
+        }
+        let last = rig.decide(stream, rig.execute(Increment(1))).await;
+        rig.store.before_append().open();
+        answer(first).await.expect("an answer");
+        for loser in losers {
+            let failure = answer(loser).await.expect_err("a failure");
+            assert!(matches!(failure, Failure::ConflictAlongside { .. }), "{failure}");
+        }
+        assert_eq!(answer(last).await.expect("an answer").answer.value, 2);
     });
 }
 

@@ -59,7 +59,7 @@ fn a_request_behind_a_wrong_belief_sees_what_is_there() {
         let _believer = rig.decide(stream, fresh(rig.execute(Increment(1)))).await;
         let read = rig.decide(stream, rig.reading()).await;
         rig.store.before_append().open();
-        assert_eq!(answer(read).await.expect("an answer").answer.value, 4);
+        assert_eq!(answer(read).await.expect("an answer").answer.value, 3);
     });
 }
 

@@ -121,7 +121,7 @@ fn who_finds_the_queue_full_when_decided_again_has_changed_nothing() {
         let in_queue = rig.decide(StreamId::generate(), fresh(rig.execute(Increment(1)))).await;
         rig.store.before_read().open();
         assert_eq!(refused(&all(askers).await), 4);
-        assert!(matches!(answer(read).await, Err(Failure::Overloaded)), "it had seen what was not to be");
+        assert_eq!(answer(read).await.expect("an answer").answer.value, 2, "it needs no place in the queue");
         assert_eq!(rig.read(stream).await.answer.value, 2);
         rig.store.before_append().open();
         assert_eq!(refused(&all(vec![in_append, in_queue]).await), 0);

@@ -53,6 +53,58 @@ fn no_more_counters_stay_in_memory_than_allowed() {
 }
 
 #[test]
+fn heavy_counters_leave_memory_when_there_is_no_room_for_all() {
+    run(async {
+        let rig = Rig::living(Lifespan { most_bytes: 1 << 20, ..Lifespan::default() });
+        let streams: Vec<_> = (0..50).map(|_| StreamId::generate()).collect();
+        for stream in &streams {
+            // A tenth of the room.
+            rig.told(*stream, Increment(100 << 10)).await;
+            let_others_run().await;
+            assert!(rig.engine.live() <= 11, "{} are alive", rig.engine.live());
+        }
+        // Those used last have stayed.
+        let reads = rig.store.stream_reads();
+        for stream in &streams[45..] {
+            assert_eq!(rig.read(*stream).await.answer.value, 100 << 10);
+        }
+        assert_eq!(rig.store.stream_reads(), reads);
+        assert_eq!(rig.read(streams[0]).await.answer.value, 100 << 10);
+    });
+}
+
+#[test]
+fn light_counters_stay_however_heavy_others_are() {
+    run(async {
+        let rig = Rig::living(Lifespan { most_bytes: 1 << 20, ..Lifespan::default() });
+        let light = StreamId::generate();
+        rig.told(light, Increment(1)).await;
+        for _ in 0..20 {
+            rig.told(StreamId::generate(), Increment(500_000)).await;
+            let_others_run().await;
+        }
+        let reads = rig.store.stream_reads();
+        rig.read(light).await;
+        assert_eq!(rig.store.stream_reads(), reads);
+    });
+}
+
+#[test]
+fn room_is_made_again_by_a_counter_that_becomes_lighter() {
+    run(async {
+        let rig = Rig::living(Lifespan { most_bytes: 1 << 20, ..Lifespan::default() });
+        let streams: Vec<_> = (0..10).map(|_| StreamId::generate()).collect();
+        for stream in &streams {
+            for command in [Increment(600_000), Reset, Increment(1)] {
+                rig.told(*stream, command).await;
+            }
+        }
+        let_others_run().await;
+        assert_eq!(rig.engine.live(), 10);
+    });
+}
+
+#[test]
 fn a_counter_nobody_asks_leaves_memory() {
     run(async {
         let rig = Rig::living(Lifespan { idle: Duration::ZERO, ..Lifespan::default() });

@@ -1,6 +1,6 @@
 //! The store: the writer, the readers and the runtime they live on.
 
-use std::{error::Error, sync::Arc};
+use std::{collections::HashMap, error::Error, sync::Arc};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -12,6 +12,7 @@ use ordo_actors::{
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 use super::{
     batch::signed,
@@ -37,6 +38,9 @@ const READ_STREAM: &str = concat!(
     event_columns!(),
     " FROM events WHERE aggregate_id = $1 AND version >= $2 ORDER BY version LIMIT $3"
 );
+/// The end of each stream is the first entry from the back of its part of the index.
+const VERSIONS: &str = "SELECT asked.id, (SELECT version FROM events WHERE aggregate_id = asked.id ORDER BY version DESC LIMIT 1) \
+    FROM unnest($1::uuid[]) AS asked(id)";
 const HEAD: &str = "SELECT position FROM log_head";
 const SNAPSHOT: &str = "SELECT version, position, schema, state FROM snapshots WHERE aggregate_id = $1";
 const IDEMPOTENCY: &str =
@@ -142,6 +146,12 @@ impl EventStore for PostgresStore {
         self.readers.read(statement.text(), statement, |rows| envelopes(&rows).map_err(corrupt)).await
     }
 
+    async fn versions(&self, streams: &[StreamId]) -> Result<Vec<Version>, StoreError> {
+        let ids: Vec<_> = streams.iter().map(|stream| stream.0).collect();
+        let ends = self.readers.read(VERSIONS, (ids,), |rows| ends(&rows).map_err(unreadable)).await?;
+        Ok(streams.iter().map(|stream| ends.get(&stream.0).copied().unwrap_or(Version::NONE)).collect())
+    }
+
     async fn head(&self) -> Result<Head, StoreError> {
         let position: i64 = self.readers.read(HEAD, (), |rows| only(&rows)?.try_get(0).map_err(unreadable)).await?;
         Ok(Head { epoch: self.epoch, position: Position(position.cast_unsigned()) })
@@ -182,6 +192,13 @@ impl EventStore for PostgresStore {
     async fn appended_elsewhere(&self) {
         self.notifications.appended().await;
     }
+}
+
+/// Streams and where they end.
+fn ends(rows: &[Row]) -> Result<HashMap<Uuid, Version>, tokio_postgres::Error> {
+    let end =
+        |row: &Row| Ok((row.try_get(0)?, Version(row.try_get::<_, Option<i64>>(1)?.unwrap_or(0).cast_unsigned())));
+    rows.iter().map(end).collect()
 }
 
 fn kind(row: &Row) -> Result<StoredKind, tokio_postgres::Error> {

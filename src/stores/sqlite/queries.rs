@@ -37,6 +37,14 @@ pub fn log(connection: &Connection, query: &LogQuery) -> Result<Events, StoreErr
     read(&mut select, params_from_iter(search.parameters))
 }
 
+/// Where each of these streams ends.
+pub fn versions(connection: &Connection, streams: &[StreamId]) -> Result<Vec<Version>> {
+    let mut select =
+        connection.prepare_cached("SELECT coalesce(max(version), 0) FROM events WHERE aggregate_id = ?")?;
+    let ends = streams.iter().map(|stream| select.query_row([stream.0.as_bytes()], |row| count(row, 0)).map(Version));
+    ends.collect()
+}
+
 /// The newest snapshot of a stream.
 pub fn snapshot(connection: &Connection, stream: StreamId) -> Result<Option<Snapshot>> {
     connection

@@ -122,6 +122,12 @@ impl EventStore for SqliteStore {
         self.read(move |connection| queries::log(connection, &query)).await
     }
 
+    async fn versions(&self, streams: &[StreamId]) -> Result<Vec<Version>, StoreError> {
+        let streams = streams.to_vec();
+        self.read(move |connection| queries::versions(connection, &streams).map_err(|error| failure::reading(&error)))
+            .await
+    }
+
     async fn head(&self) -> Result<Head, StoreError> {
         self.health.check()?;
         Ok(Head { epoch: self.epoch, position: Position(self.head.load(Ordering::Acquire)) })

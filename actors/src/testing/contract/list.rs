@@ -65,6 +65,9 @@ macro_rules! store_contract {
             the_first_write_in_conflict_is_the_one_named
             a_demand_on_one_stream_guards_the_events_of_another
             a_stream_is_no_other_stream
+            the_ends_of_streams_are_told_in_the_order_asked
+            a_stream_asked_for_twice_is_told_twice
+            the_ends_of_a_thousand_streams_are_told_at_once
         }
         $crate::store_contract! { @cases $maker; batches:
             verdicts_come_in_the_order_of_the_commits

@@ -158,3 +158,25 @@ pub async fn a_stream_is_no_other_stream(store: Arc<dyn EventStore>) {
     stream_with(&*store, 3).await;
     assert_eq!(stream_of(&*store, StreamId::generate()).await, []);
 }
+
+pub async fn the_ends_of_streams_are_told_in_the_order_asked(store: Arc<dyn EventStore>) {
+    let (two, none, one) = (stream_with(&*store, 2).await, StreamId::generate(), stream_with(&*store, 1).await);
+    assert_eq!(store.versions(&[one, none, two]).await.expect("versions"), [Version(1), Version::NONE, Version(2)]);
+    append(&*store, counted(one, exact(1), 4)).await;
+    assert_eq!(store.versions(&[two, one]).await.expect("versions"), [Version(2), Version(5)]);
+    assert_eq!(store.versions(&[]).await.expect("versions"), []);
+}
+
+pub async fn a_stream_asked_for_twice_is_told_twice(store: Arc<dyn EventStore>) {
+    let stream = stream_with(&*store, 3).await;
+    assert_eq!(store.versions(&[stream, stream]).await.expect("versions"), [Version(3), Version(3)]);
+}
+
+pub async fn the_ends_of_a_thousand_streams_are_told_at_once(store: Arc<dyn EventStore>) {
+    let streams: Vec<_> = (0..1000).map(|_| StreamId::generate()).collect();
+    let batch =
+        streams.iter().zip((1..=3).cycle()).map(|(stream, events)| counted(*stream, exact(0), events)).collect();
+    store.append(batch).await.expect("verdicts");
+    let wanted: Vec<_> = (1..=3).cycle().map(Version).take(1000).collect();
+    assert_eq!(store.versions(&streams).await.expect("versions"), wanted);
+}
