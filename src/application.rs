@@ -47,6 +47,7 @@ use crate::{
     live::{live_hub::LiveHub, live_metrics::LiveMetrics, routes::LiveState},
     order::Order,
     read_models::Running,
+    telemetry::dropped_lines,
 };
 
 use listening::listen;
@@ -349,5 +350,6 @@ fn expose_process(metrics: &prometheus::Registry) -> prometheus::Result<()> {
     let build =
         prometheus::IntGaugeVec::new(prometheus::Opts::new("ordo_build_info", "Which build this is."), &["version"])?;
     build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-    metrics.register(Box::new(build))
+    metrics.register(Box::new(build))?;
+    metrics.register(Box::new(dropped_lines()))
 }

@@ -53,10 +53,17 @@ impl FromStr for StoreUrl {
             return text.parse().map(|url| Self::Postgres(Box::new(url))).map_err(|error: UrlError| error.to_string());
         }
         match text.strip_prefix("sqlite:") {
+            Some(path) if names_memory(path) => Err("a store in memory is called memory".into()),
             Some(path) if !path.is_empty() => Ok(Self::Sqlite(PathBuf::from(path))),
             _ => Err("a store is memory, sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE".into()),
         }
     }
+}
+
+/// Whether a path is what SQLite calls a database in memory: here it would be a file of that name.
+#[must_use]
+pub fn names_memory(path: &str) -> bool {
+    path.contains(":memory:") || path.contains("mode=memory")
 }
 
 /// Reads a store from the command line. Its complaint does not repeat what it read: there may be a password in it.

@@ -1,16 +1,49 @@
 //! Every command and flag.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use super::partners::PartnersCommand;
+use super::{Misuse, partners::PartnersCommand};
 use crate::{
     config::{PassfileArgs, ReadStore, ServeArgs, StoreArgs, StoreUrl},
     import::{ColumnMap, Format, OrderNumbers, Outcome},
     live::topic::Topic,
     order::Currency,
 };
+
+/// Variables that are read where no argument names them.
+const FURTHER_VARIABLES: [&str; 1] = ["ORDO_LOG"];
+
+/// How many letters of a variable, behind `ORDO_`, may be wrong for it to be taken for one of ours: one in three, two at most.
+fn slip(name: &str) -> usize {
+    (name.len().saturating_sub(5) / 3).min(2)
+}
+
+/// Refuses a variable of the environment that is nearly one of ours: the server would run with another setting than was meant. Any
+/// other `ORDO_*` is told in the log and has no effect; machinery around a service of this name sets some of its own.
+pub(super) fn refuse_misspelt_variables() -> Result<(), Misuse> {
+    let known = known_variables();
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if !name.starts_with("ORDO_") || known.iter().any(|known| *known == name) {
+            continue;
+        }
+        match known.iter().find(|known| strsim::osa_distance(known, &name) <= slip(&name)) {
+            Some(meant) => return Err(Misuse(format!("{name} is no setting: did you mean {meant}?"))),
+            None => log::warn!("{name} in the environment is no setting and has no effect"),
+        }
+    }
+    Ok(())
+}
+
+/// Every variable that a flag of any command is read from.
+fn known_variables() -> BTreeSet<String> {
+    let cli = Cli::command();
+    let arguments = cli.get_arguments().chain(cli.get_subcommands().flat_map(clap::Command::get_arguments));
+    let named = arguments.filter_map(|argument| Some(argument.get_env()?.to_str()?.to_owned()));
+    named.chain(FURTHER_VARIABLES.map(str::to_owned)).collect()
+}
 
 /// An event-sourced order management server: every order an actor, every change an event.
 #[derive(Debug, Parser)]
@@ -85,9 +118,12 @@ pub struct ImportCommand {
     /// How far orders go that do not say: draft, submitted, completed or cancelled [default: completed for CSV, draft for JSON]
     #[arg(long)]
     pub(crate) outcome: Option<Outcome>,
-    /// Write what was rejected to this file, as CSV.
+    /// Write what was rejected to this file, as CSV; a ' keeps a spreadsheet from taking a cell for a formula.
     #[arg(long, value_name = "FILE")]
     pub(crate) rejects: Option<PathBuf>,
+    /// Write rejects byte for byte, for programs: no ' before formulas, control characters as they are.
+    #[arg(long, requires = "rejects")]
+    pub(crate) rejects_as_is: bool,
     /// Report as JSON.
     #[arg(long)]
     pub(crate) json: bool,

@@ -18,6 +18,8 @@ use super::{
     CommandResult,
     arguments::{ExportCommand, Exported},
     import::external_id,
+    output::Output,
+    private_file::PrivateFile,
     progress::Progress,
 };
 use crate::{
@@ -37,26 +39,34 @@ pub fn run(args: &ExportCommand) -> CommandResult {
         if args.what == Exported::Orders {
             store = Arc::new(Upcasting::new(store, upcasters()));
         }
-        let mut out: Box<dyn Write> = match &args.output {
-            Some(path) => Box::new(BufWriter::new(std::fs::File::create(path)?)),
-            None => Box::new(BufWriter::new(std::io::stdout().lock())),
-        };
-        let head = store.head().await?.position;
-        let progress = Progress::start("exporting", head.0);
-        let mut last = Position::START;
-        while last < head {
-            let events = store.read_all(&LogQuery::after(last, PAGE)).await?;
-            let Some(end) = events.last().map(|event| event.position) else { break };
-            for event in events.iter().filter(|event| event.position <= head) {
-                write_line(args.what, store.as_ref(), event, &mut out).await?;
+        let file = args.output.as_deref().map(PrivateFile::create).transpose()?;
+        match file {
+            Some(file) => {
+                write(args.what, store.as_ref(), &mut BufWriter::new(file.writer()?)).await?;
+                file.finish()?;
             }
-            last = end;
-            progress.at(last.0);
+            None => write(args.what, store.as_ref(), &mut BufWriter::new(Output)).await?,
         }
-        out.flush()?;
-        progress.finish();
         Ok(())
     })
+}
+
+async fn write(what: Exported, store: &dyn EventStore, out: &mut dyn Write) -> CommandResult {
+    let head = store.head().await?.position;
+    let progress = Progress::start("exporting", head.0);
+    let mut last = Position::START;
+    while last < head {
+        let events = store.read_all(&LogQuery::after(last, PAGE)).await?;
+        let Some(end) = events.last().map(|event| event.position) else { break };
+        for event in events.iter().filter(|event| event.position <= head) {
+            write_line(what, store, event, out).await?;
+        }
+        last = end;
+        progress.at(last.0);
+    }
+    out.flush()?;
+    progress.finish();
+    Ok(())
 }
 
 async fn write_line(

@@ -15,12 +15,12 @@ use ordo_actors::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{CommandResult, arguments::ImportCommand, print, progress::Progress};
+use super::{CommandResult, arguments::ImportCommand, output::say, private_file::PrivateFile, progress::Progress};
 use crate::{
     application::{Core, open_stores_as_accepted},
     import::{
         CsvRules, Format, IMPORTED, ImportedOrder, JsonDefaults, JsonLines, Line, Outcome, Reject, RejectLog,
-        RejectReason, Source,
+        RejectReason, RejectShape, Source,
     },
     order::{
         CreateOrder, Currency, CustomerId, InvalidValue, Order, OrderCommand, OrderState, ProductId, ProductName,
@@ -44,8 +44,10 @@ struct Tally {
 
 /// Imports a file. Running it again changes nothing: an order's id follows from its number in the system it comes from.
 pub fn run(args: &ImportCommand) -> CommandResult {
-    let mut rejects = match &args.rejects {
-        Some(path) => RejectLog::to_file(path)?,
+    let file = args.rejects.as_deref().map(PrivateFile::create).transpose()?;
+    let shape = if args.rejects_as_is { RejectShape::AsIs } else { RejectShape::Readable };
+    let mut rejects = match &file {
+        Some(file) => RejectLog::to_writer(Box::new(file.writer()?), shape)?,
         None => RejectLog::counting(),
     };
     actix_web::rt::System::new().block_on(async {
@@ -56,6 +58,7 @@ pub fn run(args: &ImportCommand) -> CommandResult {
         drop(into);
         core.stop(PATIENCE).await;
         rejects.flush()?;
+        file.map_or(Ok(()), PrivateFile::finish)?;
         report(args, &imported?, &rejects)
     })
 }
@@ -332,13 +335,13 @@ fn report(args: &ImportCommand, tally: &Tally, rejects: &RejectLog) -> CommandRe
             reasons.iter().map(|(code, count)| ((*code).to_owned(), (*count).into())).collect();
         let mut report = serde_json::to_value(tally)?;
         report["rejected"] = rejected.into();
-        print(&report.to_string());
+        say(&report.to_string())?;
         return Ok(());
     }
     let Tally { imported, already_there, refused } = tally;
-    print(&format!("{imported} orders imported, {already_there} were there already, {refused} refused"));
+    say(&format!("{imported} orders imported, {already_there} were there already, {refused} refused"))?;
     for (code, count) in reasons {
-        print(&format!("{count} rejected: {code}"));
+        say(&format!("{count} rejected: {code}"))?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `ordo migrate`
 
-use super::{CommandResult, arguments::MigrateCommand, print, progress::Progress};
+use super::{CommandResult, arguments::MigrateCommand, output::say, progress::Progress};
 use crate::{
     application::{Existing, open_existing_stores, open_stores},
     migration::migrate,
@@ -19,7 +19,7 @@ pub fn run(args: &MigrateCommand) -> CommandResult {
         let progress = Progress::start("migrating", from.head().await?.position.0);
         let copied = migrate(from.as_ref(), to.as_ref(), |done| progress.at(done)).await?;
         progress.finish();
-        print(&format!("the log of {} is in {} up to position {copied}", args.from, args.to));
+        say(&format!("the log of {} is in {} up to position {copied}", args.from, args.to))?;
         Ok(())
     })
 }

@@ -1,11 +1,14 @@
-//! The command line: what an operator can ask of the binary. Exit codes: 0 it is done, 1 it failed, 2 it was asked wrongly.
+//! The command line: what an operator can ask of the binary. Exit codes: 0 it is done, 1 it failed, 2 it was asked wrongly, 141
+//! nobody reads what it writes.
 
 mod arguments;
 mod export;
 mod health;
 mod import;
 mod migrate;
+mod output;
 mod partners;
+mod private_file;
 mod progress;
 mod rebuild;
 mod serve;
@@ -16,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use self::arguments::{Cli, Command};
+use self::arguments::{Cli, Command, refuse_misspelt_variables};
 use crate::telemetry;
 
 /// Why a command failed: a sentence, its causes after it.
@@ -34,8 +37,20 @@ const MISUSED: u8 = 2;
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
-    telemetry::start();
-    let result = match cli.command {
+    let _logging = telemetry::start();
+    let ended = refuse_misspelt_variables().map_err(Into::into).and_then(|()| run(cli));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) if output::is_reader_gone() => ExitCode::from(output::READER_GONE),
+        Err(error) => {
+            complain(error.as_ref());
+            if error.is::<Misuse>() { ExitCode::from(MISUSED) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+fn run(cli: Cli) -> CommandResult {
+    match cli.command {
         None => serve::run(&cli.store, &cli.serve, cli.config.as_ref()),
         Some(Command::Serve(args)) => serve::run(&args.store, &args.serve, args.config.as_ref()),
         Some(Command::Import(args)) => import::run(&args),
@@ -46,23 +61,9 @@ pub fn main() -> ExitCode {
         Some(Command::Health(args)) => health::run(&args),
         Some(Command::Watch(args)) => watch::run(&args),
         Some(Command::Partners(args)) => partners::run(&args),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(error.as_ref());
-            if error.is::<Misuse>() { ExitCode::from(MISUSED) } else { ExitCode::FAILURE }
-        }
     }
 }
 
-/// Says a line to whoever ran the command.
-#[expect(clippy::print_stdout, reason = "this is what the command was run for")]
-fn print(line: &str) {
-    println!("{line}");
-}
-
-#[expect(clippy::print_stderr, reason = "the last word of a command is for whoever ran it")]
 fn complain(error: &dyn std::error::Error) {
     let mut sentence = error.to_string();
     let mut cause = error.source();
@@ -70,16 +71,15 @@ fn complain(error: &dyn std::error::Error) {
         sentence = format!("{sentence}: {error}");
         cause = error.source();
     }
-    eprintln!("ordo: {}", without_secrets(&sentence));
+    telemetry::say(&format!("ordo: {}", without_secrets(&sentence)));
 }
 
 /// Ends the process as clap does, without the passwords that it would repeat.
-#[expect(clippy::print_stderr, reason = "the last word of a command is for whoever ran it")]
 fn refuse(error: &clap::Error) -> ! {
     if !error.use_stderr() {
         error.exit();
     }
-    eprint!("{}", without_secrets(&error.to_string()));
+    telemetry::say(without_secrets(&error.to_string()).trim_end());
     std::process::exit(error.exit_code())
 }
 

@@ -4,8 +4,13 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::{CommandResult, Misuse, serve::told_to_stop};
+use super::{
+    CommandResult, Misuse,
+    output::say,
+    serve::{outlive_hangups, told_to_stop},
+};
 use crate::{
+    config::names_memory,
     fulfilment::{
         call::Partner,
         fate::{Fates, Rates},
@@ -24,7 +29,7 @@ pub struct PartnersCommand {
     #[arg(long, value_name = "HOST", value_delimiter = ',')]
     allow_host: Vec<AllowedHost>,
     /// The file that remembers every call.
-    #[arg(long, default_value = "ordo-data/partners.db", value_name = "PATH")]
+    #[arg(long, default_value = "ordo-data/partners.db", value_name = "PATH", value_parser = ledger)]
     ledger: PathBuf,
     /// How many of each product there are [default: as many as are asked for]
     #[arg(long, value_name = "QUANTITY")]
@@ -103,6 +108,11 @@ rates_of_one!(InventoryRates, "inventory");
 rates_of_one!(PaymentsRates, "payments");
 rates_of_one!(ShippingRates, "shipping");
 
+/// A ledger is a file: one in memory would forget what it has answered.
+fn ledger(text: &str) -> Result<PathBuf, String> {
+    if names_memory(text) { Err("the ledger is a file: name one".into()) } else { Ok(text.into()) }
+}
+
 fn share(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| "a share is 0 to 1".into())
 }
@@ -146,6 +156,7 @@ impl PartnersCommand {
 pub fn run(args: &PartnersCommand) -> CommandResult {
     let settings = args.settings()?;
     actix_web::rt::System::new().block_on(async {
+        outlive_hangups();
         let server = PartnerServer::start(settings)?;
         welcome(server.address(), args);
         server.run(told_to_stop()).await?;
@@ -154,7 +165,8 @@ pub fn run(args: &PartnersCommand) -> CommandResult {
 }
 
 fn welcome(address: SocketAddr, args: &PartnersCommand) {
-    super::print(&format!(
+    // Nobody need read it.
+    let _ = say(&format!(
         "ordo partners are ready\n\
          \n\
          \x20 inventory  http://{address}/inventory\n\

@@ -9,7 +9,7 @@ use ordo_actors::{
     registry::Lifespan,
 };
 
-use super::{CommandResult, arguments::RebuildCommand, print, progress::Progress};
+use super::{CommandResult, arguments::RebuildCommand, output::say, progress::Progress};
 use crate::{
     application::{Core, open_stores_as_accepted},
     read_models::Running,
@@ -62,7 +62,7 @@ async fn rebuild(projection: &ProjectionHandle, head: u64) -> CommandResult {
         }
     }
     bar.finish();
-    print(&format!("{} is rebuilt up to position {head}", projection.name()));
+    say(&format!("{} is rebuilt up to position {head}", projection.name()))?;
     Ok(())
 }
 

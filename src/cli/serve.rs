@@ -5,17 +5,18 @@ use std::{net::SocketAddr, path::PathBuf};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{CommandResult, Misuse};
+use super::{CommandResult, Misuse, output::say};
 use crate::{
     application::Application,
     config::{ServeArgs, Settings, StoreArgs, StoreUrl},
 };
 
-/// Runs the server until it is told to stop (SIGTERM or SIGINT).
+/// Runs the server until it is told to stop (SIGTERM, SIGINT or SIGQUIT).
 pub fn run(store: &StoreArgs, serve: &ServeArgs, file: Option<&PathBuf>) -> CommandResult {
     let settings = Settings::resolve(store, serve, file).map_err(Misuse)?;
     raise_open_files();
     actix_web::rt::System::new().block_on(async {
+        outlive_hangups();
         let store = settings.store.clone();
         let application = Application::build(settings).await?;
         welcome(&store, application.address());
@@ -33,18 +34,38 @@ fn raise_open_files() {
     }
 }
 
-/// Resolves with the next SIGTERM or SIGINT.
+/// Resolves with the next SIGTERM, SIGINT or SIGQUIT: an orderly stop.
 pub(super) async fn told_to_stop() {
-    let (Ok(mut term), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let heard = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::quit()));
+    let (Ok(mut term), Ok(mut interrupt), Ok(mut quit)) = heard else {
         log::warn!("signals cannot be heard; the server runs until it is killed");
         return std::future::pending().await;
     };
-    tokio::select! { _ = term.recv() => {}, _ = interrupt.recv() => {} }
+    tokio::select! { _ = term.recv() => {}, _ = interrupt.recv() => {}, _ = quit.recv() => {} }
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the operator reads first")]
+/// Goes on when a terminal hangs up, and when somebody takes the server for one that reads its settings or opens its log anew
+/// on a signal: there is nothing to read anew. Their default would end the process at once.
+pub(super) fn outlive_hangups() {
+    for (kind, name) in [
+        (SignalKind::hangup(), "SIGHUP"),
+        (SignalKind::user_defined1(), "SIGUSR1"),
+        (SignalKind::user_defined2(), "SIGUSR2"),
+    ] {
+        match signal(kind) {
+            Ok(mut heard) => drop(tokio::task::spawn_local(async move {
+                while heard.recv().await.is_some() {
+                    log::info!("{name} changes nothing: settings are read at the start");
+                }
+            })),
+            Err(error) => log::warn!("{name} would end the server: {error}"),
+        }
+    }
+}
+
 fn welcome(store: &StoreUrl, address: SocketAddr) {
-    println!(
+    // Nobody need read it.
+    let _ = say(&format!(
         "ordo {version} is ready\n\
          \n\
          \x20 orders    http://{address}/orders\n\
@@ -58,5 +79,5 @@ fn welcome(store: &StoreUrl, address: SocketAddr) {
          \x20 curl -s http://{address}/orders -H 'Content-Type: application/json' -d '{{\"customer_id\":\"ada\",\
          \"items\":[{{\"product_id\":\"widget\",\"product_name\":\"Widget\",\"quantity\":2,\"unit_price_cents\":1000}}]}}'\n",
         version = env!("CARGO_PKG_VERSION"),
-    );
+    ));
 }

@@ -10,7 +10,7 @@ use ordo_actors::{
 };
 use serde::Serialize;
 
-use super::{CommandResult, arguments::VerifyCommand, print, progress::Progress};
+use super::{CommandResult, arguments::VerifyCommand, output::say, progress::Progress};
 use crate::{
     application::{Existing, Stores, open_existing_stores, upcasters},
     audit::Audit,
@@ -106,12 +106,12 @@ async fn compare(stores: &Stores, report: &mut Report) -> Result<(), StoreError>
 fn tell(args: &VerifyCommand, report: &Report) -> CommandResult {
     let Report { log, rows, row_faults, row_findings, left_out } = report;
     if args.json {
-        print(&serde_json::to_string(report)?);
+        say(&serde_json::to_string(report)?)?;
     } else {
-        left_out.iter().for_each(|stream| print(&stream.to_string()));
-        log.findings.iter().chain(row_findings).for_each(|finding| print(finding));
-        print(&format!("{} events in {} streams, {} faults", log.events, log.streams, log.faults));
-        print(&format!("{rows} rows of read models, {row_faults} faults"));
+        left_out.iter().try_for_each(|stream| say(&stream.to_string()))?;
+        log.findings.iter().chain(row_findings).try_for_each(|finding| say(finding))?;
+        say(&format!("{} events in {} streams, {} faults", log.events, log.streams, log.faults))?;
+        say(&format!("{rows} rows of read models, {row_faults} faults"))?;
     }
     match log.faults + row_faults {
         0 => Ok(()),

@@ -1,9 +1,6 @@
 //! `ordo watch`
 
-use std::{
-    io::{ErrorKind, Write},
-    time::Duration,
-};
+use std::{io::Write, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
 use ordo_actors::retry::Backoff;
@@ -14,14 +11,18 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message, client::IntoClientRequest, http::HeaderValue},
 };
 
-use super::{CommandResult, arguments::WatchCommand};
+use super::{
+    CommandResult,
+    arguments::WatchCommand,
+    output::{Output, has_reader},
+};
 use crate::live::routes::SUBPROTOCOL;
 
 /// A server sends a heartbeat far more often than this, unless it was told otherwise.
 const SILENCE: Duration = Duration::from_mins(2);
 
 /// Prints events as lines of JSON until it is stopped, or has printed enough. When the connection is lost it comes back and goes on
-/// where it was. Fails when the server does not want it.
+/// where it was. Fails when the server does not want it, and when nobody reads what it prints.
 pub fn run(args: &WatchCommand) -> CommandResult {
     actix_web::rt::System::new().block_on(async {
         let mut watch = Watch { args, position: args.after, epoch: None, left: args.count.unwrap_or(u64::MAX) };
@@ -103,14 +104,15 @@ impl Watch<'_> {
     }
 
     fn take(&mut self, text: &str, retries: &mut Backoff) -> Result<(), Lost> {
+        // A heartbeat is soon enough to hear of it.
+        if !has_reader() {
+            return Err(Lost::ForGood("nobody reads the events".into()));
+        }
         let frame: Value =
             serde_json::from_str(text).map_err(|error| Lost::ForGood(format!("the server sent no JSON: {error}")))?;
         match frame["type"].as_str().unwrap_or_default() {
             "event" => {
-                match writeln!(std::io::stdout().lock(), "{text}") {
-                    Err(error) if error.kind() == ErrorKind::BrokenPipe => self.left = 1,
-                    written => written?,
-                }
+                writeln!(Output, "{text}")?;
                 self.left -= 1;
             }
             "subscribed" => self.epoch = frame["epoch"].as_str().map(str::to_owned),

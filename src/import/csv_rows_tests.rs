@@ -1,5 +1,5 @@
 use super::*;
-use crate::import::{ImportedItem, record_limit::MAX_RECORD_BYTES};
+use crate::import::{ImportedItem, RejectShape, record_limit::MAX_RECORD_BYTES};
 
 const HEADER: &str = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n";
 const MAP: &str = "order=InvoiceNo,customer=CustomerID,product=StockCode,name=Description,quantity=Quantity,\
@@ -159,7 +159,7 @@ fn a_currency_without_decimals_has_whole_prices_only() {
 #[test]
 fn rejects_name_the_line_of_the_file_and_give_the_row_back() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let mut rejects = RejectLog::to_file(file.path()).unwrap();
+    let mut rejects = RejectLog::to_writer(Box::new(file.reopen().unwrap()), RejectShape::AsIs).unwrap();
     let rows = format!("{HEADER}536365,P,pen,1,,1.00,1,\"two\nlines\"\n536365,P,\"a, b\",1,,0.001,1,x\n");
     rules().read(rows.as_bytes(), &mut rejects).unwrap();
     rejects.flush().unwrap();

@@ -28,5 +28,5 @@ pub use error::ImportError;
 pub use imported_order::{IMPORTED, ImportedItem, ImportedOrder, Outcome};
 pub use json_lines::{JsonDefaults, JsonLines, Line};
 pub use order_numbers::OrderNumbers;
-pub use rejects::{Reject, RejectLog, RejectReason};
+pub use rejects::{Reject, RejectLog, RejectReason, RejectShape};
 pub use source::{Format, Progress, Source};

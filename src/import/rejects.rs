@@ -1,14 +1,14 @@
 //! Lines that did not become an order, counted by reason and kept for whoever repairs them.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fmt,
-    fs::File,
     io::{self, Write},
-    path::Path,
 };
 
 use super::ImportError;
+use crate::order::escaped;
 
 /// A line of the file that is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +102,31 @@ impl fmt::Display for RejectReason {
 pub struct RejectLog {
     counts: BTreeMap<RejectReason, u64>,
     rows: Option<csv::Writer<Box<dyn Write + Send>>>,
+    shape: RejectShape,
+}
+
+/// How texts of the file stand in the rejects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RejectShape {
+    /// To be read by people, in a spreadsheet or on a terminal: a cell that a spreadsheet would take for a formula begins with
+    /// `'`, and so does one that begins with `'` itself, so that taking one off restores every cell. Control and invisible
+    /// characters are written as JSON does: `\u001b`.
+    #[default]
+    Readable,
+    /// Byte for byte.
+    AsIs,
+}
+
+impl RejectShape {
+    fn cell(self, text: &str) -> Cow<'_, str> {
+        match self {
+            Self::AsIs => text.into(),
+            Self::Readable => match escaped(text, true) {
+                shown if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\'']) => format!("'{shown}").into(),
+                shown => shown,
+            },
+        }
+    }
 }
 
 impl RejectLog {
@@ -111,24 +136,20 @@ impl RejectLog {
         Self::default()
     }
 
-    /// Counts, and writes to a file, which is created or emptied.
-    pub fn to_file(path: &Path) -> Result<Self, ImportError> {
-        let file = File::create(path).map_err(|source| ImportError::Open { path: path.into(), source })?;
-        Self::to_writer(Box::new(file))
-    }
-
     /// Counts, and writes to `out`.
-    pub fn to_writer(out: Box<dyn Write + Send>) -> Result<Self, ImportError> {
+    pub fn to_writer(out: Box<dyn Write + Send>, shape: RejectShape) -> Result<Self, ImportError> {
         let mut rows = csv::Writer::from_writer(out);
         rows.write_record(["line", "reason", "detail", "raw"]).map_err(rejects_error)?;
-        Ok(Self { counts: BTreeMap::new(), rows: Some(rows) })
+        Ok(Self { counts: BTreeMap::new(), rows: Some(rows), shape })
     }
 
     /// Takes note of a reject.
     pub fn note(&mut self, reject: &Reject) -> Result<(), ImportError> {
         *self.counts.entry(reject.reason).or_default() += 1;
         let Some(rows) = &mut self.rows else { return Ok(()) };
-        rows.write_record([&reject.line.to_string(), reject.reason.code(), &reject.detail, &reject.raw])
+        let shape = self.shape;
+        let cell = |text| shape.cell(text);
+        rows.write_record([&reject.line.to_string(), reject.reason.code(), &cell(&reject.detail), &cell(&reject.raw)])
             .map_err(rejects_error)
     }
 
@@ -174,14 +195,42 @@ mod tests {
         assert_eq!(log.total(), 3);
     }
 
-    #[test]
-    fn the_file_of_rejects_is_csv_that_gives_the_line_back() {
+    /// What a file of rejects holds, row by row.
+    fn written(shape: RejectShape, cells: &[(&str, &str)]) -> Vec<[String; 2]> {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let mut log = RejectLog::to_file(file.path()).unwrap();
-        log.note(&reject(7, RejectReason::PriceNotWhole)).unwrap();
+        let mut log = RejectLog::to_writer(Box::new(file.reopen().unwrap()), shape).unwrap();
+        for (detail, raw) in cells {
+            let reject = Reject { detail: (*detail).into(), raw: (*raw).into(), ..reject(7, RejectReason::BadId) };
+            log.note(&reject).unwrap();
+        }
         log.flush().unwrap();
         let mut rows = csv::Reader::from_path(file.path()).unwrap();
-        let row = rows.records().next().unwrap().unwrap();
-        assert_eq!(row.iter().collect::<Vec<_>>(), ["7", "price_not_whole", "0.001", "a,\"b\",c"]);
+        rows.records().map(Result::unwrap).map(|row| [row[2].to_owned(), row[3].to_owned()]).collect()
+    }
+
+    #[test]
+    fn the_file_of_rejects_is_csv_that_gives_the_line_back() {
+        let cells = [("0.001", "a,\"b\",c"), ("", "a,\"two\nlines\"")];
+        for shape in [RejectShape::Readable, RejectShape::AsIs] {
+            assert_eq!(written(shape, &cells), cells.map(|(detail, raw)| [detail.to_owned(), raw.to_owned()]));
+        }
+    }
+
+    #[test]
+    fn no_cell_of_the_rejects_is_a_formula_and_taking_one_quote_off_gives_each_back() {
+        let formulas = ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\tx", "'quoted"];
+        let cells = formulas.map(|text| (text, text));
+        for (row, text) in written(RejectShape::Readable, &cells).iter().zip(formulas) {
+            assert_eq!(row, &[format!("'{text}"), format!("'{text}")]);
+        }
+        assert_eq!(written(RejectShape::Readable, &[("\r=x", "\n=x")]), [["'\\u000d=x", "'\n=x"]]);
+        assert_eq!(written(RejectShape::AsIs, &cells), formulas.map(|text| [text.to_owned(), text.to_owned()]));
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_made_visible_in_the_rejects() {
+        let hostile = ("\u{1b}[2J\u{9b}31m", "a,\u{202e}b\u{7}");
+        assert_eq!(written(RejectShape::Readable, &[hostile]), [["\\u001b[2J\\u009b31m", "a,\\u202eb\\u0007"]]);
+        assert_eq!(written(RejectShape::AsIs, &[hostile]), [[hostile.0, hostile.1]]);
     }
 }

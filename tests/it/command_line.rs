@@ -100,6 +100,46 @@ fn a_bad_value_in_the_environment_is_refused_like_its_flag() {
 }
 
 #[test]
+fn a_variable_that_is_nearly_a_setting_is_refused_with_the_one_that_was_meant() {
+    for (name, meant) in [
+        ("ORDO_STROE", "ORDO_STORE"),
+        ("ORDO_LISTNE", "ORDO_LISTEN"),
+        ("ORDO_LGO", "ORDO_LOG"),
+        ("ORDO_MAX_ACTOR", "ORDO_MAX_ACTORS"),
+    ] {
+        for command in ["serve", "export", "health"] {
+            with_environment(&[command], name, "memory").complains(2, &[name, &format!("did you mean {meant}?")]);
+        }
+    }
+    // What others set around a service of this name is told, and nothing more.
+    let (_folder, store) = folder();
+    append_from_the_future(&store);
+    for name in [
+        "ORDO_PORT",
+        "ORDO_SERVICE_HOST",
+        "ORDO_PORT_8080_TCP_ADDR",
+        "ORDO_TEST_ROUNDS",
+        "ORDO_REAL_DATA",
+        "ORDO_BROWSER",
+    ] {
+        let ended = with_environment(&["export", "events", "--store", &store], name, "1").expect(0);
+        assert!(ended.err.contains(name) && ended.err.contains("no effect"), "{}", ended.err);
+    }
+}
+
+#[test]
+fn what_other_programs_call_a_database_in_memory_is_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["sqlite::memory:", "sqlite://:memory:", "sqlite:file:orders?mode=memory"] {
+        let refused = ordo(&["serve", "--store", name]).current_dir(folder.path()).output().unwrap();
+        ended(&refused).complains(2, &["--store", "called memory"]);
+    }
+    let refused = ordo(&["partners", "--ledger", ":memory:"]).current_dir(folder.path()).output().unwrap();
+    ended(&refused).complains(2, &["--ledger", "is a file"]);
+    assert!(fs::read_dir(folder.path()).unwrap().next().is_none());
+}
+
+#[test]
 fn a_bad_settings_file_is_refused_with_its_name_and_line() {
     with_file("listn = \"127.0.0.1:0\"").complains(2, &[".toml", "line 1", "listn"]);
     with_file("\nworkers = \"two\"").complains(2, &[".toml", "line 2", "invalid type: string"]);

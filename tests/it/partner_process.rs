@@ -41,6 +41,12 @@ impl PartnerProcess {
         }
     }
 
+    /// Sends it a signal, by its name without SIG.
+    pub fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.as_ref().unwrap().0.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
     /// Starts it on the same ledger, at the same address once it has one.
     pub fn restart(&mut self) {
         self.kill();

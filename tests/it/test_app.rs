@@ -138,6 +138,16 @@ impl TestApp {
         self.wait_for_exit()
     }
 
+    /// Sends the server a signal, by its name without SIG.
+    pub fn signal(&self, name: &str) {
+        self.server.as_ref().unwrap().signal(name);
+    }
+
+    /// What the server has logged so far.
+    pub fn log(&self) -> String {
+        self.server.as_ref().unwrap().said()
+    }
+
     /// Tells the server to stop and does not wait.
     pub fn begin_to_terminate(&self) {
         self.server.as_ref().unwrap().signal("TERM");
