@@ -24,8 +24,8 @@ pub trait SagaEffects: Send + Sync + 'static {
     /// Calls a partner: the same key has one effect, however often. Cut off after the step's `call_timeout`.
     async fn call(&self, step: &'static str, key: &str, saga: &Saga<Self::Definition>) -> StepOutcome;
 
-    /// Asks a partner what became of a key.
-    async fn look_up(&self, step: &'static str, key: &str) -> StepStanding;
+    /// Asks a partner what became of a key. `Unheard` has the call made again, which must be harmless.
+    async fn look_up(&self, step: &'static str, key: &str, saga: &Saga<Self::Definition>) -> StepStanding;
 
     /// Has a partner undo the call with the key `of`, and end that key; the same undo has one effect, however often.
     async fn undo(&self, step: &'static str, key: &str, of: &str, saga: &Saga<Self::Definition>) -> StepOutcome;

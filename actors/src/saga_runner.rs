@@ -171,11 +171,11 @@ impl<E: SagaEffects> Runner<E> {
         step: &'static str,
         key: &str,
     ) -> Flow<Result<(), CommitError>> {
-        let (workshop, key) = (Arc::clone(&self.workshop), key.to_owned());
+        let (workshop, key, saga) = (Arc::clone(&self.workshop), key.to_owned(), held.loaded.state.clone());
         let policy = workshop.effects.policy(step);
         let asking = async move {
             let _place = workshop.place().await;
-            let answer = tokio::time::timeout(policy.call_timeout, workshop.effects.look_up(step, &key)).await;
+            let answer = tokio::time::timeout(policy.call_timeout, workshop.effects.look_up(step, &key, &saga)).await;
             answer.unwrap_or_else(|_| StepStanding::Unknown("no answer in time".into()))
         };
         let outcome = match self.meanwhile(held, asking).await? {

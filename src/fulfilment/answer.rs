@@ -15,6 +15,9 @@ use crate::order::{Reference, on_one_line};
 /// How much of a partner's reason is kept, in characters.
 const LONGEST_REASON: usize = 200;
 
+/// What is wrong with an answer that names another amount than it was asked for.
+pub(super) const OTHER_AMOUNT: &str = "the partner answered with another amount";
+
 /// An answer, read to its end.
 #[derive(Debug, Clone, Default)]
 pub struct Answer {
@@ -66,7 +69,7 @@ impl Answer {
             return Err("the partner answered for another order".into());
         }
         if paid.0.is_some() && (answer.amount_cents, answer.currency.as_deref()) != paid {
-            return Err("the partner answered with another amount".into());
+            return Err(OTHER_AMOUNT.into());
         }
         if answer.status != "done" {
             return Err(format!("the partner says it is {}", printable(&answer.status)));

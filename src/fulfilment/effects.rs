@@ -14,6 +14,7 @@ use ordo_actors::{
 
 use super::{
     FulfilmentSaga,
+    answer::OTHER_AMOUNT,
     order_part::order_part,
     partner::{CallKey, Charge, Parcel, Refund, Reply, Reservation, Standing},
     plan::{Fulfilment, PAY, REFUND, RESERVE, SHIP},
@@ -78,10 +79,15 @@ impl SagaEffects for FulfilmentEffects {
             REFUND => self.partners.payments.refund(&key, &refund(plan)).await,
             _ => return StepOutcome::Unknown(no_such_step(step)),
         };
-        outcome(reply)
+        if matches!(&reply, Reply::Unknown(reason) if reason == OTHER_AMOUNT) {
+            log::warn!(order = plan.order_id.to_string(), key = key.0.as_str(); "{step}: {OTHER_AMOUNT}; see what it has taken");
+        }
+        still_contradicted(saga, step, outcome(reply))
     }
 
-    async fn look_up(&self, step: &'static str, key: &str) -> StepStanding {
+    /// A partner that has named another amount is not believed when it says `done` without any: the same call again has the
+    /// same effect and the same answer, and that one names the amount.
+    async fn look_up(&self, step: &'static str, key: &str, saga: &FulfilmentSaga) -> StepStanding {
         let key = CallKey(key.to_owned());
         let standing = match step {
             RESERVE => self.partners.inventory.look_up(&key).await,
@@ -89,7 +95,12 @@ impl SagaEffects for FulfilmentEffects {
             SHIP => self.partners.shipping.look_up(&key).await,
             _ => return StepStanding::Unknown(no_such_step(step)),
         };
+        let contradicted = is_contradicted(saga, step);
         match standing {
+            Standing::Done(_) if contradicted => StepStanding::Unheard,
+            Standing::Unknown(reason) if contradicted => {
+                StepStanding::Unknown(format!("{OTHER_AMOUNT}; then: {reason}"))
+            }
             Standing::Done(reference) => StepStanding::Done(reference.to_string()),
             Standing::Refused(reason) => StepStanding::Refused(reason),
             Standing::Undone => StepStanding::Refused("it was undone".into()),
@@ -140,6 +151,27 @@ fn outcome(reply: Reply) -> StepOutcome {
         Reply::Refused(reason) => StepOutcome::Refused(reason),
         Reply::NotDone { reason, retry_after } => StepOutcome::NotDone { error: reason, retry_after },
         Reply::Unknown(reason) => StepOutcome::Unknown(reason),
+    }
+}
+
+/// Whether the partner of a step has answered with another amount, and has not corrected itself since.
+fn is_contradicted(saga: &FulfilmentSaga, step: &str) -> bool {
+    saga.step(step).and_then(|step| step.error.as_deref()).is_some_and(|error| error.starts_with(OTHER_AMOUNT))
+}
+
+/// What is not known for another reason is still not known for the first one, too.
+fn still_contradicted(saga: &FulfilmentSaga, step: &str, outcome: StepOutcome) -> StepOutcome {
+    let and_then = |error: String| {
+        if error.starts_with(OTHER_AMOUNT) || !is_contradicted(saga, step) {
+            error
+        } else {
+            format!("{OTHER_AMOUNT}; then: {error}")
+        }
+    };
+    match outcome {
+        StepOutcome::Unknown(error) => StepOutcome::Unknown(and_then(error)),
+        StepOutcome::NotDone { error, retry_after } => StepOutcome::NotDone { error: and_then(error), retry_after },
+        StepOutcome::Done(_) | StepOutcome::Refused(_) => outcome,
     }
 }
 

@@ -102,6 +102,15 @@ fn a_partner_that_answers_nothing_but_nonsense_is_given_up_and_everything_undone
 }
 
 #[test]
+fn a_partner_that_names_another_amount_is_not_believed_when_it_says_done_without_any() {
+    let scene = Scene::open(&["--saga-step-seconds", "1"]);
+    scene.gate.spoil(|call, answer| if call == "charge" { spoilt("another amount", answer) } else { answer });
+    let path = scene.fulfil();
+    scene.ends(&path, "Failed", "Cancelled");
+    assert!(scene.app.log().contains("the partner answered with another amount"), "{}", scene.app.log());
+}
+
+#[test]
 fn an_answer_that_comes_too_late_is_asked_about() {
     let scene = Scene::open(&["--partner-seconds", "1"]);
     let path = scene.app.draft();

@@ -108,7 +108,7 @@ impl SagaEffects for TripEffects {
         self.partner.does(format!("call {step}"), key, StepStanding::Done(format!("R-{key}"))).await
     }
 
-    async fn look_up(&self, step: &'static str, key: &str) -> StepStanding {
+    async fn look_up(&self, step: &'static str, key: &str, _: &TripSaga) -> StepStanding {
         self.partner.heard.lock().push(format!("look up {step}"));
         self.partner.standing.lock().get(key).cloned().unwrap_or(StepStanding::Unheard)
     }
