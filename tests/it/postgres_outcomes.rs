@@ -96,8 +96,8 @@ async fn without_a_server_nothing_is_written_and_that_is_said() {
     let database = TestDatabase::fresh();
     let wire = Wire::to(&database.url());
     let impatient = PostgresOptions {
-        connect_patience: Duration::from_millis(200),
-        read_patience: Duration::from_millis(200),
+        connect_patience: Duration::from_secs(1),
+        read_patience: Duration::from_secs(1),
         ..PostgresOptions::default()
     };
     let store = open(&wire.url(&database.url()), impatient).await;
@@ -200,6 +200,60 @@ async fn an_append_whose_turn_does_not_come_writes_nothing() {
     assert!(matches!(late, Err(StoreError::Unavailable(_))), "{late:?}");
     operator.batch_execute("ROLLBACK").await.expect("an end");
     assert_eq!(head(&store).await, Position::START);
+    append(&store, counted(StreamId::generate(), exact(0), 1)).await;
+}
+
+/// Waits until the store says that it can be written, or why not.
+async fn readiness(store: &PostgresStore, ready: bool) -> String {
+    loop {
+        let ping = store.ping().await;
+        if ping.is_ok() == ready {
+            return ping.err().map(|error| error.told().to_owned()).unwrap_or_default();
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_room_is_not_ready_until_a_write_goes_through() {
+    let database = TestDatabase::fresh();
+    let store = open(&database.url(), PostgresOptions::default()).await;
+    store.ping().await.expect("a store that can be written");
+    // As the server says it when a file cannot grow; the insert into log_writers is what finds out later.
+    database
+        .execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full';
+             END $$;
+             CREATE TRIGGER refuse BEFORE INSERT ON log_writers FOR EACH STATEMENT EXECUTE FUNCTION refuse()",
+        )
+        .expect("a trigger");
+    let refused = store.append(vec![counted(StreamId::generate(), exact(0), 1)]).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    for _ in 0..3 {
+        assert_eq!(readiness(&store, false).await, "disk full");
+    }
+    database.execute("DROP TRIGGER refuse ON log_writers").expect("room");
+    readiness(&store, true).await;
+    append(&store, counted(StreamId::generate(), exact(0), 1)).await;
+    assert_eq!(positions(&log_of(&store).await), [1], "what finds out leaves nothing in the log");
+}
+
+#[tokio::test]
+async fn a_database_that_takes_no_writes_is_not_ready_and_says_so() {
+    let database = TestDatabase::fresh();
+    let store = open(&database.url(), PostgresOptions::default()).await;
+    store.ping().await.expect("a store that can be written");
+    database.set("default_transaction_read_only = on");
+    // Sessions have their settings from when they began.
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()";
+    database.execute(end).expect("no sessions");
+    // Not yet while the last sessions are ending.
+    while readiness(&store, false).await != "read-only" {}
+    let refused = store.append(vec![counted(StreamId::generate(), exact(0), 1)]).await;
+    assert!(refused.is_err(), "{refused:?}");
+    database.set("default_transaction_read_only = off");
+    readiness(&store, true).await;
     append(&store, counted(StreamId::generate(), exact(0), 1)).await;
 }
 

@@ -12,7 +12,7 @@ use tokio_postgres::{Client, Row, Statement, error::SqlState, types::ToSql};
 use super::{
     options::PostgresOptions,
     server::{ConnectError, Server},
-    server_error::{Fate, describe, nothing_done},
+    server_error::{Fate, describe, not_connected, nothing_done},
 };
 
 /// Every statement has one right plan, along an index, whatever the tables held when it was made. Without whole sorts a read
@@ -139,7 +139,8 @@ fn not_run(error: RunError<ConnectError>, patience: Duration, last_failure: &Mut
         RunError::User(ConnectError::Driver(error)) => nothing_done(error),
         RunError::User(error) => StoreError::Unavailable(error.to_string()),
         RunError::TimedOut => {
-            StoreError::Unavailable(format!("no connection for reading within {patience:?}; {}", last_failure.lock()))
+            let within = format!("no connection for reading within {patience:?}");
+            StoreError::Unavailable(not_connected(&within, &last_failure.lock()))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use ordo_actors::store::StoreError;
+use ordo_actors::store::{DISK_FULL, READ_ONLY, StoreError};
 use tokio_postgres::{
     Error,
     error::{Severity, SqlState},
@@ -60,11 +60,20 @@ pub(super) fn nothing_done(error: Error) -> StoreError {
 /// The same as [`describe`], after the word that clients are told where there is one.
 pub(super) fn told(error: &Error) -> String {
     let words = match error.code() {
-        Some(&SqlState::DISK_FULL) => "disk full: ",
-        Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => "read-only: ",
-        _ => "",
+        Some(&SqlState::DISK_FULL) => DISK_FULL,
+        Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => READ_ONLY,
+        _ => return describe(error),
     };
-    format!("{words}{}", describe(error))
+    format!("{words}: {}", describe(error))
+}
+
+/// What the driver says of a server that is there and takes no writes, a standby for one.
+const NO_WRITES: &str = "does not allow writes";
+
+/// Why there is no session, after the word that clients are told.
+pub(super) fn not_connected(words: &str, reason: &str) -> String {
+    let words = if reason.contains(NO_WRITES) { READ_ONLY } else { words };
+    format!("{words}: {reason}")
 }
 
 /// One line for logs and answers: the server's words, or the driver's down to the cause.

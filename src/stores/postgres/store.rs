@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use ordo_actors::{
     event::{Epoch, EventEnvelope, Head, Position, StreamId, Version},
     store::{
-        Commit, EventStore, IdempotencyKey, IdempotencyRecord, LogQuery, Snapshot, StoreError, StoredKind, Verdict,
+        Commit, EventStore, IdempotencyKey, IdempotencyRecord, LogQuery, READ_ONLY, Snapshot, StoreError, StoredKind,
+        Verdict,
     },
 };
 use tokio::runtime::{Builder, Runtime};
@@ -180,7 +181,7 @@ impl EventStore for PostgresStore {
     async fn ping(&self) -> Result<(), StoreError> {
         let decode = |rows: Vec<Row>| only(&rows)?.try_get::<_, bool>(0).map_err(unreadable);
         if !self.readers.read(WRITABLE, (), decode).await? {
-            return Err(StoreError::Unavailable("read-only: the server can only be read".into()));
+            return Err(StoreError::Unavailable(format!("{READ_ONLY}: the server takes no writes")));
         }
         self.writer.writability.ask(&self.readers).await
     }

@@ -17,7 +17,7 @@ use std::{
 use ordo_actors::{
     event::Epoch,
     retry::Backoff,
-    store::{Commit, IdempotencyKey, IdempotencyRecord, StoreError, StoredKind, Verdict},
+    store::{Commit, IdempotencyKey, IdempotencyRecord, NO_WRITER, StoreError, StoredKind, Verdict},
 };
 use tokio::{runtime::Handle, sync::Mutex, time::timeout};
 use tokio_postgres::{Client, Row, Statement, types::ToSql};
@@ -29,7 +29,7 @@ use super::{
     outcome::{Outcome, record_from_row},
     own_backend::{AGAIN, require_own_backend},
     server::{ConnectError, POOLED, Patience, Server},
-    server_error::{Fate, describe, told},
+    server_error::{self, Fate, describe, told},
     writability::Writability,
 };
 
@@ -326,7 +326,7 @@ fn not_connected(error: ConnectError) -> StoreError {
     match error {
         ConnectError::OtherLog => StoreError::Corrupt(error.to_string()),
         ConnectError::Pooled => StoreError::Broken(error.to_string()),
-        error => StoreError::Unavailable(format!("no writer: {error}")),
+        error => StoreError::Unavailable(server_error::not_connected(NO_WRITER, &error.to_string())),
     }
 }
 
