@@ -11,7 +11,7 @@ use ordo_actors::{
 
 use super::{CommandResult, arguments::RebuildCommand, output::say, progress::Progress};
 use crate::{
-    application::{Core, open_stores_as_accepted},
+    application::{ApplicationError, Core, open_stores_as_accepted},
     read_models::Running,
 };
 
@@ -32,7 +32,13 @@ pub fn run(args: &RebuildCommand) -> CommandResult {
             metrics: ProjectionMetrics::register(&core.metrics)?,
         });
         let rebuilt = match running.named(&args.name) {
-            Some(projection) => rebuild(projection, core.feed.head().0).await,
+            Some(projection) => {
+                let mut broken = core.broken.clone();
+                tokio::select! {
+                    rebuilt = rebuild(projection, core.feed.head().0) => rebuilt,
+                    reason = broken.wait_for(Option::is_some) => Err(broke(reason.ok().and_then(|reason| reason.clone()))),
+                }
+            }
             None => Err(unknown(&args.name, &running)),
         };
         drop(running);
@@ -64,6 +70,10 @@ async fn rebuild(projection: &ProjectionHandle, head: u64) -> CommandResult {
     bar.finish();
     say(&format!("{} is rebuilt up to position {head}", projection.name()))?;
     Ok(())
+}
+
+fn broke(reason: Option<String>) -> Box<dyn std::error::Error> {
+    ApplicationError::Broken(reason.unwrap_or_default()).into()
 }
 
 fn unknown(name: &str, running: &Running) -> Box<dyn std::error::Error> {

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    ledger_file::{LedgerError, LedgerFile, Shown},
+    ledger_file::{LedgerError, LedgerFile},
+    ledger_rows::Shown,
     problem::Problem,
     server::State,
 };

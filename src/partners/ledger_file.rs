@@ -2,38 +2,39 @@
 //! transaction, and answers when that is on disk.
 
 use std::{
-    fs::{DirBuilder, File, OpenOptions},
     io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
+    },
     thread,
     time::Duration,
 };
 
-use ordo_actors::{
-    clock::{Clock, SystemClock},
-    event::StreamId,
-};
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, TransactionBehavior, params};
-use tokio::sync::oneshot;
-use uuid::Uuid;
+use ordo_actors::clock::{Clock, SystemClock};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
+use tokio::sync::{oneshot, watch};
 
+use super::ledger_rows::{COLUMNS, Shown, entry, of_order, shown};
 use crate::{
     fulfilment::{
-        call::{Call, CallKind, Terms},
-        ledger::{Entries, Entry, EntryState, Rules, Verdict, standing},
+        call::{Call, Terms},
+        ledger::{Entries, Entry, Rules, Verdict, standing},
         partner::{CallKey, Standing},
         reckoning::{Reckoning, reckon},
-        wire::{Goods, goods_bodies, goods_of},
+        wire::goods_bodies,
     },
-    order::{Currency, OrderId, ProductId, Reference},
+    order::{OrderId, ProductId, Reference},
+    stores::sqlite::{OpenError, OwnFile},
 };
 
 /// Calls that wait for the writer; one more is turned away.
 const MOST_WAITING: usize = 4096;
 /// Calls in one transaction.
 const MOST_AT_ONCE: usize = 256;
+/// How often the file is looked for when nobody calls.
+const CHECK_EVERY: Duration = Duration::from_millis(500);
 /// How long a transaction waits for another program that locks the file.
 const BUSY: Duration = Duration::from_secs(5);
 /// "ordp": says in the file's header whose file it is.
@@ -61,9 +62,6 @@ const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS held (product_id TEXT PRIMARY KEY, quantity INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 ";
 
-const COLUMNS: &str = "key, kind, order_id, undoes, payment_id, goods, amount_cents, currency, state, took_effect, \
-                       reference, reason, heard_at, changed_at";
-
 /// Why the ledger cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
@@ -76,17 +74,23 @@ pub enum LedgerError {
     /// The file is something else.
     #[error("{} is not a ledger of this program: it is left untouched", .0.display())]
     Foreign(PathBuf),
-    /// The file cannot be made.
-    #[error("{} cannot be opened: {source}", path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// The file cannot be made, or another process has it open.
+    #[error("{}", with_cause(.0))]
+    Open(#[from] OpenError),
+    /// The machine gives no thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+    /// The file is not where it was.
+    #[error("{0}")]
+    Lost(String),
     /// SQLite refused. Whether a call was kept is not known.
     #[error("the ledger's file failed: {0}")]
     Sqlite(String),
+}
+
+fn with_cause(error: &OpenError) -> String {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+    format!("{error}{}", cause.unwrap_or_default())
 }
 
 impl From<rusqlite::Error> for LedgerError {
@@ -95,11 +99,28 @@ impl From<rusqlite::Error> for LedgerError {
     }
 }
 
-/// A ledger in a file. Clones share it; it closes with the last.
+/// A ledger in a file, which no other process has open. Clones share it; it closes with the last.
 #[derive(Debug, Clone)]
-pub struct LedgerFile {
+pub struct LedgerFile(Arc<Writing>);
+
+#[derive(Debug)]
+struct Writing {
     path: PathBuf,
-    jobs: SyncSender<Job>,
+    /// None once closing.
+    jobs: Option<SyncSender<Job>>,
+    /// Becomes some reason when the file was taken away.
+    lost: watch::Receiver<Option<String>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Drop for Writing {
+    /// Waits for the calls under way, and until the file is closed.
+    fn drop(&mut self) {
+        self.jobs = None;
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            log::error!("the ledger's writer panicked");
+        }
+    }
 }
 
 enum Job {
@@ -107,21 +128,11 @@ enum Job {
     Standing { key: CallKey, answer: oneshot::Sender<Result<Standing, LedgerError>> },
 }
 
-/// An entry and its times, as they are shown.
-#[derive(Debug)]
-pub struct Shown {
-    /// The entry.
-    pub entry: Entry,
-    /// When its key was first heard.
-    pub heard_at: String,
-    /// When it last changed.
-    pub changed_at: String,
-}
-
 impl LedgerFile {
     /// Opens or creates the file and starts its writer.
     pub fn open(path: &Path, rules: Rules) -> Result<Self, LedgerError> {
-        create(path).map_err(|source| LedgerError::File { path: path.to_owned(), source })?;
+        let mut file = OwnFile::open(path)?;
+        let path = &file.path().to_owned();
         let connection = connect(path)?;
         let foreign = || LedgerError::Foreign(path.to_owned());
         let owner: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(|error| {
@@ -131,15 +142,29 @@ impl LedgerFile {
         if owner != APPLICATION_ID && (owner, tables) != (0, 0) {
             return Err(foreign());
         }
+        file.keep_private()?;
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+        file.lock_name()?;
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.execute_batch(SCHEMA)?;
+        file.watch_companions()?;
         let (jobs, waiting) = sync_channel(MOST_WAITING);
-        let started =
-            thread::Builder::new().name("ledger".into()).spawn(move || write_all(connection, rules, &waiting));
-        started.map_err(|source| LedgerError::File { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), jobs })
+        let (tell, lost) = watch::channel(None);
+        let started = thread::Builder::new().name("ledger".into()).spawn(move || {
+            if let Err(reason) = write_all(connection, &file, rules, &waiting) {
+                tell.send_replace(Some(reason));
+            }
+        });
+        let thread = Some(started.map_err(LedgerError::Thread)?);
+        Ok(Self(Arc::new(Writing { path: path.clone(), jobs: Some(jobs), lost, thread })))
+    }
+
+    /// Resolves when the file was moved, deleted or replaced: nothing is kept any more.
+    pub async fn lost(&self) -> LedgerError {
+        let mut lost = self.0.lost.clone();
+        let reason = lost.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
+        reason.map_or(LedgerError::Closed, LedgerError::Lost)
     }
 
     /// Does what is asked, once. `twice` asks it again at once and gives the second answer.
@@ -157,7 +182,8 @@ impl LedgerFile {
     }
 
     fn send(&self, job: Job) -> Result<(), LedgerError> {
-        self.jobs.try_send(job).map_err(|error| match error {
+        let jobs = self.0.jobs.as_ref().ok_or(LedgerError::Closed)?;
+        jobs.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => LedgerError::Busy,
             TrySendError::Disconnected(_) => LedgerError::Closed,
         })
@@ -165,7 +191,7 @@ impl LedgerFile {
 
     /// Adds everything up, order by order. Blocks, and beside the writer.
     pub fn reckon(&self) -> Result<Reckoning, LedgerError> {
-        let connection = connect(&self.path)?;
+        let connection = connect(&self.0.path)?;
         let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM entries ORDER BY order_id, number"))?;
         let mut rows = statement.query([])?;
         let (mut reckoning, mut entries) = (Reckoning::default(), Vec::<Entry>::new());
@@ -187,26 +213,17 @@ impl LedgerFile {
 
     /// Every entry of an order, oldest first. Blocks, and beside the writer.
     pub fn of_order(&self, order: OrderId) -> Result<Vec<Shown>, LedgerError> {
-        Ok(of_order(&connect(&self.path)?, order)?)
+        Ok(of_order(&connect(&self.0.path)?, order)?)
     }
 
     /// The newest entries, newest first. Blocks, and beside the writer.
     pub fn newest(&self, most: u32) -> Result<Vec<Shown>, LedgerError> {
-        let connection = connect(&self.path)?;
+        let connection = connect(&self.0.path)?;
         let mut statement =
             connection.prepare(&format!("SELECT {COLUMNS} FROM entries ORDER BY number DESC LIMIT ?1"))?;
         let rows = statement.query_map([most], shown)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
-}
-
-/// Readable by its owner alone.
-fn create(path: &Path) -> io::Result<()> {
-    let path = std::path::absolute(path)?;
-    let directory = path.parent().unwrap_or(&path);
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path)?;
-    File::open(directory)?.sync_all()
 }
 
 fn connect(path: &Path) -> Result<Connection, LedgerError> {
@@ -215,12 +232,22 @@ fn connect(path: &Path) -> Result<Connection, LedgerError> {
     Ok(connection)
 }
 
-/// Ends when the last handle is gone.
-fn write_all(mut connection: Connection, rules: Rules, waiting: &Receiver<Job>) {
-    while let Ok(first) = waiting.recv() {
-        let mut jobs = vec![first];
-        jobs.extend(waiting.try_iter().take(MOST_AT_ONCE - 1));
-        match write(&mut connection, rules, &jobs) {
+/// Ends when the last handle is gone; with a reason when the file is not where it was. Nothing is told then of what was written
+/// last: it may be in a file that nobody finds.
+fn write_all(mut connection: Connection, file: &OwnFile, rules: Rules, waiting: &Receiver<Job>) -> Result<(), String> {
+    loop {
+        let first = match waiting.recv_timeout(CHECK_EVERY) {
+            Ok(first) => Some(first),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        };
+        let mut jobs: Vec<_> = first.into_iter().collect();
+        if !jobs.is_empty() {
+            jobs.extend(waiting.try_iter().take(MOST_AT_ONCE - 1));
+        }
+        let written = if jobs.is_empty() { Ok(Vec::new()) } else { write(&mut connection, rules, &jobs) };
+        file.check()?;
+        match written {
             Ok(answers) => jobs.into_iter().zip(answers).for_each(|(job, answer)| job.tell(answer)),
             Err(error) => {
                 log::error!("the ledger's file failed: {error}");
@@ -336,56 +363,6 @@ impl Entries for FileEntries<'_> {
         statement.execute(params![product.as_str(), i64::try_from(quantity).unwrap_or(i64::MAX)])?;
         Ok(())
     }
-}
-
-fn of_order(connection: &Connection, order: OrderId) -> rusqlite::Result<Vec<Shown>> {
-    let mut statement =
-        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM entries WHERE order_id = ?1 ORDER BY number"))?;
-    let rows = statement.query_map([order.to_string()], shown)?;
-    rows.collect()
-}
-
-fn shown(row: &Row<'_>) -> rusqlite::Result<Shown> {
-    Ok(Shown { entry: entry(row)?, heard_at: row.get("heard_at")?, changed_at: row.get("changed_at")? })
-}
-
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    let text = |column: &str| row.get::<_, String>(column);
-    let (kind, state) = (text("kind")?, text("state")?);
-    let call = Call {
-        key: CallKey(text("key")?),
-        kind: CallKind::ALL.into_iter().find(|known| known.name() == kind).ok_or_else(unreadable)?,
-        order_id: StreamId(Uuid::parse_str(&text("order_id")?).map_err(|_| unreadable())?),
-        of: row.get::<_, Option<String>>("undoes")?.map(CallKey),
-        payment_id: row.get::<_, Option<String>>("payment_id")?.map(|id| reference(&id)).transpose()?,
-        terms: terms(row)?,
-    };
-    let state = match state.as_str() {
-        "done" => EntryState::Done,
-        "refused" => EntryState::Refused,
-        "undone" => EntryState::Undone,
-        _ => return Err(unreadable()),
-    };
-    let reference = reference(&text("reference")?)?;
-    Ok(Entry { call, state, took_effect: row.get("took_effect")?, reference, reason: row.get("reason")? })
-}
-
-fn terms(row: &Row<'_>) -> rusqlite::Result<Terms> {
-    if let Some(goods) = row.get::<_, Option<String>>("goods")? {
-        let bodies: Vec<Goods> = serde_json::from_str(&goods).map_err(|_| unreadable())?;
-        return goods_of(bodies).map(Terms::Goods).map_err(|_| unreadable());
-    }
-    let currency = Currency::new(&row.get::<_, String>("currency")?).map_err(|_| unreadable())?;
-    Ok(Terms::Money { amount_cents: row.get("amount_cents")?, currency })
-}
-
-fn reference(text: &str) -> rusqlite::Result<Reference> {
-    Reference::stored(text).map_err(|_| unreadable())
-}
-
-/// An entry was changed by hand into something that is none.
-fn unreadable() -> rusqlite::Error {
-    rusqlite::Error::InvalidQuery
 }
 
 fn unwritable(error: serde_json::Error) -> rusqlite::Error {

@@ -8,7 +8,7 @@ use actix_web::{
     web::Data,
 };
 
-use super::{audit::read, ledger_file::Shown, problem::Problem, server::State};
+use super::{audit::read, ledger_rows::Shown, problem::Problem, server::State};
 use crate::{
     fulfilment::{
         call::Terms,

@@ -90,6 +90,7 @@ async fn wrap<B: MessageBody + 'static>(
 /// A stand-in that listens.
 pub struct PartnerServer {
     server: Server,
+    ledger: LedgerFile,
     address: SocketAddr,
 }
 
@@ -97,9 +98,10 @@ impl PartnerServer {
     /// Opens the ledger and listens.
     pub fn start(settings: PartnerServerSettings) -> Result<Self, PartnerServerError> {
         let rules = Rules { stock: settings.stock, trusts_refunds: false };
+        let ledger = LedgerFile::open(&settings.ledger, rules)?;
         let state = Data::new(State {
             guard: Guard::new(settings.listen.ip(), settings.hosts, Origins::default()),
-            ledger: LedgerFile::open(&settings.ledger, rules)?,
+            ledger: ledger.clone(),
             fates: Mutex::new(settings.fates),
             slow: settings.slow,
             silence: settings.silence,
@@ -123,7 +125,7 @@ impl PartnerServer {
         .bind(address)
         .map_err(failed)?;
         let address = server.addrs().first().copied().unwrap_or(address);
-        Ok(Self { server: server.run(), address })
+        Ok(Self { server: server.run(), ledger, address })
     }
 
     /// Where it listens.
@@ -132,7 +134,7 @@ impl PartnerServer {
         self.address
     }
 
-    /// Runs until it is told to stop; calls under way are finished.
+    /// Runs until it is told to stop, and calls under way are finished; or until the file of the ledger is taken away.
     pub async fn run(self, told_to_stop: impl Future<Output = ()>) -> Result<(), PartnerServerError> {
         let handle = self.server.handle();
         let stop = async {
@@ -143,6 +145,7 @@ impl PartnerServer {
         tokio::select! {
             ended = self.server => ended.map_err(PartnerServerError::Serve),
             () = stop => Ok(()),
+            lost = self.ledger.lost() => Err(lost.into()),
         }
     }
 }

@@ -45,7 +45,7 @@ const FOREIGN: &[(&str, &[&[&str]])] = &[
 ];
 
 /// The only files in those folders that speak SQL all the same: a ledger of its own, which is no store.
-const SQL_FILES: &[&str] = &["src/partners/ledger_file.rs"];
+const SQL_FILES: &[&str] = &["src/partners/ledger_file.rs", "src/partners/ledger_rows.rs"];
 
 /// The only files that know actix: the engine's actors, the application's composition root, and the import, which runs the
 /// actors without a server.

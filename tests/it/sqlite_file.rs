@@ -3,8 +3,11 @@
 
 use std::{
     fs,
-    io::{self, Write as _},
-    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+    io::{self, BufRead, BufReader, Write as _},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt, symlink},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -17,7 +20,7 @@ use tempfile::TempDir;
 use crate::{
     crash_matrix::wait_until,
     mount::Mount,
-    ordo_command::{Ended, run, sqlite, verify},
+    ordo_command::{Ended, ended, ordo, run, sqlite, verify},
     test_app::{Store, TestApp, widget},
 };
 
@@ -50,6 +53,14 @@ impl Served {
 
     fn shell(&self) -> Connection {
         Connection::open(self.database()).unwrap()
+    }
+
+    /// Stops the server, and leaves a file that is complete. A server that has no time left to close its file leaves its log.
+    fn close(&mut self) {
+        assert_eq!(self.app.terminate().code(), Some(0));
+        while self.wal().exists() {
+            assert_eq!(starts(&self.database(), &[]).terminate().code(), Some(0));
+        }
     }
 
     /// Waits until the server has stopped by itself; how, and after how long.
@@ -283,10 +294,9 @@ fn a_file_that_is_complete_without_its_write_ahead_log_is_served() {
     // The last program that closes the file brings the log into it and deletes it.
     served.shell().query_row("SELECT count(*) FROM events", [], |_| Ok(())).unwrap();
     assert!(!served.wal().exists());
-    let mut app = starts(&served.database(), &[]);
-    assert_eq!(app.head(), 40);
-    assert_eq!(app.terminate().code(), Some(0));
-    assert!(!served.wal().exists());
+    served.app = starts(&served.database(), &[]);
+    assert_eq!(served.app.head(), 40);
+    served.close();
     fs::copy(served.database(), &copies[2]).unwrap();
     for copy in &copies {
         assert_eq!(verify(&sqlite(copy)), 40);
@@ -305,7 +315,7 @@ fn a_copy_of_the_file_alone_that_was_made_while_it_was_served_is_refused() {
 #[test]
 fn an_empty_or_truncated_file_is_told_with_advice() {
     let mut served = Served::with_orders(20);
-    assert_eq!(served.app.terminate().code(), Some(0));
+    served.close();
     let whole = fs::read(served.database()).unwrap();
     for length in [0, 1, 90, 300, 4096, whole.len() / 2, whole.len() - 1] {
         fs::write(served.database(), &whole[..length]).unwrap();
@@ -331,7 +341,7 @@ fn what_is_left_of_a_log_that_is_gone_is_told() {
 fn a_log_that_is_shorter_than_a_read_model_is_refused() {
     let mut served = Served::with_orders(3);
     served.app.wait_for_lists();
-    assert_eq!(served.app.terminate().code(), Some(0));
+    served.close();
     served
         .shell()
         .execute_batch("DROP TRIGGER events_are_never_deleted; DELETE FROM events WHERE position > 4")
@@ -358,7 +368,7 @@ fn a_file_that_others_can_read_is_made_private() {
 fn a_file_on_a_medium_that_cannot_be_written_can_be_verified_and_exported() {
     let mut served = Served::with_orders(5);
     served.app.wait_for_lists();
-    assert_eq!(served.app.terminate().code(), Some(0));
+    served.close();
     let database = fs::read(served.database()).unwrap();
     let medium = tempfile::tempdir().unwrap();
     let Some(mount) = Mount::of_kilobytes(medium.path(), 20_000) else { return };
@@ -370,6 +380,72 @@ fn a_file_on_a_medium_that_cannot_be_written_can_be_verified_and_exported() {
     assert_eq!(crate::ordo_command::events(&sqlite(&path)).lines().count(), 10);
     serve(&path).complains(1, &["a copy?.db cannot be opened", "Read-only"]);
     drop(mount);
+}
+
+/// Runs a command as somebody who owns nothing; nothing when that cannot be done here.
+fn as_nobody(arguments: &[&str]) -> Option<Ended> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ordo"));
+    match command.args(arguments).current_dir("/").uid(65_534).gid(65_534).output() {
+        Ok(output) => Some(ended(&output)),
+        Err(_) => {
+            left_out("a command run by somebody else (that is not allowed, or the binary is not theirs to run)");
+            None
+        }
+    }
+}
+
+#[test]
+fn a_file_in_a_folder_that_cannot_be_written_can_be_verified_and_exported_and_is_not_served() {
+    let mut served = Served::with_orders(5);
+    served.app.wait_for_lists();
+    let (folder, file) = (served.folder.path().to_owned(), served.database());
+    let mode = |path: &Path, mode: u32| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    mode(&folder, 0o755);
+    mode(&file, 0o644);
+    served.app.kill();
+    // The newest orders are in a log that cannot be read without writing beside it.
+    fs::remove_file(served.path("o.db-shm")).unwrap();
+    mode(&served.wal(), 0o644);
+    let store = sqlite(&file);
+    let Some(told) = as_nobody(&["verify", "--store", &store]) else { return };
+    told.complains(1, &["o.db-wal", "copy"]);
+    mode(&served.wal(), 0o600);
+    served.app = starts(&file, &[]);
+    served.close();
+    mode(&file, 0o644);
+    let verified = as_nobody(&["verify", "--json", "--store", &store]).unwrap().expect(0);
+    assert!(verified.out.contains("\"events\":10,"), "{verified:?}");
+    as_nobody(&["export", "events", "--store", &store]).unwrap().expect(0);
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--store", &store];
+    as_nobody(&serve).unwrap().complains(1, &["o.db cannot be opened", "Permission denied"]);
+    // The file is theirs, the folder is not: the folder is named.
+    std::os::unix::fs::chown(&file, Some(65_534), Some(65_534)).unwrap();
+    let folder = folder.to_str().unwrap();
+    as_nobody(&serve).unwrap().complains(1, &[&format!("{folder} cannot be opened"), "Permission denied"]);
+    as_nobody(&["verify", "--store", &store]).unwrap().expect(0);
+}
+
+#[test]
+fn the_partners_ledger_is_one_file_whatever_it_is_called_and_stays_where_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = folder.path().join("ledger.db");
+    let partners = |path: &Path| ordo(&["partners", "--listen", "127.0.0.1:0", "--ledger", path.to_str().unwrap()]);
+    let mut first = Command::new(env!("CARGO_BIN_EXE_ordo"))
+        .args(["partners", "--listen", "127.0.0.1:0", "--ledger", ledger.to_str().unwrap()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(first.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let names = [folder.path().join("hard.db"), folder.path().join("soft.db")];
+    fs::hard_link(&ledger, &names[0]).unwrap();
+    symlink(&ledger, &names[1]).unwrap();
+    for name in names.iter().chain([&ledger]) {
+        ended(&partners(name).output().unwrap()).complains(1, &["in use by another process"]);
+    }
+    fs::rename(&ledger, folder.path().join("moved.db")).unwrap();
+    assert_eq!(first.wait().unwrap().code(), Some(1));
 }
 
 #[test]

@@ -74,8 +74,9 @@ pub fn open(path: &Path, options: SqliteOptions) -> Result<Opened, OpenError> {
         // Before SQLite takes the log for a whole one and brings what is left of it into the file.
         return Err(damaged_log(&file, options)?);
     }
-    let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, options).map_err(sqlite)?;
-    if !claim(&writer).map_err(sqlite)? {
+    let begun = |source| unwritable(path, source);
+    let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, options).map_err(begun)?;
+    if !claim(&writer).map_err(begun)? {
         return Err(OpenError::Foreign { path: path.clone() });
     }
     file.keep_private()?;
@@ -242,6 +243,17 @@ fn unmigrated(path: &Path, source: refinery::Error) -> OpenError {
         return OpenError::Damaged { path: path.to_owned(), source: rusqlite::Error::SqliteFailure(code, None) };
     }
     OpenError::Schema { path: path.to_owned(), source: Box::new(source) }
+}
+
+/// What it means when SQLite cannot begin: it does not say that it is the directory that cannot be written.
+fn unwritable(path: &Path, source: rusqlite::Error) -> OpenError {
+    let directory = path.parent().unwrap_or(path);
+    match rustix::fs::access(directory, rustix::fs::Access::WRITE_OK) {
+        Err(why) if matches!(source.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)) => {
+            OpenError::File { path: directory.to_owned(), source: why.into() }
+        }
+        Ok(()) | Err(_) => unusable(path, source),
+    }
 }
 
 /// What an error of SQLite while opening means.

@@ -110,6 +110,11 @@ impl Writer {
     /// [`StoreError::Broken`]: nobody may find what was written last.
     pub fn check(&self) -> Result<(), StoreError> {
         self.file.check().map_err(|reason| self.health.note(StoreError::Broken(reason)))?;
+        self.check_log()
+    }
+
+    /// Whether the write-ahead log is as long as the last commit has left it. The next one would hide that it was cut off.
+    fn check_log(&self) -> Result<(), StoreError> {
         let length = self.file.wal_length();
         let is_whole = length >= checkpoint::wal_length(self.frames.get())
             // Another program may have brought it all into the file and emptied it: SQLite knows.
@@ -131,6 +136,7 @@ impl Writer {
             self.roll_back()?; // a panic left it open
         }
         self.kinds.truncate(self.known_kinds);
+        self.check_log()?;
         if let Err(error) = self.run("BEGIN IMMEDIATE") {
             return Err(self.health.note(failure::writing(&error)));
         }
