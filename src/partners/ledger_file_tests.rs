@@ -1,3 +1,6 @@
+use ordo_actors::event::StreamId;
+use uuid::Uuid;
+
 use super::*;
 use crate::fulfilment::partner::Reservation;
 
