@@ -385,13 +385,11 @@ fn a_file_on_a_medium_that_cannot_be_written_can_be_verified_and_exported() {
 /// Runs a command as somebody who owns nothing; nothing when that cannot be done here.
 fn as_nobody(arguments: &[&str]) -> Option<Ended> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ordo"));
-    match command.args(arguments).current_dir("/").uid(65_534).gid(65_534).output() {
-        Ok(output) => Some(ended(&output)),
-        Err(_) => {
-            left_out("a command run by somebody else (that is not allowed, or the binary is not theirs to run)");
-            None
-        }
+    let output = command.args(arguments).current_dir("/").uid(65_534).gid(65_534).output();
+    if output.is_err() {
+        left_out("a command run by somebody else (that is not allowed, or the binary is not theirs to run)");
     }
+    output.ok().map(|output| ended(&output))
 }
 
 #[test]
