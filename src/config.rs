@@ -214,6 +214,9 @@ pub struct ServeArgs {
     /// Largest request body, in bytes [default: 4194304]
     #[arg(long, env = "ORDO_MAX_BODY_BYTES")]
     pub max_body_bytes: Option<NonZeroUsize>,
+    /// Bytes of all request bodies together; beyond them the slowest is answered 503 [default: 268435456]
+    #[arg(long, env = "ORDO_MAX_BODY_MEMORY")]
+    pub max_body_memory: Option<NonZeroUsize>,
     /// Requests under way at once before the server answers 503 [default: 8192]
     #[arg(long, env = "ORDO_MAX_IN_FLIGHT")]
     pub max_in_flight: Option<NonZeroUsize>,
@@ -355,6 +358,7 @@ impl Settings {
             workers: serve.workers.or(file.workers),
             http: HttpLimits {
                 body_bytes: number(serve.max_body_bytes, file.max_body_bytes, defaults.0.body_bytes),
+                body_memory: number(serve.max_body_memory, file.max_body_memory, defaults.0.body_memory),
                 in_flight: number(serve.max_in_flight, file.max_in_flight, defaults.0.in_flight),
                 ..defaults.0
             },

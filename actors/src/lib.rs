@@ -8,6 +8,7 @@ pub mod clock;
 mod dead_letter;
 pub mod event;
 pub mod event_feed;
+pub mod event_page;
 mod generations;
 pub mod memory_rows;
 pub mod memory_store;

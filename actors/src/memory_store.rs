@@ -17,7 +17,7 @@ use crate::{
     event::{Epoch, EventEnvelope, Head, Position, StreamId, Version},
     sharded::Sharded,
     store::{
-        Commit, EventStore, IdempotencyKey, IdempotencyRecord, LogQuery, MAX_READ, Snapshot, StoreError, StoredKind,
+        Commit, EventPage, EventStore, IdempotencyKey, IdempotencyRecord, LogQuery, Snapshot, StoreError, StoredKind,
         StreamWrite, Verdict,
     },
 };
@@ -54,12 +54,13 @@ impl MemoryStore {
         Self { epoch: Epoch(Uuid::new_v4()), state: RwLock::new(State::new()) }
     }
 
-    async fn filter_stream(&self, stream: StreamId, query: &LogQuery) -> Vec<Arc<EventEnvelope>> {
-        let limit = query.limit.min(MAX_READ);
-        let mut found = Vec::new();
-        let mut from = self.state.read().first_version_after(stream, query.after);
-        while found.len() < limit {
-            let Some(seen) = self.state.read().filter_stream(stream, from, limit, query, &mut found) else { break };
+    async fn filter_stream(&self, stream: StreamId, from: Version, query: &LogQuery) -> EventPage {
+        let mut found = EventPage::default();
+        let mut from = from;
+        while found.has_room(query.limit) {
+            let Some(seen) = self.state.read().filter_stream(stream, from, query, &mut found) else {
+                return found.ended(true);
+            };
             from = seen.plus(1);
             tokio::task::yield_now().await;
         }
@@ -80,43 +81,29 @@ impl EventStore for MemoryStore {
         Ok(batch.into_iter().map(judge).collect())
     }
 
-    async fn read_stream(
-        &self,
-        stream: StreamId,
-        from: Version,
-        limit: usize,
-    ) -> Result<Vec<Arc<EventEnvelope>>, StoreError> {
-        let limit = limit.min(MAX_READ);
-        let mut read = Vec::new();
-        let mut from = from;
-        while read.len() < limit {
-            let wanted = (limit - read.len()).min(CHUNK);
-            let before = read.len();
-            read.extend(self.state.read().events_of(stream, from).take(wanted).map(Arc::clone));
-            if read.len() < before + wanted {
-                break;
-            }
-            from = read.last().map_or(from, |event| event.version.plus(1));
-        }
-        Ok(read)
+    async fn read_stream(&self, stream: StreamId, from: Version, limit: usize) -> Result<EventPage, StoreError> {
+        let query = LogQuery { stream: Some(stream), limit, ..LogQuery::default() };
+        Ok(self.filter_stream(stream, from, &query).await)
     }
 
-    async fn read_all(&self, query: &LogQuery) -> Result<Vec<Arc<EventEnvelope>>, StoreError> {
+    async fn read_all(&self, query: &LogQuery) -> Result<EventPage, StoreError> {
         if let Some(stream) = query.stream {
-            return Ok(self.filter_stream(stream, query).await);
+            let from = self.state.read().first_version_after(stream, query.after);
+            return Ok(self.filter_stream(stream, from, query).await);
         }
-        let limit = query.limit.min(MAX_READ);
-        let mut found = Vec::new();
+        let mut found = EventPage::default();
         let mut after = query.after;
         for turn in 1_usize.. {
-            let wanted = limit - found.len();
-            let Some(seen) = self.state.read().log.filter_chunk(after, wanted, query, &mut found) else { break };
+            if !found.has_room(query.limit) {
+                return Ok(found);
+            }
+            let Some(seen) = self.state.read().log.filter_chunk(after, query, &mut found) else { break };
             after = seen;
             if turn % CHUNKS_PER_TURN == 0 {
                 tokio::task::yield_now().await;
             }
         }
-        Ok(found)
+        Ok(found.ended(true))
     }
 
     async fn versions(&self, streams: &[StreamId]) -> Result<Vec<Version>, StoreError> {
@@ -260,19 +247,18 @@ impl State {
         stream.into_iter().flat_map(move |stream| stream.positions_from(from)).filter_map(|at| self.log.get(at))
     }
 
-    /// Adds matching events from a version on to `found` until it holds `limit`, looking at no more than a chunk of them.
+    /// Adds matching events from a version on to `found` while it has room, looking at no more than a chunk of them.
     /// Tells how far it has looked, or `None` at the end of the stream.
     fn filter_stream(
         &self,
         stream: StreamId,
         from: Version,
-        limit: usize,
         query: &LogQuery,
-        found: &mut Vec<Arc<EventEnvelope>>,
+        found: &mut EventPage,
     ) -> Option<Version> {
         let mut seen = None;
         for event in self.events_of(stream, from).take(CHUNK) {
-            if found.len() == limit {
+            if !found.has_room(query.limit) {
                 break;
             }
             seen = Some(event.version);
@@ -314,21 +300,20 @@ impl Log {
         self.chunks.get(index / CHUNK)?.get(index % CHUNK)
     }
 
-    /// Adds up to `wanted` matching events after a position to `found`, looking no further than the end of their chunk.
+    /// Adds matching events after a position to `found` while it has room, looking no further than the end of their chunk.
     /// Tells how far it has looked, or `None` when there is nothing more to find.
-    fn filter_chunk(
-        &self,
-        after: Position,
-        wanted: usize,
-        query: &LogQuery,
-        found: &mut Vec<Arc<EventEnvelope>>,
-    ) -> Option<Position> {
+    fn filter_chunk(&self, after: Position, query: &LogQuery, found: &mut EventPage) -> Option<Position> {
         let index = index_after(after)?;
         let rest = self.chunks.get(index / CHUNK)?.get(index % CHUNK..)?;
-        if wanted == 0 || rest.is_empty() {
+        if rest.is_empty() {
             return None;
         }
-        found.extend(rest.iter().filter(|event| query.matches(event)).take(wanted).map(Arc::clone));
+        for event in rest.iter().filter(|event| query.matches(event)) {
+            if !found.has_room(query.limit) {
+                break;
+            }
+            found.push(Arc::clone(event));
+        }
         Some(after.plus(rest.len() as u64))
     }
 }

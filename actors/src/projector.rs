@@ -72,7 +72,7 @@ impl Projector {
     ) -> Result<Step, StoreError> {
         let mut events = match heard.first() {
             Some(first) if first.position == self.checkpoint.position.plus(1) => heard,
-            _ => self.places.log.read_all(&LogQuery::after(self.checkpoint.position, page)).await?,
+            _ => self.places.log.read_all(&LogQuery::after(self.checkpoint.position, page)).await?.into_events(),
         };
         if let Some(up_to) = up_to {
             events.retain(|event| event.position <= up_to);
@@ -248,10 +248,10 @@ impl Projector {
         let mut next = from;
         loop {
             let page = self.places.log.read_stream(stream, next, MAX_PAGE).await?;
-            let full = page.len() == MAX_PAGE;
+            let is_last = page.is_last();
             events.extend(page.into_iter().filter(|event| event.position <= self.checkpoint.position));
             match events.last() {
-                Some(last) if full => next = last.version.plus(1),
+                Some(last) if !is_last => next = last.version.plus(1),
                 _ => return Ok(events),
             }
         }

@@ -73,7 +73,7 @@ pub async fn rehydrate<A: Aggregate>(
     let page = page.clamp(1, MAX_READ);
     let mut loaded = Loaded::default();
     let mut events = store.read_stream(stream, Version(1), page).await?;
-    if events.len() == page
+    if !events.is_last()
         && let Some(snapshot) = store.snapshot(stream).await?
         && let Some(restored) = restore(&snapshot, &events[0])
         && until.includes(restored.version, restored.last_at)
@@ -82,14 +82,14 @@ pub async fn rehydrate<A: Aggregate>(
         events = store.read_stream(stream, loaded.version.plus(1), page).await?;
     }
     loop {
-        let full = events.len() == page;
+        let is_last = events.is_last();
         for event in events {
             if !until.includes(event.version, event.timestamp) {
                 return Ok(loaded);
             }
             fold(&mut loaded, &event)?;
         }
-        if !full {
+        if is_last {
             return Ok(loaded);
         }
         events = store.read_stream(stream, loaded.version.plus(1), page).await?;

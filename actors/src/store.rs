@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::event::{EventEnvelope, Head, Metadata, Name, Position, StreamId, Version};
+pub use crate::event_page::{EVENT_BYTES, EventPage, READ_BYTES};
 
 /// Most events one read returns, whatever limit was asked for.
 pub const MAX_READ: usize = 10_000;
@@ -262,16 +263,12 @@ pub trait EventStore: Send + Sync + 'static {
     /// The whole batch failed: see [`StoreError`] for whether it may have been written.
     async fn append(&self, batch: Vec<Commit>) -> Result<Vec<Verdict>, StoreError>;
 
-    /// Reads a stream from a version on (inclusive), in order, at most `limit` events (capped at [`MAX_READ`]).
-    async fn read_stream(
-        &self,
-        stream: StreamId,
-        from: Version,
-        limit: usize,
-    ) -> Result<Vec<Arc<EventEnvelope>>, StoreError>;
+    /// Reads a stream from a version on (inclusive), in order, at most `limit` events (capped at [`MAX_READ`]) and about
+    /// [`READ_BYTES`].
+    async fn read_stream(&self, stream: StreamId, from: Version, limit: usize) -> Result<EventPage, StoreError>;
 
-    /// Reads the log in position order.
-    async fn read_all(&self, query: &LogQuery) -> Result<Vec<Arc<EventEnvelope>>, StoreError>;
+    /// Reads the log in position order, within the same limits.
+    async fn read_all(&self, query: &LogQuery) -> Result<EventPage, StoreError>;
 
     /// Tells where each of these streams ends, in the order asked; [`Version::NONE`] for one without events. It sees at least
     /// what had been committed when it was called, by whomever.

@@ -10,7 +10,8 @@ use crate::{
     aggregate::{Aggregate, DomainEvent, EventKind},
     event::{EventEnvelope, Head, StreamId, Version},
     store::{
-        Commit, EventStore, IdempotencyKey, IdempotencyRecord, LogQuery, Snapshot, StoreError, StoredKind, Verdict,
+        Commit, EventPage, EventStore, IdempotencyKey, IdempotencyRecord, LogQuery, Snapshot, StoreError, StoredKind,
+        Verdict,
     },
 };
 
@@ -64,11 +65,11 @@ impl Upcasters {
         Ok(Arc::new(event))
     }
 
-    fn upcast_all(&self, events: Vec<Arc<EventEnvelope>>) -> Result<Vec<Arc<EventEnvelope>>, StoreError> {
+    fn upcast_all(&self, events: EventPage) -> Result<EventPage, StoreError> {
         if self.steps.is_empty() {
             return Ok(events);
         }
-        events.into_iter().map(|event| self.upcast(event)).collect()
+        events.try_map(|event| self.upcast(event))
     }
 }
 
@@ -107,16 +108,11 @@ impl EventStore for Upcasting {
         self.store.append(batch).await
     }
 
-    async fn read_stream(
-        &self,
-        stream: StreamId,
-        from: Version,
-        limit: usize,
-    ) -> Result<Vec<Arc<EventEnvelope>>, StoreError> {
+    async fn read_stream(&self, stream: StreamId, from: Version, limit: usize) -> Result<EventPage, StoreError> {
         self.upcasters.upcast_all(self.store.read_stream(stream, from, limit).await?)
     }
 
-    async fn read_all(&self, query: &LogQuery) -> Result<Vec<Arc<EventEnvelope>>, StoreError> {
+    async fn read_all(&self, query: &LogQuery) -> Result<EventPage, StoreError> {
         self.upcasters.upcast_all(self.store.read_all(query).await?)
     }
 

@@ -318,7 +318,7 @@ async fn a_held_read_waits() {
     store.before_read().holds(1).await;
     assert!(!reading.is_finished());
     store.before_read().open();
-    assert_eq!(reading.await.expect("the read").expect("a stream"), []);
+    assert_eq!(reading.await.expect("the read").expect("a stream").into_events(), []);
 }
 
 #[tokio::test]

@@ -118,6 +118,9 @@ pub struct ImportCommand {
     /// How far orders go that do not say: draft, submitted, completed or cancelled [default: completed for CSV, draft for JSON]
     #[arg(long)]
     pub(crate) outcome: Option<Outcome>,
+    /// The most bytes that a packed file (.gz, .zst) may unpack to.
+    #[arg(long, default_value_t = 8 << 30, value_name = "BYTES")]
+    pub(crate) max_unpacked_bytes: u64,
     /// Write what was rejected to this file, as CSV; a ' keeps a spreadsheet from taking a cell for a formula.
     #[arg(long, value_name = "FILE")]
     pub(crate) rejects: Option<PathBuf>,

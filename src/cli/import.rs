@@ -19,8 +19,8 @@ use super::{CommandResult, arguments::ImportCommand, output::say, private_file::
 use crate::{
     application::{Core, open_stores_as_accepted},
     import::{
-        CsvRules, Format, IMPORTED, ImportedOrder, JsonDefaults, JsonLines, Line, Outcome, Reject, RejectLog,
-        RejectReason, RejectShape, Source,
+        CsvRules, Format, IMPORTED, ImportError, ImportedOrder, JsonDefaults, JsonLines, Line, Outcome, Reject,
+        RejectLog, RejectReason, RejectShape, Source,
     },
     order::{
         CreateOrder, Currency, CustomerId, InvalidValue, Order, OrderCommand, OrderState, ProductId, ProductName,
@@ -68,9 +68,9 @@ async fn import(
     importer: &Importer,
     rejects: &mut RejectLog,
 ) -> Result<Tally, Box<dyn std::error::Error>> {
-    let source = Source::open(&args.file)?;
-    let mut tally = Tally::default();
-    match format(&args.file, args.format)? {
+    let source = Source::open(&args.file, args.max_unpacked_bytes)?;
+    let read = source.progress();
+    let lines: Box<dyn Iterator<Item = Result<Line, ImportError>>> = match format(&args.file, args.format)? {
         Format::Csv => {
             let rules = CsvRules {
                 columns: args.map.clone(),
@@ -78,38 +78,29 @@ async fn import(
                 currency: args.currency,
                 outcome: args.outcome.unwrap_or(Outcome::Completed),
             };
-            let read = rules.read(source, rejects)?;
-            let progress = Progress::start("importing orders", read.orders.len() as u64);
-            let mut under_way =
-                stream::iter(read.orders).map(|order| importer.import_one(order)).buffer_unordered(AT_ONCE);
-            let mut done = 0;
-            while let Some(result) = under_way.next().await {
-                done += 1;
-                count(result?, &mut tally, rejects)?;
-                progress.at(done);
-            }
-            progress.finish();
+            Box::new(rules.lines(source)?)
         }
         Format::JsonLines => {
-            let read = source.progress();
-            let progress = Progress::start("importing bytes", read.total().unwrap_or(0));
             let defaults =
                 JsonDefaults { currency: args.currency.code().to_owned(), outcome: args.outcome.unwrap_or_default() };
-            let mut under_way = stream::iter(JsonLines::new(source, defaults))
-                .map(|line| async move {
-                    match line? {
-                        Line::Order(order) => importer.import_one(order).await,
-                        Line::Reject(reject) => Ok(Imported::Rejected(reject)),
-                    }
-                })
-                .buffer_unordered(AT_ONCE);
-            while let Some(result) = under_way.next().await {
-                count(result?, &mut tally, rejects)?;
-                progress.at(read.read());
-            }
-            progress.finish();
+            Box::new(JsonLines::new(source, defaults))
         }
+    };
+    let progress = Progress::start("importing bytes", read.total().unwrap_or(0));
+    let mut under_way = stream::iter(lines)
+        .map(|line| async move {
+            match line? {
+                Line::Order(order) => importer.import_one(order).await,
+                Line::Reject(reject) => Ok(Imported::Rejected(reject)),
+            }
+        })
+        .buffer_unordered(AT_ONCE);
+    let mut tally = Tally::default();
+    while let Some(result) = under_way.next().await {
+        count(result?, &mut tally, rejects)?;
+        progress.at(read.read());
     }
+    progress.finish();
     Ok(tally)
 }
 
@@ -127,7 +118,7 @@ enum Imported {
     Rejected(Reject),
 }
 
-fn count(imported: Imported, tally: &mut Tally, rejects: &mut RejectLog) -> Result<(), crate::import::ImportError> {
+fn count(imported: Imported, tally: &mut Tally, rejects: &mut RejectLog) -> Result<(), ImportError> {
     match imported {
         Imported::New => tally.imported += 1,
         Imported::AlreadyThere => tally.already_there += 1,

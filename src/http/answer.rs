@@ -8,15 +8,17 @@ use actix_web::{
     },
 };
 use ordo_actors::{
-    event::{StreamId, Version},
+    event::{Position, StreamId, Version},
+    rehydrate::Until,
     request::{Answered, Outcome},
     saga::SagaState,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{
     error::{Problem, ProblemKind},
     rejection::problem_of,
+    state::AppState,
 };
 use crate::{
     fulfilment::{saga_of, saga_of_return},
@@ -28,8 +30,11 @@ pub const X_POSITION: HeaderName = HeaderName::from_static("x-position");
 /// Present when the answer was given before.
 pub const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// An answer as it is kept with an idempotency key.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// A longer body is not kept with an idempotency key: what it shows is in the log.
+const KEPT_BYTES: usize = 4 << 10;
+
+/// An answer. Kept with an idempotency key it has at most [`KEPT_BYTES`] of body, or says how to make the body again.
+#[derive(Debug, Clone, Deserialize)]
 pub struct OrderAnswer {
     status: u16,
     /// What the `ETag` says; zero when there is none.
@@ -37,9 +42,50 @@ pub struct OrderAnswer {
     /// The order that was created. Not the one the request names: a repeated creation has made up another id.
     created: Option<StreamId>,
     /// The saga that was started.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     saga: Option<StreamId>,
+    /// Empty in a kept answer whose body is made again.
+    #[serde(default)]
     body: String,
+    #[serde(default)]
+    again: Option<Again>,
+}
+
+/// What makes a large body again: the order at the answer's version, which the log holds for good.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Again {
+    order: StreamId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    returned: Option<Taken>,
+}
+
+/// What a return came to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Taken {
+    return_id: Reference,
+    refund_cents: i64,
+}
+
+impl Serialize for OrderAnswer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Kept<'a> {
+            status: u16,
+            version: Version,
+            created: Option<StreamId>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            saga: Option<StreamId>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            body: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            again: Option<&'a Again>,
+        }
+        let Self { status, version, created, saga, body, again } = self;
+        let body = again.is_none().then_some(body.as_str());
+        let kept =
+            Kept { status: *status, version: *version, created: *created, saga: *saga, body, again: again.as_ref() };
+        kept.serialize(serializer)
+    }
 }
 
 /// What a successful command answers with.
@@ -127,19 +173,51 @@ struct Returned<'a> {
 }
 
 impl<'a> Returned<'a> {
-    fn of(events: &'a [OrderEvent], order: Option<OrderView<'a>>) -> Self {
-        match events.first() {
-            Some(OrderEvent::ItemsReturned(ItemsReturned { return_id, refund_cents, .. })) => {
+    fn of(taken: Option<&'a Taken>, order: Option<OrderView<'a>>) -> Self {
+        match taken {
+            Some(Taken { return_id, refund_cents }) => {
                 Self { return_id: Some(return_id), refund_cents: Some(*refund_cents), order }
             }
-            _ => Self { order, ..Self::default() },
+            None => Self { order, ..Self::default() },
         }
+    }
+}
+
+impl Taken {
+    fn by(events: &[OrderEvent]) -> Option<Self> {
+        match events.first() {
+            Some(OrderEvent::ItemsReturned(ItemsReturned { return_id, refund_cents, .. })) => {
+                Some(Self { return_id: return_id.clone(), refund_cents: *refund_cents })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Again {
+    /// Makes the body again, byte for byte.
+    async fn body(&self, state: &AppState, version: Version) -> Result<String, Problem> {
+        let lost = |reason: String| {
+            log::error!("order<{}@{version}> cannot be shown as it was: {reason}", self.order);
+            Problem::new(ProblemKind::Internal, "the first answer cannot be made again; what it told of was done")
+        };
+        let loaded = state.orders.as_it_was(self.order, Until::Version(version)).await?;
+        if loaded.version != version {
+            return Err(lost(format!("its stream ends at {}", loaded.version)));
+        }
+        let view = loaded.state.view(self.order, version);
+        let body = match &self.returned {
+            Some(taken) => serde_json::to_string(&Returned::of(Some(taken), view)),
+            None => serde_json::to_string(&view),
+        };
+        body.map_err(|error| lost(error.to_string()))
     }
 }
 
 impl OrderAnswer {
     fn success(success: Success, order: StreamId, state: &Order, version: Version, events: &[OrderEvent]) -> Self {
         let view = state.view(order, version);
+        let taken = Taken::by(events);
         let (status, body) = match success {
             Success::Created => {
                 let created = Created { order_id: order, state: state.state(), version };
@@ -147,14 +225,14 @@ impl OrderAnswer {
             }
             Success::Order | Success::Submitted => (StatusCode::OK, serde_json::to_string(&view)),
             Success::Cancelling => (StatusCode::ACCEPTED, serde_json::to_string(&view)),
-            Success::Returned => (StatusCode::ACCEPTED, serde_json::to_string(&Returned::of(events, view))),
+            Success::Returned => (StatusCode::ACCEPTED, serde_json::to_string(&Returned::of(taken.as_ref(), view))),
             Success::Fulfilling => {
                 let started = SagaStanding { saga_id: saga_of(order), saga_state: SagaState::Running };
                 (StatusCode::ACCEPTED, serde_json::to_string(&started))
             }
             Success::DryRun => {
                 // Another name would be made up when it is meant.
-                let would_be = Returned { return_id: None, ..Returned::of(events, view) };
+                let would_be = Returned { return_id: None, ..Returned::of(taken.as_ref(), view) };
                 (StatusCode::OK, serde_json::to_string(&would_be))
             }
         };
@@ -170,7 +248,10 @@ impl OrderAnswer {
                     _ => None,
                 };
                 let version = if matches!(success, Success::DryRun) { Version::NONE } else { version };
-                Self { status: status.as_u16(), version, created, saga, body }
+                let shows_order = matches!(success, Success::Order | Success::Cancelling | Success::Returned);
+                let again = (shows_order && body.len() > KEPT_BYTES)
+                    .then(|| Again { order, returned: taken.filter(|_| matches!(success, Success::Returned)) });
+                Self { status: status.as_u16(), version, created, saga, body, again }
             }
             Err(error) => {
                 log::error!("an order could not be shown: {error}");
@@ -192,14 +273,26 @@ impl OrderAnswer {
             created: None,
             saga: None,
             body: problem.body(request_id),
+            again: None,
         }
     }
 }
 
 /// Sends an answer: what was kept, and the position it got.
-#[must_use]
-pub fn respond(answered: Answered<OrderAnswer>) -> HttpResponse {
-    let Answered { answer, position, replayed } = answered;
+///
+/// # Errors
+/// The body of a kept answer could not be made again: the store failed.
+pub async fn respond(state: &AppState, answered: Answered<OrderAnswer>) -> Result<HttpResponse, Problem> {
+    let Answered { mut answer, position, replayed } = answered;
+    if let Some(again) = answer.again.take()
+        && answer.body.is_empty()
+    {
+        answer.body = again.body(state, answer.version).await?;
+    }
+    Ok(send(answer, position, replayed))
+}
+
+fn send(answer: OrderAnswer, position: Position, replayed: bool) -> HttpResponse {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
     response.insert_header((X_POSITION, position.0));
@@ -236,4 +329,30 @@ fn with_position(mut body: String, position: u64) -> String {
     body.push_str(itoa::Buffer::new().format(position));
     body.push('}');
     body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_of_the_first_release_is_read_as_it_was_kept() {
+        let kept = r#"{"status":200,"version":3,"created":null,"body":"{\"id\":1}"}"#;
+        let answer: OrderAnswer = serde_json::from_str(kept).unwrap();
+        assert_eq!((answer.status, answer.version, answer.body.as_str()), (200, Version(3), r#"{"id":1}"#));
+        assert!(answer.again.is_none());
+        assert_eq!(serde_json::to_string(&answer).unwrap(), kept);
+    }
+
+    #[test]
+    fn a_large_body_is_not_kept() {
+        let order = StreamId::generate();
+        let again = Some(Again { order, returned: None });
+        let body = "x".repeat(KEPT_BYTES + 1);
+        let answer = OrderAnswer { status: 200, version: Version(3), created: None, saga: None, body, again };
+        let kept = serde_json::to_string(&answer).unwrap();
+        assert!(kept.len() < 200, "{kept}");
+        let read: OrderAnswer = serde_json::from_str(&kept).unwrap();
+        assert_eq!((read.body.as_str(), read.again.unwrap().order), ("", order));
+    }
 }

@@ -6,8 +6,9 @@ use actix_web::{
     FromRequest, HttpRequest,
     dev::Payload,
     http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, IF_MATCH},
-    web::{self, Bytes, Data},
+    web::{self, Data},
 };
+use futures_util::StreamExt;
 use ordo_actors::{
     event::{Metadata, Version},
     request::IdempotencyUse,
@@ -18,6 +19,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::{
+    body_budget::BodyRoom,
     error::{Problem, ProblemKind},
     orders::not_whole,
     request_context::RequestId,
@@ -52,6 +54,8 @@ pub struct Terms {
     pub idempotency: Option<IdempotencyUse>,
     /// Held while the request runs, so that a second one with the same key is told to wait.
     _in_flight: Option<InFlight>,
+    /// The room of a body that may be large, held as long.
+    room: Option<BodyRoom>,
 }
 
 impl Terms {
@@ -92,7 +96,14 @@ impl InFlight {
     }
 }
 
-impl<T: DeserializeOwned + 'static> FromRequest for CommandInput<T> {
+/// What is read of a body.
+pub trait CommandBody: DeserializeOwned + 'static {
+    /// Whether it may be about as large as the body, so that the room is needed until the command is done. Of any other body,
+    /// blanks and all, little is left when it has been read.
+    const MAY_BE_LARGE: bool = false;
+}
+
+impl<T: CommandBody> FromRequest for CommandInput<T> {
     type Error = Problem;
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
@@ -102,9 +113,13 @@ impl<T: DeserializeOwned + 'static> FromRequest for CommandInput<T> {
         Box::pin(async move {
             let state = request.app_data::<Data<AppState>>().cloned().ok_or_else(missing_state)?;
             let payload = payload.map_err(|error| Problem::invalid(error.to_string()))?;
-            let bytes = read_body(&request, payload, state.limits.body_bytes).await?;
-            let terms = Terms::read(&request, &bytes, &state)?;
-            Ok(Self { body: parse(&bytes)?, terms })
+            let mut room = state.bodies.enter();
+            let bytes = read_body(&request, payload, state.limits.body_bytes, &mut room).await?;
+            room.whole().await?;
+            let mut terms = Terms::read(&request, &bytes, &state)?;
+            let body = parse(&bytes)?;
+            terms.room = T::MAY_BE_LARGE.then_some(room);
+            Ok(Self { body, terms })
         })
     }
 }
@@ -124,6 +139,7 @@ impl Terms {
             if_version: if_match(request.headers())?,
             idempotency,
             _in_flight: in_flight,
+            room: None,
         })
     }
 }
@@ -197,8 +213,13 @@ fn bad_if_match() -> Problem {
     Problem::invalid("If-Match is an ETag of the order, such as \"3\"")
 }
 
-/// Takes the whole body, bounded in size and time.
-async fn read_body(request: &HttpRequest, payload: web::Payload, most: usize) -> Result<Bytes, Problem> {
+/// Takes the whole body, bounded in size and time, and in the bytes of all bodies together.
+async fn read_body(
+    request: &HttpRequest,
+    payload: web::Payload,
+    most: usize,
+    room: &mut BodyRoom,
+) -> Result<Vec<u8>, Problem> {
     let headers = request.headers();
     let too_large = || Problem::new(ProblemKind::TooLarge, format!("a body is at most {most} bytes"));
     let declared =
@@ -206,11 +227,13 @@ async fn read_body(request: &HttpRequest, payload: web::Payload, most: usize) ->
     if declared.is_some_and(|declared| declared > most) {
         return Err(too_large());
     }
-    let body = tokio::time::timeout(BODY_TIMEOUT, payload.to_bytes_limited(most))
-        .await
-        .map_err(|_| Problem::invalid("the body did not arrive in time"))?
-        .map_err(|_| too_large())?
-        .map_err(|error| Problem::invalid(format!("the body did not arrive whole: {error}")))?;
+    let given_up = room.given_up();
+    let body = tokio::select! {
+        body = tokio::time::timeout(BODY_TIMEOUT, gather(payload, most, room)) => {
+            body.map_err(|_| Problem::invalid("the body did not arrive in time"))??.ok_or_else(too_large)?
+        }
+        problem = given_up => return Err(problem),
+    };
     let unsupported = |detail| Err(Problem::new(ProblemKind::UnsupportedMediaType, detail));
     if !body.is_empty() && !is_json(request.method(), headers) {
         return unsupported("send JSON with Content-Type: application/json");
@@ -219,6 +242,25 @@ async fn read_body(request: &HttpRequest, payload: web::Payload, most: usize) ->
         return unsupported("send the body without a Content-Encoding");
     }
     Ok(body)
+}
+
+/// Gathers a body as it arrives; nothing when it is too large. Every byte of memory is counted before it is taken.
+async fn gather(mut payload: web::Payload, most: usize, room: &mut BodyRoom) -> Result<Option<Vec<u8>>, Problem> {
+    let mut body = Vec::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| Problem::invalid(format!("the body did not arrive whole: {error}")))?;
+        let wanted = body.len() + chunk.len();
+        if wanted > most {
+            return Ok(None);
+        }
+        if wanted > body.capacity() {
+            let capacity = wanted.max(2 * body.capacity()).min(most);
+            room.take(capacity - body.capacity())?;
+            body.reserve_exact(capacity - body.len());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body))
 }
 
 /// Reads JSON; an absent body is an empty object. A value of the wrong type or range is named by its place.

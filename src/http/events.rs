@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, http::header::LINK, web::Data};
 use ordo_actors::{
     aggregate::Aggregate,
     event::{EventEnvelope, Position, StreamId, Version},
-    store::LogQuery,
+    store::{EventPage, LogQuery},
 };
 use serde::Deserialize;
 
@@ -45,11 +45,12 @@ pub async fn of_order(
     state.wait_for(paging.at_least).await?;
     let (from, limit) = (Version(from.unwrap_or(1)), paging.limit);
     let events = state.store.read_stream(order.0, from, limit).await?;
-    let first = if events.is_empty() { state.store.read_stream(order.0, Version(1), 1).await? } else { Vec::new() };
+    let first =
+        if events.is_empty() { state.store.read_stream(order.0, Version(1), 1).await? } else { EventPage::default() };
     if events.first().or(first.first()).is_none_or(|event| event.aggregate_type != Order::TYPE) {
         return Err(no_such_order());
     }
-    let next = (events.len() == limit).then(|| events.last()).flatten();
+    let next = events.last().filter(|_| !events.is_last());
     let link = next.map(|last| format!("/orders/{}/events?from_version={}&limit={limit}", order.0, last.version.0 + 1));
     Ok(page(&events, link))
 }
@@ -94,7 +95,7 @@ pub async fn of_log(state: Data<AppState>, params: Params<LogParams>) -> Result<
     };
     state.wait_for(paging.at_least).await?;
     let events = state.store.read_all(&query).await?;
-    let next = (events.len() == query.limit).then(|| events.last()).flatten();
+    let next = events.last().filter(|_| !events.is_last());
     let link = next.map(|last| link_after(last.position, query.limit, &params));
     Ok(page(&events, link))
 }

@@ -64,7 +64,7 @@ pub async fn fulfill(
         match begin(&state, order.0, &terms, Success::Fulfilling).await? {
             Begun::Started(_) => begun_at = Some(JUST_STARTED),
             Begun::ByAnother => {}
-            Begun::Refused(answered) => return Ok(respond(answered)),
+            Begun::Refused(answered) => return respond(&state, answered).await,
         }
     }
     let standing = rest(&state, saga_id, begun_at, wait).await?;
@@ -108,9 +108,9 @@ pub async fn submit_and_fulfil(state: &AppState, order: StreamId, terms: Terms) 
     match begin(state, order, &terms, Success::Submitted).await? {
         Begun::Started(answered) => {
             attend(state, saga_of(order), Some(JUST_STARTED)).await;
-            Ok(respond(answered))
+            respond(state, answered).await
         }
-        Begun::Refused(answered) => Ok(respond(answered)),
+        Begun::Refused(answered) => respond(state, answered).await,
         Begun::ByAnother => run(state, order, OrderCommand::SubmitOrder, terms, Success::Order).await,
     }
 }
@@ -123,7 +123,7 @@ pub async fn by_hand(
     terms: Terms,
 ) -> Result<HttpResponse, Problem> {
     if let Some(answered) = unless_saga(state, order, &command, &terms).await? {
-        return Ok(respond(answered));
+        return respond(state, answered).await;
     }
     match find(state, saga_of(order)).await? {
         Some(saga) if !saga.state.state().has_ended() => {
@@ -150,7 +150,7 @@ pub async fn cancel_order(
     };
     let command = OrderCommand::CancelOrder { reason, cancelled_by };
     if let Some(answered) = unless_saga(state, order, &command, &terms).await? {
-        return Ok(respond(answered));
+        return respond(state, answered).await;
     }
     let saga_id = saga_of(order);
     let at_work = find(state, saga_id).await?.is_some_and(|saga| !saga.state.state().has_ended());
@@ -170,7 +170,7 @@ pub async fn cancel_order(
     let standing = rest(state, saga_id, None, wait).await?;
     let success = if standing.has_ended() { Success::Order } else { Success::Cancelling };
     let looking = Request::new(Intent::Read, render(order, success, terms.request_id.clone()));
-    Ok(respond(state.ask(order, looking).await?))
+    respond(state, state.ask(order, looking).await?).await
 }
 
 /// What starting the fulfilment would come to.

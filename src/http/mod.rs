@@ -10,6 +10,7 @@
 
 pub mod admin;
 pub mod answer;
+pub mod body_budget;
 pub mod command_input;
 pub mod cursor;
 pub mod customers;

@@ -54,7 +54,7 @@ pub async fn run(
         fresh,
         ..Request::new(intent, render(order, success, terms.request_id.clone()))
     };
-    Ok(respond(state.ask(order, request).await?))
+    respond(state, state.ask(order, request).await?).await
 }
 
 /// Checks a whole order and names every fault.
@@ -177,7 +177,7 @@ pub async fn get(
 
 async fn now(state: &AppState, request: &HttpRequest, order: StreamId) -> Result<HttpResponse, Problem> {
     let looking = Request::new(Intent::Read, render(order, Success::Order, RequestId::from_request(request)));
-    Ok(respond(state.ask(order, looking).await?))
+    respond(state, state.ask(order, looking).await?).await
 }
 
 /// Whether the client has this very version.

@@ -42,7 +42,7 @@ pub async fn return_and_refund(
     if let Some(saga) = answered.answer.saga() {
         attend(state, saga, Some(JUST_STARTED)).await;
     }
-    Ok(respond(answered))
+    respond(state, answered).await
 }
 
 /// The start of the saga that refunds what has just come back, from the order after it.

@@ -18,6 +18,7 @@ use ordo_actors::{
 };
 
 use super::{
+    body_budget::BodyBudget,
     command_input::KeysInFlight,
     error::{Problem, ProblemKind},
     http_metrics::HttpMetrics,
@@ -29,6 +30,8 @@ use crate::{fulfilment::Sagas, guard::rules::Guard, order::Order};
 pub struct HttpLimits {
     /// The largest body, in bytes.
     pub body_bytes: usize,
+    /// Bytes of all bodies together.
+    pub body_memory: usize,
     /// Requests to orders that may be under way at once; one more is told to come back.
     pub in_flight: usize,
     /// How long an order may take to answer; after that it is not known what becomes of a command.
@@ -41,6 +44,7 @@ impl Default for HttpLimits {
     fn default() -> Self {
         Self {
             body_bytes: 4 << 20,
+            body_memory: 256 << 20,
             in_flight: 8192,
             answer: Duration::from_millis(4500),
             position_wait: Duration::from_secs(5),
@@ -66,6 +70,8 @@ pub struct AppState {
     pub sagas: Sagas,
     /// Whether submitting an order starts its fulfilment.
     pub fulfil_on_submit: bool,
+    /// Room for bodies.
+    pub bodies: Arc<BodyBudget>,
     /// Idempotency keys being worked on.
     pub keys_in_flight: KeysInFlight,
     /// Requests by route and status.

@@ -8,6 +8,8 @@ use serde::{
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
+use super::command_input::CommandBody;
+
 /// A JSON object. A derived reader alone would also take an array of the fields in their order.
 #[derive(Debug)]
 pub struct Object<T>(pub T);
@@ -217,6 +219,26 @@ pub struct NoteBody {
     /// What.
     pub note: String,
 }
+
+impl CommandBody for CreateOrderBody {
+    const MAY_BE_LARGE: bool = true;
+}
+
+impl CommandBody for ReturnBody {
+    const MAY_BE_LARGE: bool = true;
+}
+
+impl CommandBody for ItemBody {}
+impl CommandBody for QuantityBody {}
+impl CommandBody for SkipStreamBody {}
+impl CommandBody for EmptyBody {}
+impl CommandBody for ReserveBody {}
+impl CommandBody for ProcessBody {}
+impl CommandBody for CompleteBody {}
+impl CommandBody for CancelBody {}
+impl CommandBody for RetryBody {}
+impl CommandBody for SkipBody {}
+impl CommandBody for NoteBody {}
 
 /// Reads a time as RFC 3339; whole microseconds, UTC, years 1 to 9999.
 #[must_use]

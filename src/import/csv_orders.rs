@@ -1,18 +1,28 @@
-//! Gathers the rows of a CSV file into orders. The rows of one order may stand anywhere in the file, so nothing is
-//! finished before the end of it.
+//! Gathers the rows of a CSV file into orders. The rows of one order may have rows of others between them, within a window:
+//! an order is handed over when the rows gathered after it fill the window, and at the end of the file.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+};
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
 use super::{ImportError, ImportedItem, ImportedOrder, Outcome, RejectReason};
 use crate::order::{self, Currency, CustomerId, InvalidValue, MAX_QUANTITY, ProductId, ProductName, Reference};
 
-/// Most orders gathered from one file.
-pub const MAX_ORDERS: usize = 1_000_000;
+/// Most orders in one file: of each one handed over, its number is remembered, in about 16 bytes.
+pub const MAX_ORDERS: usize = 10_000_000;
 
-/// Most order lines gathered from one file: about 120 bytes of memory each.
-pub const MAX_LINES: usize = 5_000_000;
+/// Bytes of the orders that are gathered at once; a line counts as its texts and [`LINE_BYTES`].
+pub const WINDOW_BYTES: usize = 64 << 20;
+
+/// What a line takes beside its texts.
+const LINE_BYTES: usize = 200;
+
+/// Bytes of recurring texts that are held once.
+const TEXT_BYTES: usize = 16 << 20;
 
 /// Why a row does not become part of an order.
 #[derive(Debug)]
@@ -35,32 +45,46 @@ pub(super) struct Row<'a> {
     pub time: Option<&'a str>,
 }
 
-/// The orders gathered so far, in the order in which they first appeared.
+/// The orders being gathered, in the order in which they first appeared.
 pub(super) struct CsvOrders {
-    orders: Vec<ImportedOrder>,
+    orders: VecDeque<Gathered>,
+    /// How many have been handed over: the number of the first of `orders`.
+    handed_over: usize,
     by_number: HashMap<String, usize>,
-    /// The item of an order for a product (by its number in `products`) at a price.
-    by_line: HashMap<(usize, usize, i64), usize>,
+    /// The numbers of those handed over, as hashes.
+    ended: HashSet<u64>,
+    hasher: RandomState,
+    bytes: usize,
     products: Texts,
     names: Texts,
     currency: Currency,
     outcome: Outcome,
     max_orders: usize,
-    max_lines: usize,
+    window: usize,
+}
+
+struct Gathered {
+    order: ImportedOrder,
+    /// The item for a product at a price.
+    by_line: HashMap<(Arc<str>, i64), usize>,
+    bytes: usize,
 }
 
 impl CsvOrders {
     pub(super) fn new(currency: Currency, outcome: Outcome) -> Self {
         Self {
-            orders: Vec::new(),
+            orders: VecDeque::new(),
+            handed_over: 0,
             by_number: HashMap::new(),
-            by_line: HashMap::new(),
+            ended: HashSet::new(),
+            hasher: RandomState::new(),
+            bytes: 0,
             products: Texts::default(),
             names: Texts::default(),
             currency,
             outcome,
             max_orders: MAX_ORDERS,
-            max_lines: MAX_LINES,
+            window: WINDOW_BYTES,
         }
     }
 
@@ -68,40 +92,61 @@ impl CsvOrders {
     /// are those of the order's first row; a row for another customer is refused.
     pub(super) fn add(&mut self, row: &Row<'_>) -> Result<(), RowError> {
         // Every check that can refuse the row comes before an order is opened for it.
-        let (product, product_id) = self.products.hold(row.product, check_product)?;
-        let (_, product_name) = match row.name {
-            "" => (product, Arc::clone(&product_id)),
+        let product_id = self.products.hold(row.product, check_product)?;
+        let product_name = match row.name {
+            "" => Arc::clone(&product_id),
             name => self.names.hold(name, check_name)?,
         };
         let order = match self.by_number.get(row.number) {
-            Some(&order) if self.orders[order].customer_id.as_deref() != Some(row.customer) => {
-                return Err(RowError::Refused(RejectReason::OtherCustomer, row.customer.to_owned()));
-            }
-            Some(&order) => order,
+            Some(&order) => &mut self.orders[order - self.handed_over],
             None => self.open(row)?,
         };
-        self.add_line(
-            order,
-            row,
-            product,
-            ImportedItem { product_id, product_name, quantity: row.quantity, unit_price_cents: row.price },
-        )
+        if order.order.customer_id.as_deref() != Some(row.customer) {
+            return Err(RowError::Refused(RejectReason::OtherCustomer, row.customer.to_owned()));
+        }
+        let bytes = order.add_line(ImportedItem {
+            product_id,
+            product_name,
+            quantity: row.quantity,
+            unit_price_cents: row.price,
+        })?;
+        self.bytes += bytes;
+        Ok(())
     }
 
-    pub(super) fn finish(self) -> Vec<ImportedOrder> {
-        self.orders
+    /// The next order that the window has no room for.
+    pub(super) fn next_beyond_window(&mut self) -> Option<ImportedOrder> {
+        if self.bytes > self.window { self.next_of_rest() } else { None }
     }
 
-    fn open(&mut self, row: &Row<'_>) -> Result<usize, RowError> {
+    /// The next order, once there are no more rows.
+    pub(super) fn next_of_rest(&mut self) -> Option<ImportedOrder> {
+        let Gathered { order, bytes, .. } = self.orders.pop_front()?;
+        self.handed_over += 1;
+        self.bytes -= bytes;
+        if let Some(number) = &order.external_id {
+            self.by_number.remove(number);
+            self.ended.insert(self.hasher.hash_one(number.as_str()));
+        }
+        Some(order)
+    }
+
+    fn open(&mut self, row: &Row<'_>) -> Result<&mut Gathered, RowError> {
+        if self.ended.contains(&self.hasher.hash_one(row.number)) {
+            let detail = format!("the rows before it are more than {} MiB above", self.window >> 20);
+            return Err(RowError::Refused(RejectReason::RowsApart, detail));
+        }
         Reference::new(row.number).map_err(|problem| bad_id("order", &problem))?;
         CustomerId::new(row.customer).map_err(|problem| bad_id("customer", &problem))?;
         let placed_at = read_time(row.time)?;
-        let order = self.orders.len();
+        let order = self.handed_over + self.orders.len();
         if order == self.max_orders {
             return Err(RowError::Broken(ImportError::TooMany { what: "orders", limit: self.max_orders }));
         }
         self.by_number.insert(row.number.to_owned(), order);
-        self.orders.push(ImportedOrder {
+        let bytes = LINE_BYTES + row.number.len() + row.customer.len();
+        self.bytes += bytes;
+        let order = ImportedOrder {
             line_no: row.line_no,
             external_id: Some(row.number.to_owned()),
             order_id: None,
@@ -110,50 +155,57 @@ impl CsvOrders {
             placed_at,
             items: Vec::new(),
             outcome: self.outcome,
-        });
-        Ok(order)
+        };
+        self.orders.push_back(Gathered { order, by_line: HashMap::new(), bytes });
+        let last = self.orders.len() - 1;
+        Ok(&mut self.orders[last])
     }
+}
 
-    fn add_line(&mut self, order: usize, row: &Row<'_>, product: usize, item: ImportedItem) -> Result<(), RowError> {
-        let items = &mut self.orders[order].items;
-        if let Some(&line) = self.by_line.get(&(order, product, row.price)) {
-            let sum = items[line].quantity + row.quantity;
+impl Gathered {
+    /// Adds a line, or to a line; gives the bytes by which the order has grown.
+    fn add_line(&mut self, item: ImportedItem) -> Result<usize, RowError> {
+        let items = &mut self.order.items;
+        let key = (Arc::clone(&item.product_id), item.unit_price_cents);
+        if let Some(&line) = self.by_line.get(&key) {
+            let sum = items[line].quantity + item.quantity;
             if sum > i64::from(MAX_QUANTITY) {
                 return Err(RowError::Refused(RejectReason::QuantityTooLarge, format!("{sum} with earlier rows")));
             }
             items[line].quantity = sum;
-            return Ok(());
+            return Ok(0);
         }
         if items.len() == order::MAX_LINES {
             return Err(RowError::Refused(RejectReason::TooManyLines, items.len().to_string()));
         }
-        if self.by_line.len() == self.max_lines {
-            return Err(RowError::Broken(ImportError::TooMany { what: "order lines", limit: self.max_lines }));
-        }
-        self.by_line.insert((order, product, row.price), items.len());
+        let bytes = LINE_BYTES + item.product_id.len() + item.product_name.len();
+        self.by_line.insert(key, items.len());
         items.push(item);
-        Ok(())
+        self.bytes += bytes;
+        Ok(bytes)
     }
 }
 
-/// Texts that recur: each is checked, numbered and held once.
+/// Texts that recur: each is checked and held once, as long as there are not too many.
 #[derive(Default)]
-struct Texts(HashMap<Arc<str>, usize>);
+struct Texts {
+    held: HashSet<Arc<str>>,
+    bytes: usize,
+}
 
 impl Texts {
-    fn hold(
-        &mut self,
-        text: &str,
-        check: impl FnOnce(&str) -> Result<(), RowError>,
-    ) -> Result<(usize, Arc<str>), RowError> {
-        if let Some((held, &number)) = self.0.get_key_value(text) {
-            return Ok((number, Arc::clone(held)));
+    fn hold(&mut self, text: &str, check: impl FnOnce(&str) -> Result<(), RowError>) -> Result<Arc<str>, RowError> {
+        if let Some(held) = self.held.get(text) {
+            return Ok(Arc::clone(held));
         }
         check(text)?;
+        if self.bytes > TEXT_BYTES {
+            *self = Self::default();
+        }
         let held: Arc<str> = text.into();
-        let number = self.0.len();
-        self.0.insert(Arc::clone(&held), number);
-        Ok((number, held))
+        self.bytes += LINE_BYTES + text.len();
+        self.held.insert(Arc::clone(&held));
+        Ok(held)
     }
 }
 
@@ -189,8 +241,8 @@ mod tests {
         Row { line_no: 2, number, customer: "c", product: "P", name: "", quantity: 1, price: 100, time: None }
     }
 
-    fn orders(max_orders: usize, max_lines: usize) -> CsvOrders {
-        CsvOrders { max_orders, max_lines, ..CsvOrders::new(Currency::USD, Outcome::Draft) }
+    fn orders(max_orders: usize, window: usize) -> CsvOrders {
+        CsvOrders { max_orders, window, ..CsvOrders::new(Currency::USD, Outcome::Draft) }
     }
 
     fn refused<T>(result: Result<T, RowError>) -> Option<RejectReason> {
@@ -213,7 +265,7 @@ mod tests {
 
     #[test]
     fn one_order_more_than_fits_ends_the_import() {
-        let mut orders = orders(1, 9);
+        let mut orders = orders(1, 9000);
         orders.add(&row("1")).unwrap();
         orders.add(&row("1")).unwrap();
         let error = orders.add(&row("2"));
@@ -221,20 +273,38 @@ mod tests {
     }
 
     #[test]
-    fn one_line_more_than_fits_ends_the_import() {
-        let mut orders = orders(9, 1);
+    fn an_order_is_handed_over_when_the_window_is_full_and_takes_no_row_after_that() {
+        let mut orders = orders(9, 5 * LINE_BYTES);
+        for number in ["1", "2"] {
+            orders.add(&row(number)).unwrap();
+            orders.add(&row(number)).unwrap();
+            assert!(orders.next_beyond_window().is_none());
+        }
+        orders.add(&row("3")).unwrap();
+        let first = orders.next_beyond_window().unwrap();
+        assert_eq!((first.external_id.as_deref(), first.items[0].quantity), (Some("1"), 2));
+        assert!(orders.next_beyond_window().is_none());
+        assert_eq!(refused(orders.add(&row("1"))), Some(RejectReason::RowsApart));
+        orders.add(&row("2")).unwrap();
+        let rest: Vec<_> = std::iter::from_fn(|| orders.next_of_rest()).map(|order| order.items[0].quantity).collect();
+        assert_eq!((rest, orders.bytes), (vec![3, 1], 0));
+    }
+
+    #[test]
+    fn texts_that_are_not_held_any_more_are_the_same_product_still() {
+        let mut orders = orders(9, usize::MAX);
         orders.add(&row("1")).unwrap();
+        orders.products = Texts::default();
         orders.add(&row("1")).unwrap();
-        let error = orders.add(&Row { price: 101, ..row("1") });
-        assert!(matches!(error, Err(RowError::Broken(ImportError::TooMany { what: "order lines", limit: 1 }))));
+        assert_eq!(orders.next_of_rest().unwrap().items.len(), 1);
     }
 
     #[test]
     fn a_sum_beyond_what_a_line_may_have_refuses_the_row_and_keeps_the_line() {
-        let mut orders = orders(9, 9);
+        let mut orders = orders(9, 9000);
         orders.add(&Row { quantity: i64::from(MAX_QUANTITY), ..row("1") }).unwrap();
         assert_eq!(refused(orders.add(&row("1"))), Some(RejectReason::QuantityTooLarge));
-        assert_eq!(orders.finish()[0].items[0].quantity, i64::from(MAX_QUANTITY));
+        assert_eq!(orders.next_of_rest().unwrap().items[0].quantity, i64::from(MAX_QUANTITY));
     }
 
     #[test]
@@ -256,9 +326,9 @@ mod tests {
             Row { customer: &long, ..row("1") },
             Row { time: Some("noon"), ..row("1") },
         ] {
-            let mut orders = orders(9, 9);
+            let mut orders = orders(9, 9000);
             assert!(refused(orders.add(&bad)).is_some());
-            assert!(orders.finish().is_empty());
+            assert!(orders.next_of_rest().is_none());
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use csv::{ByteRecord, StringRecord};
 
 use super::{
-    ColumnMap, ImportError, ImportedOrder, OrderNumbers, Outcome, Reject, RejectLog, RejectReason,
+    ColumnMap, ImportError, Line, OrderNumbers, Outcome, Reject, RejectReason,
     csv_columns::Columns,
     csv_orders::{CsvOrders, Row, RowError},
     minor_units::{PriceFault, minor_units},
@@ -59,15 +59,6 @@ pub struct RowFates {
     pub accepted: u64,
 }
 
-/// What a CSV file held.
-#[derive(Debug)]
-pub struct CsvImport {
-    /// Its orders, in the order in which they first appear; each has at least one line.
-    pub orders: Vec<ImportedOrder>,
-    /// What became of its rows.
-    pub fates: RowFates,
-}
-
 /// What became of a row that was not refused.
 enum Fate {
     Cancellation,
@@ -77,26 +68,86 @@ enum Fate {
 }
 
 impl CsvRules {
-    /// Reads a whole file. Each row meets the first fate that fits: its number is a cancellation's, or no order's, or
+    /// Reads a file, row by row. Its orders come in the order in which they first appear; each has at least one line. Each row meets the first fate that fits: its number is a cancellation's, or no order's, or
     /// its customer is blank (all three passed over); its quantity is not positive, its price is not positive, its
     /// price is not in whole minor units (rejected); anything else that cannot be read or counted is rejected at the
     /// place where it is met. Blanks around a field do not count.
     ///
-    /// Rows of one order need not be adjacent, so all orders are held in memory: at most [`super::csv_orders::MAX_ORDERS`] of
-    /// [`super::csv_orders::MAX_LINES`] lines together.
-    pub fn read(&self, source: impl Read, rejects: &mut RejectLog) -> Result<CsvImport, ImportError> {
+    /// Rows of one order need not be adjacent, within [`super::csv_orders::WINDOW_BYTES`]: so much is held in memory, however
+    /// long the file is.
+    ///
+    /// # Errors
+    /// The header cannot be read, or lacks a column.
+    pub fn lines<R: Read>(&self, source: R) -> Result<CsvLines<R>, ImportError> {
         let (limited, allowance) = RecordLimit::new(source);
         let mut rows = csv::ReaderBuilder::new().flexible(true).buffer_capacity(BUFFER_BYTES).from_reader(limited);
         let columns = self.columns.locate(rows.headers().map_err(|error| broken(1, error))?)?;
-        let mut reading = Reading {
-            columns,
-            numbers: self.numbers,
-            decimals: self.currency.minor_digits(),
-            orders: CsvOrders::new(self.currency, self.outcome),
-            fates: RowFates::default(),
-        };
-        reading.read_rows(&mut rows, &allowance, rejects)?;
-        Ok(CsvImport { orders: reading.orders.finish(), fates: reading.fates })
+        Ok(CsvLines {
+            rows,
+            allowance,
+            record: ByteRecord::new(),
+            ended: false,
+            reading: Reading {
+                columns,
+                numbers: self.numbers,
+                decimals: self.currency.minor_digits(),
+                orders: CsvOrders::new(self.currency, self.outcome),
+                fates: RowFates::default(),
+            },
+        })
+    }
+}
+
+/// The orders of a CSV file and the rows that are rejected, each as soon as it is known. After an error there is nothing more.
+pub struct CsvLines<R> {
+    rows: csv::Reader<RecordLimit<R>>,
+    allowance: RecordAllowance,
+    record: ByteRecord,
+    /// The file, not the orders of it.
+    ended: bool,
+    reading: Reading,
+}
+
+impl<R: Read> CsvLines<R> {
+    /// What has become of the rows so far.
+    #[must_use]
+    pub fn fates(&self) -> RowFates {
+        self.reading.fates
+    }
+
+    fn next_line(&mut self) -> Result<Option<Line>, ImportError> {
+        while !self.ended {
+            if let Some(order) = self.reading.orders.next_beyond_window() {
+                return Ok(Some(Line::Order(order)));
+            }
+            self.allowance.renew();
+            let next_line = self.rows.position().line();
+            if !self.rows.read_byte_record(&mut self.record).map_err(|error| broken(next_line, error))? {
+                self.ended = true;
+                break;
+            }
+            let line = self.record.position().map_or(next_line, csv::Position::line);
+            let (record, reject) = self.reading.read_row(line, std::mem::take(&mut self.record))?;
+            self.record = record;
+            if let Some(reject) = reject {
+                return Ok(Some(Line::Reject(reject)));
+            }
+        }
+        Ok(self.reading.orders.next_of_rest().map(Line::Order))
+    }
+}
+
+impl<R: Read> Iterator for CsvLines<R> {
+    type Item = Result<Line, ImportError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let line = self.next_line();
+        if line.is_err() {
+            self.ended = true;
+            // What was gathered may lack the rows that could not be read.
+            self.reading.orders = CsvOrders::new(Currency::USD, Outcome::Draft);
+        }
+        line.transpose()
     }
 }
 
@@ -109,26 +160,8 @@ struct Reading {
 }
 
 impl Reading {
-    fn read_rows(
-        &mut self,
-        rows: &mut csv::Reader<impl Read>,
-        allowance: &RecordAllowance,
-        rejects: &mut RejectLog,
-    ) -> Result<(), ImportError> {
-        let mut record = ByteRecord::new();
-        loop {
-            allowance.renew();
-            let next_line = rows.position().line();
-            if !rows.read_byte_record(&mut record).map_err(|error| broken(next_line, error))? {
-                return Ok(());
-            }
-            let line = record.position().map_or(next_line, csv::Position::line);
-            record = self.read_row(line, record, rejects)?;
-        }
-    }
-
-    /// Takes one row and gives its buffer back.
-    fn read_row(&mut self, line: u64, record: ByteRecord, rejects: &mut RejectLog) -> Result<ByteRecord, ImportError> {
+    /// Takes one row and gives its buffer back, and the row if it is rejected.
+    fn read_row(&mut self, line: u64, record: ByteRecord) -> Result<(ByteRecord, Option<Reject>), ImportError> {
         let (row, fate) = match StringRecord::from_byte_record(record) {
             Ok(row) => {
                 let fate = self.judge(line, &row);
@@ -147,11 +180,12 @@ impl Reading {
             Ok(Fate::WithoutCustomer) => self.fates.without_customer += 1,
             Ok(Fate::Accepted) => self.fates.accepted += 1,
             Err(RowError::Refused(reason, detail)) => {
-                rejects.note(&Reject { line, reason, detail, raw: as_csv(&row) })?;
+                let reject = Reject { line, reason, detail, raw: as_csv(&row) };
+                return Ok((row.into_byte_record(), Some(reject)));
             }
             Err(RowError::Broken(error)) => return Err(error),
         }
-        Ok(row.into_byte_record())
+        Ok((row.into_byte_record(), None))
     }
 
     fn judge(&mut self, line_no: u64, row: &StringRecord) -> Result<Fate, RowError> {

@@ -1,5 +1,7 @@
+use std::{cell::Cell, rc::Rc};
+
 use super::*;
-use crate::import::{ImportedItem, RejectShape, record_limit::MAX_RECORD_BYTES};
+use crate::import::{ImportedItem, ImportedOrder, RejectLog, RejectShape, record_limit::MAX_RECORD_BYTES};
 
 const HEADER: &str = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n";
 const MAP: &str = "order=InvoiceNo,customer=CustomerID,product=StockCode,name=Description,quantity=Quantity,\
@@ -9,9 +11,26 @@ fn rules() -> CsvRules {
     CsvRules { columns: MAP.parse().unwrap(), currency: Currency::new("GBP").unwrap(), ..CsvRules::default() }
 }
 
+struct CsvImport {
+    orders: Vec<ImportedOrder>,
+    fates: RowFates,
+}
+
+fn read_with(rules: &CsvRules, source: impl Read, rejects: &mut RejectLog) -> Result<CsvImport, ImportError> {
+    let mut lines = rules.lines(source)?;
+    let mut orders = Vec::new();
+    for line in &mut lines {
+        match line? {
+            Line::Order(order) => orders.push(order),
+            Line::Reject(reject) => rejects.note(&reject)?,
+        }
+    }
+    Ok(CsvImport { orders, fates: lines.fates() })
+}
+
 fn read(rows: &str) -> (CsvImport, RejectLog) {
     let mut rejects = RejectLog::counting();
-    let import = rules().read(format!("{HEADER}{rows}").as_bytes(), &mut rejects).unwrap();
+    let import = read_with(&rules(), format!("{HEADER}{rows}").as_bytes(), &mut rejects).unwrap();
     (import, rejects)
 }
 
@@ -105,6 +124,44 @@ fn rows_of_one_order_may_be_apart_and_orders_keep_their_first_place() {
 }
 
 #[test]
+fn orders_leave_while_the_file_is_still_read() {
+    let rows = |order: usize| format!("{},P{order},{},1,,1.00,1,x\n", 100_000 + order, "n".repeat(480)).repeat(3);
+    let count = 300_000;
+    let file = std::iter::once(HEADER.to_owned()).chain((0..count).map(rows));
+    let read = Rc::new(Cell::new(0));
+    let source = Slowly { texts: file, rest: Vec::new(), read: Rc::clone(&read) };
+    let (mut orders, mut most_held) = (0, 0);
+    for line in rules().lines(source).unwrap() {
+        let Line::Order(order) = line.unwrap() else { panic!("a reject") };
+        assert_eq!((order.external_id, order.items[0].quantity), (Some((100_000 + orders).to_string()), 3));
+        orders += 1;
+        most_held = most_held.max(read.get() - orders);
+    }
+    assert_eq!(orders, count);
+    assert!(most_held < 120_000, "{most_held} orders were held at once");
+}
+
+/// Gives one text after the other, and counts them.
+struct Slowly<I> {
+    texts: I,
+    rest: Vec<u8>,
+    read: Rc<Cell<usize>>,
+}
+
+impl<I: Iterator<Item = String>> Read for Slowly<I> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.rest.is_empty() {
+            self.rest = self.texts.next().unwrap_or_default().into_bytes();
+            self.read.set(self.read.get() + 1);
+        }
+        let read = self.rest.len().min(buffer.len());
+        buffer[..read].copy_from_slice(&self.rest[..read]);
+        self.rest.drain(..read);
+        Ok(read)
+    }
+}
+
+#[test]
 fn rows_of_one_product_at_one_price_add_up() {
     let row = "536365,P,,3,,1.00,1,x\n";
     let (import, _) = read(&format!("{row}536365,P,,4,,1.0,1,x\n{row}"));
@@ -151,7 +208,7 @@ fn a_currency_without_decimals_has_whole_prices_only() {
     let yen = CsvRules { currency: Currency::new("JPY").unwrap(), ..rules() };
     let mut rejects = RejectLog::counting();
     let rows = format!("{HEADER}536365,P,,1,,100,1,x\n536365,P,,1,,100.50,1,x\n");
-    let import = yen.read(rows.as_bytes(), &mut rejects).unwrap();
+    let import = read_with(&yen, rows.as_bytes(), &mut rejects).unwrap();
     assert_eq!(lines(&import.orders[0]), [("P", 1, 100)]);
     assert_eq!(rejects.counts()[&RejectReason::PriceNotWhole], 1);
 }
@@ -161,7 +218,7 @@ fn rejects_name_the_line_of_the_file_and_give_the_row_back() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let mut rejects = RejectLog::to_writer(Box::new(file.reopen().unwrap()), RejectShape::AsIs).unwrap();
     let rows = format!("{HEADER}536365,P,pen,1,,1.00,1,\"two\nlines\"\n536365,P,\"a, b\",1,,0.001,1,x\n");
-    rules().read(rows.as_bytes(), &mut rejects).unwrap();
+    read_with(&rules(), rows.as_bytes(), &mut rejects).unwrap();
     rejects.flush().unwrap();
     let written = std::fs::read_to_string(file.path()).unwrap();
     let expected = "line,reason,detail,raw\n4,price_not_whole,0.001,\"536365,P,\"\"a, b\"\",1,,0.001,1,x\"\n";
@@ -172,7 +229,7 @@ fn rejects_name_the_line_of_the_file_and_give_the_row_back() {
 fn bytes_that_are_not_utf8_reject_their_row_alone() {
     let mut rejects = RejectLog::counting();
     let rows = [HEADER.as_bytes(), b"536365,P,caf\xe9,1,,1.00,1,x\n536365,Q,,1,,1.00,1,x\n"].concat();
-    let import = rules().read(&rows[..], &mut rejects).unwrap();
+    let import = read_with(&rules(), &rows[..], &mut rejects).unwrap();
     assert_eq!(lines(&import.orders[0]), [("Q", 1, 100)]);
     assert_eq!(rejects.counts()[&RejectReason::NotUtf8], 1);
 }
@@ -180,7 +237,7 @@ fn bytes_that_are_not_utf8_reject_their_row_alone() {
 #[test]
 fn a_byte_order_mark_before_the_header_is_passed_over() {
     let rows = format!("\u{feff}{HEADER}536365,P,,1,,1.00,1,x\n");
-    let import = rules().read(rows.as_bytes(), &mut RejectLog::counting()).unwrap();
+    let import = read_with(&rules(), rows.as_bytes(), &mut RejectLog::counting()).unwrap();
     assert_eq!(import.fates.accepted, 1);
 }
 
@@ -188,7 +245,7 @@ fn a_byte_order_mark_before_the_header_is_passed_over() {
 fn a_quote_left_open_ends_the_import_instead_of_filling_the_memory() {
     let rest = many_rows();
     let rows = format!("{HEADER}536365,P,\"oops,1,,1.00,1,x\n{rest}");
-    let error = rules().read(rows.as_bytes(), &mut RejectLog::counting()).unwrap_err();
+    let error = read_with(&rules(), rows.as_bytes(), &mut RejectLog::counting()).err().unwrap();
     assert!(matches!(error, ImportError::Read { line: 2, .. }), "{error:?}");
 }
 
@@ -196,7 +253,7 @@ fn a_quote_left_open_ends_the_import_instead_of_filling_the_memory() {
 fn a_long_file_of_short_rows_is_no_long_record() {
     let rows = format!("{HEADER}{}", many_rows());
     assert!(rows.len() > MAX_RECORD_BYTES);
-    let import = rules().read(rows.as_bytes(), &mut RejectLog::counting()).unwrap();
+    let import = read_with(&rules(), rows.as_bytes(), &mut RejectLog::counting()).unwrap();
     assert_eq!(import.fates.accepted, import.fates.rows);
 }
 
@@ -208,6 +265,6 @@ fn many_rows() -> String {
 
 #[test]
 fn a_file_without_the_mapped_columns_is_refused() {
-    let error = rules().read(&b"a,b\n1,2\n"[..], &mut RejectLog::counting()).unwrap_err();
+    let error = read_with(&rules(), &b"a,b\n1,2\n"[..], &mut RejectLog::counting()).err().unwrap();
     assert!(matches!(error, ImportError::MissingColumn { .. }));
 }

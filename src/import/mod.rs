@@ -5,7 +5,7 @@
 //!   plain, gz, zst --> Source --+--> JsonLines --------------> ImportedOrder ...
 //!                        |      |                   \
 //!                        |      +--> csv_rows ----> RejectLog   (counts, and a CSV file of what was refused)
-//!                     Progress        one row per order line, gathered over the whole file
+//!                     Progress        one row per order line, gathered within a window
 //! ```
 //!
 //! An order counts as imported only once it has been stored; a reader that stops early has changed nothing.
@@ -23,7 +23,7 @@ pub mod rejects;
 pub mod source;
 
 pub use csv_columns::ColumnMap;
-pub use csv_rows::{CsvImport, CsvRules, RowFates};
+pub use csv_rows::{CsvLines, CsvRules, RowFates};
 pub use error::ImportError;
 pub use imported_order::{IMPORTED, ImportedItem, ImportedOrder, Outcome};
 pub use json_lines::{JsonDefaults, JsonLines, Line};

@@ -38,6 +38,8 @@ pub enum RejectReason {
     TooFewColumns,
     /// Another customer than in the first row of the same order.
     OtherCustomer,
+    /// Too far from the other rows of the same order.
+    RowsApart,
     /// An order number, customer or product that no id can be made of: empty, too long, unprintable.
     BadId,
     /// A name that is too long or unprintable.
@@ -75,6 +77,7 @@ impl RejectReason {
             Self::BadValue => "bad_value",
             Self::TooFewColumns => "too_few_columns",
             Self::OtherCustomer => "other_customer",
+            Self::RowsApart => "rows_apart",
             Self::BadId => "bad_id",
             Self::BadName => "bad_name",
             Self::QuantityUnreadable => "quantity_unreadable",

@@ -72,20 +72,20 @@ pub struct Source {
 }
 
 impl Source {
-    /// Opens a file, or standard input for `-`.
-    pub fn open(path: &Path) -> Result<Self, ImportError> {
+    /// Opens a file, or standard input for `-`. What is packed may unpack to `most` bytes: one more is an error.
+    pub fn open(path: &Path, most: u64) -> Result<Self, ImportError> {
         if path.as_os_str() == STDIN {
-            return Self::unpack(io::stdin(), None).map_err(|source| ImportError::Read { line: 1, source });
+            return Self::unpack(io::stdin(), None, most).map_err(|source| ImportError::Read { line: 1, source });
         }
         let opened = File::open(path).and_then(|file| {
             let about = file.metadata()?;
-            Self::unpack(file, about.is_file().then_some(about.len()))
+            Self::unpack(file, about.is_file().then_some(about.len()), most)
         });
         opened.map_err(|source| ImportError::Open { path: path.into(), source })
     }
 
-    /// Reads from anything; `total` is how many bytes it will give, if known.
-    pub fn unpack(packed: impl Read + Send + 'static, total: Option<u64>) -> io::Result<Self> {
+    /// Reads from anything; `total` is how many bytes it will give, if known, and `most` how many it may unpack to.
+    pub fn unpack(packed: impl Read + Send + 'static, total: Option<u64>, most: u64) -> io::Result<Self> {
         let read = Arc::new(AtomicU64::new(0));
         let mut packed = Counted { inner: packed, read: Arc::clone(&read) };
         let mut first = Vec::with_capacity(4);
@@ -94,10 +94,8 @@ impl Source {
         let whole = BufReader::with_capacity(BUFFER_BYTES, Cursor::new(first).chain(packed));
         let unpacked: Box<dyn BufRead + Send> = match packing {
             Packing::None => Box::new(whole),
-            Packing::Gzip => Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(whole))),
-            Packing::Zstd => {
-                Box::new(BufReader::with_capacity(BUFFER_BYTES, zstd::stream::read::Decoder::with_buffer(whole)?))
-            }
+            Packing::Gzip => Box::new(buffered(MultiGzDecoder::new(whole), most)),
+            Packing::Zstd => Box::new(buffered(zstd::stream::read::Decoder::with_buffer(whole)?, most)),
         };
         Ok(Self { unpacked, progress: Progress { read, total } })
     }
@@ -106,6 +104,29 @@ impl Source {
     #[must_use]
     pub fn progress(&self) -> Progress {
         self.progress.clone()
+    }
+}
+
+fn buffered<R: Read>(unpacking: R, most: u64) -> BufReader<Bounded<R>> {
+    BufReader::with_capacity(BUFFER_BYTES, Bounded { inner: unpacking, most, left: most })
+}
+
+/// Gives so many bytes, and then an error instead of one more.
+struct Bounded<R> {
+    inner: R,
+    most: u64,
+    left: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
+            let most = self.most;
+            let detail = format!("it unpacks to more than {most} bytes; --max-unpacked-bytes allows more");
+            io::Error::new(io::ErrorKind::FileTooLarge, detail)
+        })?;
+        Ok(read)
     }
 }
 
@@ -173,7 +194,7 @@ mod tests {
 
     fn unpacked(bytes: Vec<u8>) -> io::Result<String> {
         let mut text = String::new();
-        Source::unpack(Cursor::new(bytes), None)?.read_to_string(&mut text)?;
+        Source::unpack(Cursor::new(bytes), None, u64::MAX)?.read_to_string(&mut text)?;
         Ok(text)
     }
 
@@ -184,7 +205,7 @@ mod tests {
             let path = folder.path().join(name);
             std::fs::write(&path, bytes).unwrap();
             let mut text = String::new();
-            Source::open(&path).unwrap().read_to_string(&mut text).unwrap();
+            Source::open(&path, u64::MAX).unwrap().read_to_string(&mut text).unwrap();
             assert_eq!(text, "a,b\n1,2\n", "{name}");
         }
     }
@@ -209,10 +230,25 @@ mod tests {
     }
 
     #[test]
+    fn what_unpacks_to_more_than_is_allowed_ends_in_an_error_that_says_how_to_allow_it() {
+        let text = "order ".repeat(100_000);
+        for packed in [gz(&text), zst(&text)] {
+            let read = |most| {
+                let mut read = String::new();
+                Source::unpack(Cursor::new(packed.clone()), None, most).unwrap().read_to_string(&mut read)
+            };
+            assert_eq!(read(text.len() as u64).unwrap(), text.len());
+            assert!(read(text.len() as u64 - 1).unwrap_err().to_string().contains("--max-unpacked-bytes"));
+        }
+        let mut plain = Source::unpack(Cursor::new(text.clone()), None, 1).unwrap();
+        assert_eq!(io::copy(&mut plain, &mut io::sink()).unwrap(), text.len() as u64);
+    }
+
+    #[test]
     fn progress_counts_the_packed_bytes() {
         let packed = gz(&"order ".repeat(100_000));
         let size = packed.len() as u64;
-        let mut source = Source::unpack(Cursor::new(packed), Some(size)).unwrap();
+        let mut source = Source::unpack(Cursor::new(packed), Some(size), u64::MAX).unwrap();
         let progress = source.progress();
         io::copy(&mut source, &mut io::sink()).unwrap();
         assert_eq!((progress.read(), progress.total()), (size, Some(size)));
@@ -220,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_named() {
-        let error = Source::open(Path::new("no/such/file.csv")).err().unwrap();
+        let error = Source::open(Path::new("no/such/file.csv"), u64::MAX).err().unwrap();
         assert_eq!(error.to_string(), "cannot open no/such/file.csv");
     }
 

@@ -3,14 +3,19 @@
 use std::{collections::VecDeque, fmt::Write, sync::Arc};
 
 use bytes::Bytes;
-use futures_util::stream::{Stream, unfold};
+use futures_util::{
+    future::pending,
+    stream::{Stream, unfold},
+};
 use ordo_actors::event::Position;
 use tokio::{
     sync::{Notify, watch},
-    time::Interval,
+    time::{Interval, timeout_at},
 };
 
 use super::{
+    allowance::Allowance,
+    limits::{IDLE_READS_AT_ONCE, IDLE_READS_PER_SECOND},
     live_hub::{Connection, LiveHub},
     server_frame::{self, FrameWriter},
     socket::heartbeat,
@@ -28,7 +33,10 @@ struct EventStream {
     wake: Arc<Notify>,
     draining: watch::Receiver<bool>,
     tick: Interval,
+    idle_reads: Allowance,
     waiting: VecDeque<Update>,
+    /// What is left of the block that is being sent.
+    sending: VecDeque<Bytes>,
     request_id: String,
     ended: bool,
     _connection: Connection,
@@ -49,17 +57,28 @@ pub fn events(
         wake,
         draining: hub.draining(),
         tick: heartbeat(hub.limits().heartbeat),
+        idle_reads: Allowance::new(IDLE_READS_AT_ONCE, IDLE_READS_PER_SECOND),
         waiting: VecDeque::new(),
+        sending: VecDeque::new(),
         request_id,
         ended: false,
         hub: Arc::clone(hub),
         _connection: connection,
     };
-    unfold(stream, |mut stream| async move { stream.next().await.map(|block| (Ok(block.into()), stream)) })
+    unfold(stream, |mut stream| async move { stream.next().await.map(|bytes| (Ok(bytes), stream)) })
 }
 
 impl EventStream {
-    async fn next(&mut self) -> Option<String> {
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(bytes) = self.sending.pop_front() {
+                return Some(bytes);
+            }
+            self.sending = self.next_block().await?;
+        }
+    }
+
+    async fn next_block(&mut self) -> Option<VecDeque<Bytes>> {
         while !self.ended && !*self.draining.borrow() {
             if let Some(update) = self.waiting.pop_front() {
                 return Some(self.block(&update));
@@ -68,11 +87,11 @@ impl EventStream {
                 Step::Send(updates) => self.waiting.extend(updates),
                 Step::Read => match self.read().await? {
                     Ok(updates) => self.waiting.extend(updates),
-                    Err(problem) => return Some(self.last_word(&problem)),
+                    Err(problem) => return Some(VecDeque::from([self.last_word(&problem).into()])),
                 },
                 Step::Wait => {
                     if let Some(beat) = self.wait().await {
-                        return Some(beat);
+                        return Some(VecDeque::from([beat.into()]));
                     }
                 }
             }
@@ -83,8 +102,20 @@ impl EventStream {
     /// Nothing when the server stops meanwhile.
     async fn read(&mut self) -> Option<Result<Vec<Update>, Problem>> {
         let read = self.subscription.begin_read();
+        let allowed = self.idle_reads.next();
+        let run = async {
+            // A time that is past does not wait.
+            let _ = timeout_at(allowed, pending::<()>()).await;
+            read.run().await
+        };
         tokio::select! {
-            found = read.run() => Some(self.subscription.end_read(found).map_err(Problem::from)),
+            found = run => {
+                let updates = self.subscription.end_read(found).map_err(Problem::from);
+                if updates.as_ref().is_ok_and(Vec::is_empty) {
+                    self.idle_reads.take();
+                }
+                Some(updates)
+            }
             _ = self.draining.wait_for(|draining| *draining) => None,
         }
     }
@@ -97,7 +128,7 @@ impl EventStream {
         }
     }
 
-    fn block(&self, update: &Update) -> String {
+    fn block(&self, update: &Update) -> VecDeque<Bytes> {
         if matches!(update, Update::Event(_)) {
             self.hub.metrics().messages.inc();
         }
@@ -111,9 +142,14 @@ impl EventStream {
             (_, None) => writeln!(block, "event: {}", server_frame::name(update)),
         };
         block.push_str("data: ");
-        block.push_str(&self.writer.write(update));
-        block.push_str("\n\n");
-        block
+        let mut data = self.writer.write(update);
+        if let [short] = data.make_contiguous() {
+            *short = [block.as_bytes(), short, b"\n\n"].concat().into();
+        } else {
+            data.push_front(block.into());
+            data.push_back(Bytes::from_static(b"\n\n"));
+        }
+        data
     }
 
     fn last_word(&mut self, problem: &Problem) -> String {

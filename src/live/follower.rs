@@ -6,15 +6,24 @@ use ordo_actors::{
     event::{EventEnvelope, Position},
     event_feed::{FeedItem, Heard, Subscription},
     retry::Backoff,
-    store::{LogQuery, StoreError},
+    store::{EventPage, LogQuery, StoreError},
 };
 
 use super::{
-    limits::{FOLLOWER_PAGE, REMEMBERED_LIVE},
-    live_event::LiveEvent,
+    limits::{BATCH_BYTES, BATCH_EVENTS, FOLLOWER_PAGE, REMEMBERED_LIVE},
+    live_event::{LiveEvent, are_of_one_commit},
     live_hub::LiveHub,
     order_fold::OrderFold,
 };
+
+/// Without the last event, when there is more in the log: whether the commit ends with it is seen with the next page. An event
+/// that fills a page alone counts as a commit of its own.
+pub(super) fn without_the_undecided(page: &EventPage) -> &[Arc<EventEnvelope>] {
+    match page.split_last() {
+        Some((_, before)) if !page.is_last() && !before.is_empty() => before,
+        _ => page,
+    }
+}
 
 /// Starts the follower's thread; it ends when the hub is stopped or the feed ends.
 pub fn start(hub: Arc<LiveHub>, news: Subscription) -> io::Result<()> {
@@ -76,24 +85,39 @@ impl Follower {
                 return self.publish(&[], head).await;
             }
             let query = LogQuery::after(known, FOLLOWER_PAGE);
-            let events = self.persistently(async |hub, _| hub.store().read_all(&query).await).await;
+            let page = self.persistently(async |hub, _| hub.store().read_all(&query).await).await;
+            let events = without_the_undecided(&page);
             // A log that ends before it should is looked at again with the next news.
             let Some(last) = events.last().map(|event| event.position) else { return };
-            self.publish(&events, last).await;
+            self.publish(events, last).await;
         }
     }
 
     async fn publish(&mut self, events: &[Arc<EventEnvelope>], through: Position) {
         let wanted = self.hub.board().decide(events, through);
-        let mut live = Vec::with_capacity(wanted.len());
-        for event in &wanted {
-            live.push(Arc::new(
-                self.persistently(async |hub, fold| {
-                    fold.past(hub.store(), event).await.map(|order| LiveEvent::new(event, order))
+        let (mut live, mut bytes) = (Vec::new(), 0);
+        for (index, event) in wanted.iter().enumerate() {
+            let ends_commit = wanted.get(index + 1).is_none_or(|next| !are_of_one_commit(event, next));
+            let event = self
+                .persistently(async |hub, fold| {
+                    let order = fold.past(hub.store(), event).await?;
+                    Ok(LiveEvent::new(event, order, ends_commit, hub.large_orders()))
                 })
-                .await,
-            ));
+                .await;
+            bytes += event.body.len();
+            live.push(Arc::new(event));
+            // A commit may be larger than all that is kept: it goes out while it is written.
+            if live.len() == BATCH_EVENTS || bytes > BATCH_BYTES {
+                bytes = 0;
+                self.tell(std::mem::take(&mut live), None);
+            }
         }
+        self.tell(live, Some(through));
+    }
+
+    /// Makes events visible, and everything up to `through`.
+    fn tell(&self, live: Vec<Arc<LiveEvent>>, through: Option<Position>) {
+        let Some(through) = through.or_else(|| live.last().map(|event| event.position)) else { return };
         self.hub.metrics().written.inc_by(live.len() as u64);
         self.hub.metrics().position.set(i64::try_from(through.0).unwrap_or(i64::MAX));
         self.hub.board().publish(live, through);

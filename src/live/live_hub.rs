@@ -8,14 +8,15 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use ordo_actors::{
     aggregate::Aggregate,
-    event::{EventEnvelope, Head, Position},
+    event::{Head, Position},
     event_feed::EventFeed,
     rehydrate::{Until, rehydrate},
     request::Failure,
     retry::Backoff,
-    store::{EventStore, LogQuery, StoreError},
+    store::{EventPage, EventStore, LogQuery, StoreError},
 };
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, Semaphore, watch};
@@ -23,9 +24,9 @@ use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
 use super::{
     board::{Board, Seat},
-    follower,
-    limits::{BATCH_BYTES, BATCH_EVENTS, DRAIN, LiveLimits, READS_AT_ONCE, REMEMBERED_REPLAY, RING_BYTES},
-    live_event::LiveEvent,
+    follower::{self, without_the_undecided},
+    limits::{BATCH_BYTES, BATCH_EVENTS, DRAIN, LARGE_FOLDS, LiveLimits, READS_AT_ONCE, REMEMBERED_REPLAY, RING_BYTES},
+    live_event::{LargeOrders, LiveEvent, are_of_one_commit},
     live_metrics::LiveMetrics,
     order_fold::OrderFold,
     ring::Ring,
@@ -43,6 +44,8 @@ pub struct LiveHub {
     head: Head,
     board: Mutex<Board>,
     reads: Semaphore,
+    large_orders: LargeOrders,
+    large_folds: Arc<Semaphore>,
     limits: LiveLimits,
     metrics: LiveMetrics,
     connections: AtomicUsize,
@@ -63,8 +66,8 @@ pub(super) struct Page {
 pub(super) struct Snapshot {
     /// The last event in it.
     pub position: Position,
-    /// The order as JSON; `null` when there is none.
-    pub order: String,
+    /// The order as JSON; `null` when there is none. Room for a large one is taken while it is held.
+    pub order: Bytes,
 }
 
 /// A place among the live connections; given back when dropped.
@@ -95,6 +98,8 @@ impl LiveHub {
             head,
             board: Mutex::new(Board::new(ring)),
             reads: Semaphore::new(READS_AT_ONCE),
+            large_orders: LargeOrders::default(),
+            large_folds: Arc::new(Semaphore::new(LARGE_FOLDS)),
             limits,
             metrics,
             connections: AtomicUsize::new(0),
@@ -153,6 +158,10 @@ impl LiveHub {
         self.store.as_ref()
     }
 
+    pub(super) fn large_orders(&self) -> &LargeOrders {
+        &self.large_orders
+    }
+
     pub(super) fn board(&self) -> MutexGuard<'_, Board> {
         self.board.lock()
     }
@@ -194,10 +203,13 @@ impl LiveHub {
         patiently(async || match rehydrate::<Order>(self.store(), order, Until::Now, PAGE).await {
             Ok(loaded) => {
                 let view = loaded.state.view(order, loaded.version);
-                let json = serde_json::to_string(&view).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-                Ok(Snapshot { position: loaded.position, order: json })
+                let order = self.large_orders.write(String::new(), view, "");
+                Ok(Snapshot { position: loaded.position, order })
             }
-            Err(Failure::OtherType(_)) => Ok(Snapshot { position: Position::START, order: "null".to_owned() }),
+            Err(Failure::OtherType(_)) => {
+                let order = self.large_orders.write(String::new(), None, "");
+                Ok(Snapshot { position: Position::START, order })
+            }
             Err(Failure::Unreadable(reason)) => Err(StoreError::Corrupt(reason)),
             Err(failure) => Err(StoreError::Unavailable(failure.to_string())),
         })
@@ -209,21 +221,29 @@ impl LiveHub {
         &self,
         topic: &Topic,
         after: Position,
-        fold: &mut Option<OrderFold>,
+        kept: &mut Option<OrderFold>,
     ) -> Result<Page, StoreError> {
         let _turn = self.reads.acquire().await;
         self.metrics.store_reads.inc();
-        let (events, end) = patiently(async || self.read(topic, after).await).await?;
-        let fold = fold.get_or_insert_with(|| OrderFold::with_limit(REMEMBERED_REPLAY));
+        let mut fold = kept.take().unwrap_or_else(|| OrderFold::with_limit(REMEMBERED_REPLAY));
+        let page = self.fill(topic, after, &mut fold).await?;
+        *kept = fold.shared(&self.large_folds);
+        Ok(page)
+    }
+
+    async fn fill(&self, topic: &Topic, after: Position, fold: &mut OrderFold) -> Result<Page, StoreError> {
+        let (read, end) = patiently(async || self.read(topic, after).await).await?;
+        let events = without_the_undecided(&read);
         let (mut page, mut bytes) = (Page { events: Vec::new(), through: after }, 0);
-        for event in &events {
+        for (index, event) in events.iter().enumerate() {
+            let ends_commit = read.get(index + 1).is_none_or(|next| !are_of_one_commit(event, next));
             let order = fold.past(self.store(), event).await?;
             let customer = order.and_then(|order| order.state.customer_id());
             if matches!(topic, Topic::Customer(wanted) if customer != Some(wanted)) {
                 page.through = event.position;
                 continue;
             }
-            let event = Arc::new(LiveEvent::new(event, order));
+            let event = Arc::new(LiveEvent::new(event, order, ends_commit, &self.large_orders));
             if bytes > 0 && bytes + event.body.len() > BATCH_BYTES {
                 return Ok(page);
             }
@@ -236,14 +256,15 @@ impl LiveHub {
     }
 
     /// The next events that may belong to a topic, and how far they cover the log.
-    async fn read(&self, topic: &Topic, after: Position) -> Result<(Vec<Arc<EventEnvelope>>, Position), StoreError> {
+    async fn read(&self, topic: &Topic, after: Position) -> Result<(EventPage, Position), StoreError> {
         // What is appended after this is not missed: it lies beyond.
         let end = self.store.head().await?.position;
         let stream = if let Topic::Order(order) = topic { Some(*order) } else { None };
-        let limit = if matches!(topic, Topic::Customer(_)) { 4 * BATCH_EVENTS } else { BATCH_EVENTS };
+        // One more, which tells whether a commit ends before it.
+        let limit = 1 + if matches!(topic, Topic::Customer(_)) { 4 * BATCH_EVENTS } else { BATCH_EVENTS };
         let query = LogQuery { stream, aggregate_type: Some(Order::TYPE.into()), ..LogQuery::after(after, limit) };
         let events = self.store.read_all(&query).await?;
-        let covered = if events.len() < limit { end } else { after };
+        let covered = if events.is_last() { end } else { after };
         Ok((events, covered))
     }
 }

@@ -31,8 +31,11 @@ mod ring;
 pub mod subscription;
 
 // The wire.
+mod allowance;
 mod client_frame;
+mod close;
 mod event_stream;
+mod frame_gate;
 mod outlet;
 pub mod routes;
 mod server_frame;

@@ -1,5 +1,7 @@
 //! Orders folded lately, within a limit of memory, so that the next event of an order needs no read.
 
+use std::sync::Arc;
+
 use lru::LruCache;
 use ordo_actors::{
     event::EventEnvelope,
@@ -7,6 +9,7 @@ use ordo_actors::{
     request::Failure,
     store::{EventStore, StoreError},
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::order::{Order, OrderId};
 
@@ -18,12 +21,24 @@ pub struct OrderFold {
     orders: LruCache<OrderId, Loaded<Order>>,
     weight: usize,
     limit: usize,
+    /// Held while more than the limit is remembered between two uses.
+    large: Option<OwnedSemaphorePermit>,
 }
 
 impl OrderFold {
     /// Remembers orders and lines up to a number of both together.
     pub fn with_limit(limit: usize) -> Self {
-        Self { orders: LruCache::unbounded(), weight: 0, limit }
+        Self { orders: LruCache::unbounded(), weight: 0, limit, large: None }
+    }
+
+    /// Keeps what it remembers for the next use, unless one order alone is beyond the limit and there is no permit for that.
+    pub fn shared(mut self, permits: &Arc<Semaphore>) -> Option<Self> {
+        if self.weight <= self.limit {
+            self.large = None;
+        } else if self.large.is_none() {
+            self.large = Some(Arc::clone(permits).try_acquire_owned().ok()?);
+        }
+        Some(self)
     }
 
     /// The order as it was after this event; nothing when the log holds something unreadable there.

@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, pin::Pin, sync::Arc};
 
-use actix_ws::{CloseCode, CloseReason, Closed, Message, Session};
+use actix_ws::{CloseCode, CloseReason, Closed, Item, Message, Session};
 use bytes::Bytes;
 use bytestring::ByteString;
 use futures_util::Sink;
@@ -23,28 +23,29 @@ pub struct Room {
     _bytes: OwnedSemaphorePermit,
 }
 
-/// A text on its way. It is dropped when it has been copied into the connection's buffer, and its room with it.
+/// Bytes on their way. They are dropped when they have been copied into the connection's buffer, and their room with them.
 struct OnItsWay {
-    text: String,
+    bytes: Bytes,
     _room: Room,
-}
-
-/// What a client wants to have back.
-struct Echo {
-    sent: Bytes,
-    _room: Room,
-}
-
-impl AsRef<[u8]> for Echo {
-    fn as_ref(&self) -> &[u8] {
-        &self.sent
-    }
 }
 
 impl AsRef<[u8]> for OnItsWay {
     fn as_ref(&self) -> &[u8] {
-        self.text.as_bytes()
+        &self.bytes
     }
+}
+
+/// Which part of a text is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    Whole,
+    /// The first of several.
+    First,
+    /// Neither the first nor the last.
+    Middle,
+    /// The last of several.
+    Last,
 }
 
 impl Outlet {
@@ -67,23 +68,31 @@ impl Outlet {
         Room { _message: message, _bytes: bytes }
     }
 
-    /// Sends a text for which there is room: does not wait.
-    pub async fn send(&mut self, text: String, room: Room) -> Result<(), Closed> {
-        let bytes = Bytes::from_owner(OnItsWay { text, _room: room });
-        let Ok(text) = ByteString::try_from(bytes) else { return Ok(()) };
-        self.pass(Message::Text(text)).await
+    /// Sends a text, or a part of one, for which there is room: does not wait.
+    pub async fn send(&mut self, bytes: Bytes, part: Part, room: Room) -> Result<(), Closed> {
+        let bytes = Bytes::from_owner(OnItsWay { bytes, _room: room });
+        let message = match part {
+            Part::Whole => match ByteString::try_from(bytes) {
+                Ok(text) => Message::Text(text),
+                Err(_) => return Ok(()),
+            },
+            Part::First => Message::Continuation(Item::FirstText(bytes)),
+            Part::Middle => Message::Continuation(Item::Continue(bytes)),
+            Part::Last => Message::Continuation(Item::Last(bytes)),
+        };
+        self.pass(message).await
     }
 
     /// Asks the client for a sign of life. Left out when there is no room: then the client has enough to read.
     pub async fn ping(&mut self) -> Result<(), Closed> {
         let Some(room) = self.room_now() else { return Ok(()) };
-        self.pass(Message::Ping(Bytes::from_owner(OnItsWay { text: String::new(), _room: room }))).await
+        self.pass(Message::Ping(Bytes::from_owner(OnItsWay { bytes: Bytes::new(), _room: room }))).await
     }
 
     /// Answers a client's ping; left out when there is no room.
     pub async fn pong(&mut self, sent: Bytes) -> Result<(), Closed> {
         let Some(room) = self.room_now() else { return Ok(()) };
-        self.pass(Message::Pong(Bytes::from_owner(Echo { sent, _room: room }))).await
+        self.pass(Message::Pong(Bytes::from_owner(OnItsWay { bytes: sent, _room: room }))).await
     }
 
     fn room_now(&self) -> Option<Room> {

@@ -1,12 +1,14 @@
 //! The two ways to listen, and who is let in.
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    Error, FromRequest, HttpRequest, HttpResponse, dev,
+    error::PayloadError,
     http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue},
-    web::{Data, Payload, ServiceConfig, get, resource},
+    web::{Bytes, Data, Payload, ServiceConfig, get, resource},
 };
+use futures_util::Stream;
 use ordo_actors::event::{Epoch, Position};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -14,6 +16,7 @@ use uuid::Uuid;
 use super::{
     client_frame::{check_snapshot, check_topic},
     event_stream,
+    frame_gate::FrameGate,
     limits::FRAME_BYTES,
     live_hub::{Connection, LiveHub},
     socket,
@@ -25,6 +28,9 @@ use crate::http::{
     request_context::RequestId,
     state::AppState,
 };
+
+/// The bytes of a request as they arrive.
+type Arriving = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
 
 /// The subprotocol of the frames in docs/asyncapi.yaml.
 pub const SUBPROTOCOL: &str = "ordo.v1.json";
@@ -58,8 +64,12 @@ impl LiveState {
 /// `GET /ws`
 async fn web_socket(request: HttpRequest, body: Payload, state: Data<LiveState>) -> Result<HttpResponse, Problem> {
     let connection = state.admit(&request, "ws")?;
-    let (response, session, messages) = actix_ws::handle_with_protocols(&request, body, &[SUBPROTOCOL])
-        .map_err(|error| Problem::invalid(error.to_string()))?;
+    let invalid = |error: Error| Problem::invalid(error.to_string());
+    let gate = FrameGate::new(body.into_inner());
+    let mut gated = dev::Payload::Stream { payload: Box::pin(gate) as Arriving };
+    let body = Payload::from_request(&request, &mut gated).await.map_err(invalid)?;
+    let (response, session, messages) =
+        actix_ws::handle_with_protocols(&request, body, &[SUBPROTOCOL]).map_err(invalid)?;
     let messages = messages.max_frame_size(FRAME_BYTES).aggregate_continuations().max_continuation_size(FRAME_BYTES);
     let id = RequestId::from_request(&request);
     actix_web::rt::spawn(socket::serve(Arc::clone(&state.hub), connection, session, messages, id));

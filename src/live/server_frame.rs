@@ -1,8 +1,14 @@
 //! What the server says, as JSON text.
 
+use std::collections::VecDeque;
+
+use bytes::Bytes;
 use ordo_actors::event::{Epoch, Position};
 
-use super::subscription::{ResetReason, Update};
+use super::{
+    limits::PART_BYTES,
+    subscription::{ResetReason, Update},
+};
 use crate::http::error::Problem;
 
 /// Writes the frames of one subscription. Over SSE there is only one, and it has no id.
@@ -18,29 +24,41 @@ impl FrameWriter {
         Self { id: id_member(id).into(), epoch }
     }
 
-    /// The frame of an update.
-    pub fn write(&self, update: &Update) -> String {
+    /// The text of an update: whole, or, when it is long, in parts of at most [`PART_BYTES`] that nobody has to copy.
+    pub fn write(&self, update: &Update) -> VecDeque<Bytes> {
+        let id = &self.id;
+        match update {
+            Update::Event(event) => join(&format!(r#"{{"type":"event"{id},"#), &event.body, ""),
+            Update::Snapshot(position, order) => {
+                join(&format!(r#"{{"type":"snapshot"{id},"position":{position},"order":"#), order, "}")
+            }
+            Update::Subscribed(_) | Update::Reset(_) | Update::CaughtUp(_) | Update::FellBehind(_) => {
+                VecDeque::from([self.write_short(update).into()])
+            }
+        }
+    }
+
+    fn write_short(&self, update: &Update) -> String {
         let Self { id, epoch } = self;
         match update {
-            Update::Event(event) => {
-                let mut frame = String::with_capacity(20 + id.len() + event.body.len());
-                frame.push_str("{\"type\":\"event\"");
-                frame.push_str(id);
-                frame.push(',');
-                frame.push_str(&event.body);
-                frame
-            }
+            Update::Event(_) | Update::Snapshot(..) => String::new(),
             Update::Subscribed(position) => {
                 format!(r#"{{"type":"subscribed"{id},"position":{position},"epoch":"{epoch}"}}"#)
             }
             Update::Reset(reason) => format!(r#"{{"type":"reset"{id},"reason":"{}"}}"#, reason_code(*reason)),
-            Update::Snapshot(position, order) => {
-                format!(r#"{{"type":"snapshot"{id},"position":{position},"order":{order}}}"#)
-            }
             Update::CaughtUp(position) => format!(r#"{{"type":"caught_up"{id},"position":{position}}}"#),
             Update::FellBehind(position) => format!(r#"{{"type":"fell_behind"{id},"position":{position}}}"#),
         }
     }
+}
+
+fn join(before: &str, body: &Bytes, after: &'static str) -> VecDeque<Bytes> {
+    if body.len() <= PART_BYTES {
+        return VecDeque::from([[before.as_bytes(), body, after.as_bytes()].concat().into()]);
+    }
+    let parts = (0..body.len()).step_by(PART_BYTES).map(|at| body.slice(at..body.len().min(at + PART_BYTES)));
+    let end = (!after.is_empty()).then_some(Bytes::from_static(after.as_bytes()));
+    std::iter::once(Bytes::from(before.to_owned())).chain(parts).chain(end).collect()
 }
 
 /// The name of an update: what its frame has as `type`.

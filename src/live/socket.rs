@@ -3,17 +3,24 @@
 use std::{collections::VecDeque, pin::Pin, rc::Rc, sync::Arc, time::Duration};
 
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, Closed, ProtocolError};
-use futures_util::future::OptionFuture;
+use bytes::Bytes;
+use futures_util::future::{OptionFuture, pending};
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, Interval, MissedTickBehavior, interval_at, timeout, timeout_at},
 };
 
 use super::{
+    allowance::Allowance,
     client_frame::{BadFrame, ClientFrame},
-    limits::{BAD_FRAMES, LiveLimits, SUBSCRIPTIONS, WAITING_ANSWERS},
+    close::Close,
+    frame_gate::FrameFault,
+    limits::{
+        BAD_FRAMES, FRAMES_AT_ONCE, FRAMES_PER_SECOND, IDLE_READS_AT_ONCE, IDLE_READS_PER_SECOND, LiveLimits,
+        SUBSCRIPTIONS, WAITING_ANSWERS,
+    },
     live_hub::{Connection, LiveHub},
-    outlet::Outlet,
+    outlet::{Outlet, Part, Room},
     server_frame::{self, FrameWriter, PONG},
     subscription::{Found, Step, Subscription, Update},
 };
@@ -21,38 +28,6 @@ use crate::http::error::{Fault, Problem};
 
 /// How long a client that was told to go has to answer.
 const GOODBYE: Duration = Duration::from_secs(1);
-
-/// Why the server closes a socket. Below 4500 a client may come back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Close {
-    Draining,
-    TooSlow,
-    NoPong,
-    BadRequest(&'static str),
-    TooManySubscriptions,
-}
-
-impl Close {
-    const fn code(self) -> u16 {
-        match self {
-            Self::Draining => 4001,
-            Self::TooSlow => 4008,
-            Self::NoPong => 4012,
-            Self::BadRequest(_) => 4501,
-            Self::TooManySubscriptions => 4505,
-        }
-    }
-
-    const fn reason(self) -> &'static str {
-        match self {
-            Self::Draining => "the server is stopping",
-            Self::TooSlow => "nothing was read for too long",
-            Self::NoPong => "no sign of life",
-            Self::BadRequest(reason) => reason,
-            Self::TooManySubscriptions => "too many subscriptions",
-        }
-    }
-}
 
 /// Why a socket ends.
 enum End {
@@ -94,11 +69,16 @@ struct Socket {
     turn: usize,
     opened: u64,
     outgoing: VecDeque<Outgoing>,
+    /// What is left of the text that is being sent, and whether some of it has been.
+    sending: VecDeque<Bytes>,
+    has_begun: bool,
     reading: Option<Reading>,
     bad_frames: u32,
     /// When something was last taken out of `outgoing`, or first put into it.
     progress: Instant,
     heard: Instant,
+    frames: Allowance,
+    idle_reads: Allowance,
 }
 
 /// Serves a socket until one side has had enough.
@@ -134,10 +114,14 @@ impl Socket {
             turn: 0,
             opened: 0,
             outgoing: VecDeque::new(),
+            sending: VecDeque::new(),
+            has_begun: false,
             reading: None,
             bad_frames: 0,
             progress: Instant::now(),
             heard: Instant::now(),
+            frames: Allowance::new(FRAMES_AT_ONCE, FRAMES_PER_SECOND),
+            idle_reads: Allowance::new(IDLE_READS_AT_ONCE, IDLE_READS_PER_SECOND),
         }
     }
 
@@ -163,20 +147,24 @@ impl Socket {
         limits: &LiveLimits,
     ) -> Result<(), End> {
         self.fill();
-        let next = self.next_text();
+        let next = self.next_bytes();
         let sending = next.is_some();
-        let size = next.map_or(0, String::len);
+        let size = next.map_or(0, Bytes::len);
+        let heard = self.frames.next();
         let listening = self.outgoing.len() < WAITING_ANSWERS;
+        let is_loud = !self.frames.has_one();
+        let reads = self.idle_reads.next();
+        let waits_to_read = !self.idle_reads.has_one();
         tokio::select! {
             room = timeout_at(self.progress + limits.stall, outlet.room(size)), if sending => {
                 let room = room.map_err(|_| End::Close(Close::TooSlow))?;
-                if let Some(Outgoing::Text(text)) = self.outgoing.pop_front() {
-                    outlet.send(text, room).await?;
-                }
+                self.send(outlet, room).await?;
                 self.progress = Instant::now();
             }
             Some((number, found)) = OptionFuture::from(self.reading.as_mut()) => self.end_read(number, found),
-            message = incoming.recv(), if listening => self.hear(message, outlet).await?,
+            message = incoming.recv(), if listening && !is_loud => self.hear(message, outlet).await?,
+            _ = timeout_at(heard, pending::<()>()), if listening && is_loud => {}
+            _ = timeout_at(reads, pending::<()>()), if waits_to_read => {}
             () = self.wake.notified(), if !sending => {}
             now = tick.tick() => self.beat(now, outlet, limits).await?,
             // An error means that the hub has gone, which cannot be: the socket holds it.
@@ -185,21 +173,43 @@ impl Socket {
         Ok(())
     }
 
-    /// The next text to send, written if it has not been.
-    fn next_text(&mut self) -> Option<&String> {
-        let next = self.outgoing.front_mut()?;
-        if let Outgoing::Update(writer, update) = next {
-            if matches!(update, Update::Event(_)) {
-                self.hub.metrics().messages.inc();
-            }
-            *next = Outgoing::Text(writer.write(update));
+    /// The next bytes to send, written if they have not been.
+    fn next_bytes(&mut self) -> Option<&Bytes> {
+        if self.sending.is_empty() {
+            self.has_begun = false;
+            self.sending = match self.outgoing.pop_front()? {
+                Outgoing::Text(text) => VecDeque::from([text.into()]),
+                Outgoing::Update(writer, update) => {
+                    if matches!(update, Update::Event(_)) {
+                        self.hub.metrics().messages.inc();
+                    }
+                    writer.write(&update)
+                }
+            };
         }
-        if let Outgoing::Text(text) = next { Some(text) } else { None }
+        self.sending.front()
+    }
+
+    async fn send(&mut self, outlet: &mut Outlet, room: Room) -> Result<(), Closed> {
+        let Some(bytes) = self.sending.pop_front() else { return Ok(()) };
+        let part = match (self.has_begun, self.sending.is_empty()) {
+            (false, true) => Part::Whole,
+            (false, false) => Part::First,
+            (true, false) => Part::Middle,
+            (true, true) => Part::Last,
+        };
+        self.has_begun = true;
+        outlet.send(bytes, part, room).await
+    }
+
+    /// Whether nothing waits to be sent.
+    fn is_quiet(&self) -> bool {
+        self.outgoing.is_empty() && self.sending.is_empty()
     }
 
     /// Lets the subscriptions take steps, in turn, until there is something to send.
     fn fill(&mut self) {
-        if !self.outgoing.is_empty() {
+        if !self.is_quiet() {
             return;
         }
         for _ in 0..self.subscriptions.len() {
@@ -215,7 +225,7 @@ impl Socket {
                     self.progress = Instant::now();
                     return;
                 }
-                Step::Read if self.reading.is_none() => {
+                Step::Read if self.reading.is_none() && self.idle_reads.has_one() => {
                     let (number, read) = (named.number, named.subscription.begin_read());
                     self.reading = Some(Box::pin(async move { (number, read.run().await) }));
                 }
@@ -231,6 +241,9 @@ impl Socket {
         let named = &mut self.subscriptions[place];
         match named.subscription.end_read(found) {
             Ok(updates) => {
+                if updates.is_empty() {
+                    self.idle_reads.take();
+                }
                 for update in updates {
                     let writer = Rc::clone(&self.subscriptions[place].writer);
                     self.say(Outgoing::Update(writer, update));
@@ -244,7 +257,7 @@ impl Socket {
     }
 
     fn say(&mut self, outgoing: Outgoing) {
-        if self.outgoing.is_empty() {
+        if self.is_quiet() {
             self.progress = Instant::now();
         }
         self.outgoing.push_back(outgoing);
@@ -261,19 +274,21 @@ impl Socket {
         outlet: &mut Outlet,
     ) -> Result<(), End> {
         self.heard = Instant::now();
+        self.frames.take();
         match message {
             None | Some(Ok(AggregatedMessage::Close(_))) => Err(End::Gone),
             Some(Ok(AggregatedMessage::Text(text))) => self.obey(&text),
             Some(Ok(AggregatedMessage::Ping(sent))) => Ok(outlet.pong(sent).await?),
             Some(Ok(AggregatedMessage::Pong(_))) => Ok(()),
-            Some(Ok(AggregatedMessage::Binary(_))) => bad("frames are JSON text"),
-            Some(Err(ProtocolError::Overflow)) => bad("the frame is too large"),
-            Some(Err(ProtocolError::Io(error))) => match error.get_ref() {
-                Some(_) if error.kind() == std::io::ErrorKind::InvalidData => bad("the text is not UTF-8"),
-                Some(inner) if inner.to_string().contains("continuation size") => bad("the message is too large"),
-                _ => Err(End::Gone),
+            Some(Ok(AggregatedMessage::Binary(_))) => broken(1003, "frames are JSON text"),
+            Some(Err(ProtocolError::Overflow)) => broken(1009, "the frame is too large"),
+            Some(Err(ProtocolError::Io(error))) => match FrameFault::find(&error) {
+                Some(FrameFault::TooLarge) => broken(1009, "the frame is too large"),
+                Some(FrameFault::Malformed) => broken(1002, "the frame breaks the WebSocket protocol"),
+                None if error.kind() == std::io::ErrorKind::InvalidData => broken(1007, "the text is not UTF-8"),
+                None => Err(End::Gone),
             },
-            Some(Err(_)) => bad("the frame breaks the WebSocket protocol"),
+            Some(Err(_)) => broken(1002, "the frame breaks the WebSocket protocol"),
         }
     }
 
@@ -324,17 +339,21 @@ impl Socket {
     /// Asks for a sign of life, and tells how far everything has been sent.
     async fn beat(&mut self, now: Instant, outlet: &mut Outlet, limits: &LiveLimits) -> Result<(), End> {
         // A client that we do not listen to, or that has much to read, is judged by what it takes.
-        if self.outgoing.is_empty() && now.duration_since(self.heard) > 2 * limits.heartbeat {
+        if self.is_quiet() && now.duration_since(self.heard) > 2 * limits.heartbeat {
             return Err(End::Close(Close::NoPong));
         }
         outlet.ping().await?;
-        if self.outgoing.is_empty() {
+        if self.is_quiet() {
             let positions = self.subscriptions.iter().map(|named| named.subscription.position());
             let position = positions.min().unwrap_or_else(|| self.hub.position());
             self.say(Outgoing::Text(server_frame::heartbeat(position)));
         }
         Ok(())
     }
+}
+
+fn broken(code: u16, reason: &'static str) -> Result<(), End> {
+    Err(End::Close(Close::Protocol(code, reason)))
 }
 
 fn bad(reason: &'static str) -> Result<(), End> {

@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
+use bytes::Bytes;
 use ordo_actors::{
     event::{Epoch, Position},
     store::StoreError,
@@ -46,7 +47,7 @@ pub enum Update {
     /// Forget what you know: what follows is another log, from now on.
     Reset(ResetReason),
     /// The order as it is at this position, JSON.
-    Snapshot(Position, String),
+    Snapshot(Position, Bytes),
     /// Something happened.
     Event(Arc<LiveEvent>),
     /// Everything up to here has been sent; what follows is live.

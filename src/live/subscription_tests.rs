@@ -91,7 +91,7 @@ impl World {
     }
 
     async fn log(&self) -> Vec<Arc<EventEnvelope>> {
-        self.core.store.read_all(&LogQuery::after(Position::START, 10_000)).await.unwrap()
+        self.core.store.read_all(&LogQuery::after(Position::START, 10_000)).await.unwrap().into_events()
     }
 
     /// Waits until subscribers can see the whole log.
@@ -222,7 +222,7 @@ async fn a_customer_s_topic_tells_of_all_orders_of_that_customer_alone() {
 }
 
 #[actix_web::test]
-async fn an_event_carries_the_order_as_it_was_after_it() {
+async fn the_last_event_of_a_commit_carries_the_order_as_it_is_then() {
     let world = World::new().await;
     let order = world.place("ada").await;
     let mut late = world.subscribe_from_start(Topic::Orders);
@@ -231,10 +231,12 @@ async fn an_event_carries_the_order_as_it_was_after_it() {
     late.until_position(Position(3)).await;
     for update in &late.heard {
         let Update::Event(event) = update else { continue };
-        let body: Value = serde_json::from_str(&format!("{{{}", event.body)).unwrap();
+        let body: Value = serde_json::from_str(&format!("{{{}", std::str::from_utf8(&event.body).unwrap())).unwrap();
         let version = Version(body["event"]["version"].as_u64().unwrap());
         let then = rehydrate::<Order>(world.core.store.as_ref(), order, Until::Version(version), 10).await.unwrap();
-        assert_eq!(body["order"], json!(then.state.view(order, then.version)));
+        // The order was created with its line by one command.
+        let shown = (version.0 != 1).then(|| then.state.view(order, then.version));
+        assert_eq!(body["order"], json!(shown), "version {version}");
         assert_eq!(body["event"], json!(world.log().await[usize::try_from(event.position.0).unwrap() - 1]));
         assert_eq!(body["position"], event.position.0);
     }
@@ -495,7 +497,7 @@ async fn a_snapshot_comes_first_and_what_is_in_it_does_not_come_again() {
     assert_eq!(subscriber.story(), "subscribed@2 snapshot@2 caught_up@2 3");
     let Update::Snapshot(_, text) = &subscriber.heard[1] else { panic!("{}", subscriber.story()) };
     let now = rehydrate::<Order>(world.core.store.as_ref(), order, Until::Version(Version(2)), 10).await.unwrap();
-    assert_eq!(serde_json::from_str::<Value>(text).unwrap(), json!(now.state.view(order, now.version)));
+    assert_eq!(serde_json::from_slice::<Value>(text).unwrap(), json!(now.state.view(order, now.version)));
 }
 
 #[actix_web::test]

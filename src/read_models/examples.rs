@@ -134,7 +134,7 @@ impl Shop {
     }
 
     pub async fn events(&self) -> Vec<Arc<EventEnvelope>> {
-        self.log.read_all(&LogQuery::after(Position::START, usize::MAX)).await.expect("read")
+        self.log.read_all(&LogQuery::after(Position::START, usize::MAX)).await.expect("read").into_events()
     }
 }
 

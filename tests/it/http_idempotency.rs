@@ -212,3 +212,61 @@ fn many_requests_to_one_order_sent_again_at_once_all_get_their_first_answer() {
     first.iter().zip(&second).for_each(|(first, second)| assert_replayed(first, second));
     assert_eq!(app.head(), 66);
 }
+
+/// An order whose every answer is larger than what is kept of one.
+fn large_order(app: &TestApp) -> String {
+    let items: Vec<Value> = (0..300).map(|line| item(&format!("product-{line}"), 2, 100)).collect();
+    app.place(&json!({"customer_id": "ada", "items": items}))
+}
+
+#[test]
+fn a_large_answer_is_given_again_byte_for_byte_after_changes_and_a_restart_on_every_store() {
+    for store in [Store::Memory, Store::sqlite(), Store::postgres()] {
+        let is_durable = !matches!(store, Store::Memory);
+        let mut app = TestApp::start_on(store, &[]);
+        let path = large_order(&app);
+        let commands = [
+            (Method::PATCH, "items/7", json!({"quantity": 5})),
+            (Method::POST, "submit", json!({})),
+            // Changes nothing.
+            (Method::POST, "submit", json!({})),
+            (Method::POST, "reserve", json!({})),
+            (Method::POST, "process", json!({})),
+            (Method::POST, "complete", json!({})),
+            (Method::POST, "returns", json!({"items": [{"line_id": 1, "quantity": 1}], "reason": "broken"})),
+        ];
+        let mut first = Vec::new();
+        for (number, (method, step, body)) in commands.iter().enumerate() {
+            let reply = send(&app, method.clone(), &format!("{path}/{step}"), &number.to_string(), body);
+            assert!(reply.status < 300 && reply.body.len() > 16 << 10, "{step}: {}", reply.body);
+            first.push(reply);
+        }
+        for life in 0..=u8::from(is_durable) {
+            if life > 0 {
+                app.restart();
+            }
+            for ((number, (method, step, body)), first) in commands.iter().enumerate().zip(&first) {
+                let again = send(&app, method.clone(), &format!("{path}/{step}"), &number.to_string(), body);
+                assert_replayed(first, &again);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_kept_of_an_answer_does_not_grow_with_the_order() {
+    let store = Store::sqlite();
+    let app = TestApp::start_on(store, &["--snapshot-every", "0"]);
+    let path = large_order(&app);
+    for number in 0..40 {
+        let body = json!({"quantity": 2 + number % 2});
+        send(&app, Method::PATCH, &format!("{path}/items/1"), &number.to_string(), &body).expect(200);
+    }
+    let file = app.store().strip_prefix("sqlite:").unwrap().to_owned();
+    let shell = rusqlite::Connection::open(file).unwrap();
+    let (keys, most): (i64, i64) = shell
+        .query_row("SELECT count(*), max(length(answer)) FROM idempotency", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
+    assert_eq!(keys, 40);
+    assert!(most < 1000, "{most} bytes for one key");
+}

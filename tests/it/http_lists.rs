@@ -25,6 +25,7 @@ use ordo::{
     fulfilment::settings::{PartnerSettings, partners},
     guard::{origin::Origins, rules::Guard},
     http::{
+        body_budget::BodyBudget,
         command_input::KeysInFlight,
         http_metrics::HttpMetrics,
         request_context,
@@ -97,6 +98,7 @@ impl Parts {
             feed: core.feed.clone(),
             clock: Arc::clone(&core.clock),
             guard: Guard::new([127, 0, 0, 1].into(), Vec::new(), Origins::default()),
+            bodies: BodyBudget::new(1 << 20),
             limits: HttpLimits { position_wait: Duration::from_millis(500), ..HttpLimits::default() },
             sagas,
             fulfil_on_submit: false,

@@ -57,19 +57,20 @@ fn a_frame_that_cannot_be_followed_is_answered_and_nothing_is_disturbed() {
 }
 
 #[test]
-fn frames_that_are_not_text_close_the_socket() {
+fn frames_that_are_not_taken_close_the_socket_with_the_code_that_says_why() {
     let app = TestApp::start();
     let mut bystander = LiveClient::subscribed(&app, "orders", None);
     bystander.expect("caught_up");
-    for message in [
-        Message::binary(vec![1, 2, 3]),
-        Message::Frame(Frame::message(vec![0xff, 0xfe], OpCode::Data(Data::Text), true)),
-        Message::text("x".repeat((64 << 10) + 1)),
-        Message::Frame(Frame::message(vec![b'x'], OpCode::Data(Data::Continue), true)),
+    for (message, code) in [
+        (Message::binary(vec![1, 2, 3]), 1003),
+        (Message::Frame(Frame::message(vec![0xff, 0xfe], OpCode::Data(Data::Text), true)), 1007),
+        (Message::text("x".repeat((64 << 10) + 1)), 1009),
+        (Message::Frame(Frame::message(vec![b'x'], OpCode::Data(Data::Continue), true)), 1002),
+        (Message::Frame(Frame::message(vec![b'x'], OpCode::Data(Data::Reserved(5)), true)), 1002),
     ] {
         let mut client = LiveClient::connect(&app);
         client.socket.send(message.clone()).unwrap();
-        assert_eq!(client.close_code(), 4501, "{message:?}");
+        assert_eq!(client.close_code(), code, "{message:?}");
         client.ends();
     }
     app.draft();
@@ -86,7 +87,7 @@ fn a_message_in_many_frames_is_bounded_as_a_whole() {
     };
     client.socket.send(part(true)).unwrap();
     client.socket.send(part(false)).unwrap();
-    assert_eq!(client.close_code(), 4501);
+    assert_eq!(client.close_code(), 1009);
 }
 
 #[test]

@@ -34,7 +34,9 @@ fn an_event_of_the_past_comes_with_the_order_as_it_was_then() {
     assert_eq!(frames.len(), 7);
     for frame in &frames[..6] {
         let version = &frame["event"]["version"];
-        assert_eq!(frame["order"], app.get(&format!("{path}?at_version={version}")).json());
+        let then = app.get(&format!("{path}?at_version={version}")).json();
+        // An order is created with its line by one command.
+        assert_eq!(frame["order"], if *version == 1 { Value::Null } else { then });
     }
 }
 

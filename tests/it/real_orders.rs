@@ -14,7 +14,7 @@ use std::{
 };
 
 use ordo::{
-    import::{CsvImport, CsvRules, ImportedOrder, RejectLog, RejectReason, Source},
+    import::{CsvRules, ImportedOrder, Line, RejectLog, RejectReason, RowFates, Source},
     order::{Currency, CustomerId},
 };
 use serde_json::{Map, Value, json};
@@ -47,11 +47,24 @@ fn compare(orders: &str, oracle: &str) {
     }
 }
 
+struct CsvImport {
+    orders: Vec<ImportedOrder>,
+    fates: RowFates,
+}
+
 fn read(path: &Path) -> (CsvImport, RejectLog) {
     let rules =
         CsvRules { columns: COLUMNS.parse().unwrap(), currency: Currency::new("GBP").unwrap(), ..CsvRules::default() };
     let mut rejects = RejectLog::counting();
-    let import = rules.read(Source::open(path).unwrap(), &mut rejects).unwrap();
+    let mut lines = rules.lines(Source::open(path, u64::MAX).unwrap()).unwrap();
+    let mut orders = Vec::new();
+    for line in &mut lines {
+        match line.unwrap() {
+            Line::Order(order) => orders.push(order),
+            Line::Reject(reject) => rejects.note(&reject).unwrap(),
+        }
+    }
+    let import = CsvImport { orders, fates: lines.fates() };
     let nobody = CustomerId::new("nobody").unwrap();
     assert!(import.orders.iter().all(|order| order.create_order(&nobody).is_ok()));
     (import, rejects)

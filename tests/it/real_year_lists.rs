@@ -12,7 +12,7 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use ordo::{
-    import::{CsvRules, ImportedOrder, RejectLog, Source},
+    import::{CsvRules, ImportedOrder, Line, Source},
     order::Currency,
 };
 use reqwest::Client;
@@ -123,7 +123,8 @@ fn numbers(app: &TestApp) -> HashMap<String, String> {
 fn import_over_http(app: &TestApp, file: &Path) {
     let rules =
         CsvRules { columns: COLUMNS.parse().unwrap(), currency: Currency::new("GBP").unwrap(), ..CsvRules::default() };
-    let orders = rules.read(Source::open(file).unwrap(), &mut RejectLog::counting()).unwrap().orders;
+    let lines = rules.lines(Source::open(file, u64::MAX).unwrap()).unwrap();
+    let orders = lines.filter_map(|line| if let Line::Order(order) = line.unwrap() { Some(order) } else { None });
     let (http, base) = (Client::new(), app.url(""));
     let placing = stream::iter(orders).for_each_concurrent(AT_ONCE, |order| complete(&http, &base, order));
     Builder::new_current_thread().enable_all().build().unwrap().block_on(placing);

@@ -388,7 +388,7 @@ proptest! {
             }
             drop(store);
             let store = log.open();
-            let found = store.read_all(&LogQuery::after(Position::START, 10_000)).await.expect("events");
+            let found = store.read_all(&LogQuery::after(Position::START, 10_000)).await.expect("events").into_events();
             assert_eq!(found, acknowledged);
             assert_eq!(store.head().await.expect("a head").position.0, acknowledged.len() as u64);
             assert!(found.iter().zip(1..).all(|(event, position)| event.position == Position(position)));

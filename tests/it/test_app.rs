@@ -163,6 +163,16 @@ impl TestApp {
         self.server.take().unwrap().exit()
     }
 
+    /// The most memory the server has had at once, in MiB.
+    pub fn most_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.server.as_ref().unwrap().process.id()));
+        let peak = status
+            .unwrap()
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+        peak.unwrap() >> 10
+    }
+
     /// Where a path is.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.server.as_ref().unwrap().base)

@@ -1,10 +1,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use async_trait::async_trait;
@@ -13,9 +10,10 @@ use parking_lot::Mutex;
 
 use super::Gate;
 use crate::{
-    event::{EventEnvelope, Head, StreamId, Version},
+    event::{Head, StreamId, Version},
     store::{
-        Commit, EventStore, IdempotencyKey, IdempotencyRecord, LogQuery, Snapshot, StoreError, StoredKind, Verdict,
+        Commit, EventPage, EventStore, IdempotencyKey, IdempotencyRecord, LogQuery, Snapshot, StoreError, StoredKind,
+        Verdict,
     },
 };
 
@@ -250,18 +248,13 @@ impl<S: EventStore> EventStore for FaultyStore<S> {
         fault.map_or(Ok(verdicts), |fault| Err(fault.raise()))
     }
 
-    async fn read_stream(
-        &self,
-        stream: StreamId,
-        from: Version,
-        limit: usize,
-    ) -> Result<Vec<Arc<EventEnvelope>>, StoreError> {
+    async fn read_stream(&self, stream: StreamId, from: Version, limit: usize) -> Result<EventPage, StoreError> {
         self.stream_reads.fetch_add(1, Ordering::SeqCst);
         self.before_reading().await?;
         self.store.read_stream(stream, from, limit).await
     }
 
-    async fn read_all(&self, query: &LogQuery) -> Result<Vec<Arc<EventEnvelope>>, StoreError> {
+    async fn read_all(&self, query: &LogQuery) -> Result<EventPage, StoreError> {
         self.log_reads.fetch_add(1, Ordering::SeqCst);
         self.before_reading().await?;
         self.store.read_all(query).await

@@ -4,7 +4,7 @@ use std::{borrow::Cow, error::Error, sync::Arc};
 
 use ordo_actors::{
     event::{EventEnvelope, Metadata, Position, StreamId, Version},
-    store::Snapshot,
+    store::{EVENT_BYTES, EventPage, READ_BYTES, Snapshot},
 };
 use serde_json::value::RawValue;
 use tokio_postgres::{
@@ -19,6 +19,24 @@ macro_rules! event_columns {
     };
 }
 pub(super) use event_columns;
+
+/// Ends a statement that selects the event columns in position order where [`EventPage::fill`] would end: the server sends no
+/// more. Payloads are the same text here and there, so both count the same bytes.
+macro_rules! within_bytes {
+    ($($select:tt)*) => {
+        concat!(
+            "SELECT ",
+            event_columns!(),
+            " FROM (SELECT l.*, sum(octet_length(payload::text) + 512) \
+                 OVER (ORDER BY position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM (",
+            $($select)*,
+            ") l) m WHERE before IS NULL OR before < 6291456 ORDER BY position"
+        )
+    };
+}
+pub(super) use within_bytes;
+
+const _: () = assert!(EVENT_BYTES == 512 && READ_BYTES == 6_291_456, "the statements say the same");
 
 /// The text of a `json` column, as it stands there.
 struct JsonText<'a>(&'a str);
@@ -39,8 +57,13 @@ impl JsonText<'_> {
     }
 }
 
+/// Reads a page of events that was asked for with this limit.
+pub(super) fn page(rows: &[Row], limit: usize) -> Result<EventPage, Box<dyn Error + Send + Sync>> {
+    EventPage::fill(limit, envelopes(rows)?.into_iter().map(Ok))
+}
+
 /// Reads events. Neighbours with the same metadata share it: they mostly are of one commit.
-pub(super) fn envelopes(rows: &[Row]) -> Result<Vec<Arc<EventEnvelope>>, Box<dyn Error + Send + Sync>> {
+fn envelopes(rows: &[Row]) -> Result<Vec<Arc<EventEnvelope>>, Box<dyn Error + Send + Sync>> {
     let mut last: Option<(&str, Arc<Metadata>)> = None;
     let mut events = Vec::with_capacity(rows.len());
     for row in rows {

@@ -5,10 +5,14 @@ use ordo_actors::store::{LogQuery, MAX_READ};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::{batch::signed, event_row::event_columns};
+use super::{
+    batch::signed,
+    event_row::{event_columns, within_bytes},
+};
 
 /// The whole log: along the positions.
-const WHOLE: &str = concat!("SELECT ", event_columns!(), " FROM events WHERE position > $1 ORDER BY position LIMIT $2");
+const WHOLE: &str =
+    within_bytes!("SELECT ", event_columns!(), " FROM events WHERE position > $1 ORDER BY position LIMIT $2");
 
 /// The conditions other than the stream and the position; an absent one is null.
 macro_rules! conditions {
@@ -19,7 +23,7 @@ macro_rules! conditions {
 }
 
 /// One stream: along its versions, which rise with the positions.
-const STREAM: &str = concat!(
+const STREAM: &str = within_bytes!(
     "SELECT ",
     event_columns!(),
     " FROM events WHERE aggregate_id = $7 AND position > $1 AND ",
@@ -28,7 +32,7 @@ const STREAM: &str = concat!(
 );
 
 /// A part of the log: along the zones that may hold some of it, and within each along the positions.
-const ZONES: &str = concat!(
+const ZONES: &str = within_bytes!(
     "SELECT e.* FROM (SELECT zone FROM log_zones WHERE zone >= $1::bigint / 1024 \
        AND ($3::text[] IS NULL OR event_types && $3) AND ($4::text IS NULL OR aggregate_types @> ARRAY[$4]) \
        AND ($5::timestamptz IS NULL OR latest >= $5) AND ($6::timestamptz IS NULL OR earliest < $6) ORDER BY zone) z \

@@ -5,10 +5,10 @@ use std::{collections::HashMap, error::Error, sync::Arc};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use ordo_actors::{
-    event::{Epoch, EventEnvelope, Head, Position, StreamId, Version},
+    event::{Epoch, Head, Position, StreamId, Version},
     store::{
-        Commit, EventStore, IdempotencyKey, IdempotencyRecord, LogQuery, READ_ONLY, Snapshot, StoreError, StoredKind,
-        Verdict,
+        Commit, EventPage, EventStore, IdempotencyKey, IdempotencyRecord, LogQuery, READ_ONLY, Snapshot, StoreError,
+        StoredKind, Verdict,
     },
 };
 use tokio::runtime::{Builder, Runtime};
@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::{
     batch::signed,
-    event_row::{envelopes, event_columns, snapshot},
+    event_row::{event_columns, page, snapshot, within_bytes},
     log_query::{LogStatement, limit},
     notifications::Notifications,
     open_error::OpenError,
@@ -34,7 +34,7 @@ use super::{
 /// Threads that drive the sockets and decode what is read.
 const THREADS: usize = 2;
 
-const READ_STREAM: &str = concat!(
+const READ_STREAM: &str = within_bytes!(
     "SELECT ",
     event_columns!(),
     " FROM events WHERE aggregate_id = $1 AND version >= $2 ORDER BY version LIMIT $3"
@@ -132,19 +132,14 @@ impl EventStore for PostgresStore {
         Ok(verdicts)
     }
 
-    async fn read_stream(
-        &self,
-        stream: StreamId,
-        from: Version,
-        most: usize,
-    ) -> Result<Vec<Arc<EventEnvelope>>, StoreError> {
+    async fn read_stream(&self, stream: StreamId, from: Version, most: usize) -> Result<EventPage, StoreError> {
         let parameters = (stream.0, signed(from.0), limit(most));
-        self.readers.read(READ_STREAM, parameters, |rows| envelopes(&rows).map_err(corrupt)).await
+        self.readers.read(READ_STREAM, parameters, move |rows| page(&rows, most).map_err(corrupt)).await
     }
 
-    async fn read_all(&self, query: &LogQuery) -> Result<Vec<Arc<EventEnvelope>>, StoreError> {
-        let statement = LogStatement::of(query);
-        self.readers.read(statement.text(), statement, |rows| envelopes(&rows).map_err(corrupt)).await
+    async fn read_all(&self, query: &LogQuery) -> Result<EventPage, StoreError> {
+        let (statement, most) = (LogStatement::of(query), query.limit);
+        self.readers.read(statement.text(), statement, move |rows| page(&rows, most).map_err(corrupt)).await
     }
 
     async fn versions(&self, streams: &[StreamId]) -> Result<Vec<Version>, StoreError> {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ordo_actors::{
-    event::{EventEnvelope, Position, StreamId, Version},
-    store::{LogQuery, MAX_READ, Snapshot, StoreError},
+    event::{Position, StreamId, Version},
+    store::{EventPage, LogQuery, MAX_READ, Snapshot, StoreError},
 };
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Result, params_from_iter, types::Value};
 
@@ -14,27 +14,25 @@ use super::{
     tail::bit,
 };
 
-type Events = Vec<Arc<EventEnvelope>>;
-
 /// Reads a stream from a version on.
-pub fn stream(connection: &Connection, stream: StreamId, from: Version, limit: usize) -> Result<Events, StoreError> {
+pub fn stream(connection: &Connection, stream: StreamId, from: Version, limit: usize) -> Result<EventPage, StoreError> {
     let mut select = connection
         .prepare_cached(&format!(
             "SELECT {EVENT_COLUMNS} FROM events e WHERE aggregate_id = ? AND version >= ? ORDER BY version LIMIT ?"
         ))
         .map_err(|error| failure::reading(&error))?;
-    let limit = number(limit.min(MAX_READ) as u64);
-    read(&mut select, (stream.0.as_bytes(), number(from.0), limit))
+    let rows = number(limit.min(MAX_READ) as u64);
+    read(&mut select, (stream.0.as_bytes(), number(from.0), rows), limit)
 }
 
 /// Reads the log.
-pub fn log(connection: &Connection, query: &LogQuery) -> Result<Events, StoreError> {
+pub fn log(connection: &Connection, query: &LogQuery) -> Result<EventPage, StoreError> {
     let failed = |error| failure::reading(&error);
     // One transaction, so that the kinds looked up are those of the events read.
     let transaction = connection.unchecked_transaction().map_err(failed)?;
     let search = Search::new(&transaction, query).map_err(failed)?;
     let mut select = transaction.prepare_cached(&search.sql).map_err(failed)?;
-    read(&mut select, params_from_iter(search.parameters))
+    read(&mut select, params_from_iter(search.parameters), query.limit)
 }
 
 /// Where each of these streams ends.
@@ -60,15 +58,17 @@ pub fn snapshot(connection: &Connection, stream: StreamId) -> Result<Option<Snap
         .optional()
 }
 
-fn read(select: &mut CachedStatement<'_>, parameters: impl Params) -> Result<Events, StoreError> {
+fn read(select: &mut CachedStatement<'_>, parameters: impl Params, limit: usize) -> Result<EventPage, StoreError> {
     let failed = |error| failure::reading(&error);
     let mut rows = select.query(parameters).map_err(failed)?;
     let mut envelopes = Envelopes::default();
-    let mut events = Vec::new();
-    while let Some(row) = rows.next().map_err(failed)? {
-        events.push(Arc::new(envelopes.read(row).map_err(|error| unreadable(row, &error))?));
-    }
-    Ok(events)
+    EventPage::fill(
+        limit,
+        std::iter::from_fn(|| match rows.next() {
+            Ok(row) => row.map(|row| envelopes.read(row).map(Arc::new).map_err(|error| unreadable(row, &error))),
+            Err(error) => Some(Err(failed(error))),
+        }),
+    )
 }
 
 fn unreadable(row: &rusqlite::Row<'_>, error: &rusqlite::Error) -> StoreError {

@@ -11,10 +11,10 @@ use std::{
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use ordo_actors::{
-    event::{Epoch, EventEnvelope, Head, Position, StreamId, Version},
+    event::{Epoch, Head, Position, StreamId, Version},
     store::{
-        Commit, EventStore, IdempotencyKey, IdempotencyRecord, LogQuery, MAX_READ, Snapshot, StoreError, StoredKind,
-        Verdict,
+        Commit, EventPage, EventStore, IdempotencyKey, IdempotencyRecord, LogQuery, MAX_READ, Snapshot, StoreError,
+        StoredKind, Verdict,
     },
 };
 use parking_lot::Mutex;
@@ -108,16 +108,11 @@ impl EventStore for SqliteStore {
         self.writer.lock().append(batch)
     }
 
-    async fn read_stream(
-        &self,
-        stream: StreamId,
-        from: Version,
-        limit: usize,
-    ) -> Result<Vec<Arc<EventEnvelope>>, StoreError> {
+    async fn read_stream(&self, stream: StreamId, from: Version, limit: usize) -> Result<EventPage, StoreError> {
         self.read(move |connection| queries::stream(connection, stream, from, limit)).await
     }
 
-    async fn read_all(&self, query: &LogQuery) -> Result<Vec<Arc<EventEnvelope>>, StoreError> {
+    async fn read_all(&self, query: &LogQuery) -> Result<EventPage, StoreError> {
         let query = query.clone();
         self.read(move |connection| queries::log(connection, &query)).await
     }

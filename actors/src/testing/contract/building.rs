@@ -195,12 +195,12 @@ pub async fn head(store: &dyn EventStore) -> Position {
 
 /// The whole of a stream (up to [`MAX_READ`]).
 pub async fn stream_of(store: &dyn EventStore, stream: StreamId) -> Vec<Arc<EventEnvelope>> {
-    store.read_stream(stream, Version(1), MAX_READ).await.expect("a stream")
+    store.read_stream(stream, Version(1), MAX_READ).await.expect("a stream").into_events()
 }
 
 /// What a query finds.
 pub async fn found(store: &dyn EventStore, query: LogQuery) -> Vec<Arc<EventEnvelope>> {
-    store.read_all(&query).await.expect("a part of the log")
+    store.read_all(&query).await.expect("a part of the log").into_events()
 }
 
 /// The whole log (up to [`MAX_READ`]).

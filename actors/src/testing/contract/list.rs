@@ -151,6 +151,9 @@ macro_rules! store_contract {
             a_filtered_log_reads_in_pages_without_gap_or_double
             a_filtered_stream_reads_in_pages_without_gap_or_double
             no_read_returns_more_than_the_cap
+            a_read_ends_with_the_event_that_brings_it_to_its_bytes
+            a_read_returns_one_event_however_large
+            a_read_tells_whether_it_came_to_the_end
             a_rare_event_is_found_far_down_the_log
             both_ways_of_reading_show_the_same_event
             events_of_several_schema_versions_are_found_by_one_type

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::building::{
-    append, at, commit, counted, event, exact, found, increments, log_of, micro, positions, second, versions, write,
+    INCREMENTED, append, at, commit, counted, event, event_saying, exact, found, increments, log_of, micro, positions,
+    second, versions, write,
 };
 use crate::{
     event::{Position, StreamId, Version},
-    store::{EventStore, LogQuery, MAX_READ, NewEvent, StreamWrite},
+    store::{EVENT_BYTES, EventStore, LogQuery, MAX_READ, NewEvent, READ_BYTES, StreamWrite},
 };
 
 async fn read(store: &dyn EventStore, stream: StreamId, from: u64, limit: usize) -> Vec<u64> {
@@ -331,6 +332,48 @@ pub async fn no_read_returns_more_than_the_cap(store: Arc<dyn EventStore>) {
     assert_eq!(positions_of(&*store, LogQuery::after(Position(MAX_READ as u64), 10)).await, [MAX_READ as u64 + 1]);
 }
 
+/// A stream of events whose payloads are of so many bytes each.
+async fn large(store: &dyn EventStore, sizes: &[usize]) -> StreamId {
+    let stream = StreamId::generate();
+    let events = sizes.iter().map(|size| event_saying(&format!(r#"{{"text":"{}"}}"#, "x".repeat(size - 11))));
+    append(store, commit([write(stream, exact(0), events)])).await;
+    stream
+}
+
+pub async fn a_read_ends_with_the_event_that_brings_it_to_its_bytes(store: Arc<dyn EventStore>) {
+    let full = READ_BYTES / 3 - EVENT_BYTES;
+    let stream = large(&*store, &[full, full, full, full + 1, full, full - 1, full, 20]).await;
+    let filtered = LogQuery { event_types: types([INCREMENTED]), ..everything() };
+    let of_stream = LogQuery { stream: Some(stream), ..everything() };
+    for query in [everything(), filtered, of_stream] {
+        for (after, read, is_last) in [(0, 3, false), (1, 3, false), (4, 4, false), (5, 3, true), (8, 0, true)] {
+            let page = store.read_all(&LogQuery { after: Position(after), ..query.clone() }).await.expect("a page");
+            assert_eq!((page.len(), page.is_last()), (read, is_last), "{query:?} after {after}");
+            let page = store.read_stream(stream, Version(after + 1), MAX_READ).await.expect("a page");
+            assert_eq!((page.len(), page.is_last()), (read, is_last), "after {after}");
+        }
+    }
+}
+
+pub async fn a_read_returns_one_event_however_large(store: Arc<dyn EventStore>) {
+    let stream = large(&*store, &[READ_BYTES + 1, READ_BYTES + 1]).await;
+    for after in [0, 1] {
+        let page = store.read_all(&LogQuery::after(Position(after), 10)).await.expect("a page");
+        assert_eq!((positions(&page), page.is_last()), (vec![after + 1], false));
+        assert_eq!(read(&*store, stream, after + 1, 10).await, [after + 1]);
+    }
+}
+
+pub async fn a_read_tells_whether_it_came_to_the_end(store: Arc<dyn EventStore>) {
+    let stream = StreamId::generate();
+    append(&*store, counted(stream, exact(0), 3)).await;
+    for (limit, is_last) in [(2, false), (3, false), (4, true)] {
+        let of_log = store.read_all(&LogQuery::after(Position::START, limit)).await.expect("a page");
+        let of_stream = store.read_stream(stream, Version(1), limit).await.expect("a page");
+        assert_eq!((of_log.is_last(), of_stream.is_last()), (is_last, is_last), "{limit}");
+    }
+}
+
 pub async fn a_rare_event_is_found_far_down_the_log(store: Arc<dyn EventStore>) {
     let stream = StreamId::generate();
     append(&*store, counted(stream, exact(0), 9000)).await;
@@ -343,7 +386,7 @@ pub async fn a_rare_event_is_found_far_down_the_log(store: Arc<dyn EventStore>) 
 pub async fn both_ways_of_reading_show_the_same_event(store: Arc<dyn EventStore>) {
     let Sample { a, .. } = sample(&*store).await;
     let by_log = found(&*store, LogQuery { stream: Some(a), ..everything() }).await;
-    assert_eq!(store.read_stream(a, Version(1), 100).await.expect("a stream"), by_log);
+    assert_eq!(store.read_stream(a, Version(1), 100).await.expect("a stream").into_events(), by_log);
 }
 
 pub async fn events_of_several_schema_versions_are_found_by_one_type(store: Arc<dyn EventStore>) {
