@@ -2,6 +2,8 @@
 
 mod passfile_args;
 
+// This file is long because every setting stands here once: its flag, its variable, its name in a file, its default.
+
 use std::{
     fmt,
     net::SocketAddr,

@@ -83,7 +83,7 @@ fn no_such_customer() -> Problem {
 
 /// An id that no customer can have is that of nobody.
 fn known_id(id: &str) -> Result<CustomerId, Problem> {
-    CustomerId::new(id).map_err(|_| no_such_customer())
+    CustomerId::stored(id).map_err(|_| no_such_customer())
 }
 
 /// `GET /customers`

@@ -206,7 +206,11 @@ async fn begin(state: &AppState, order: StreamId, terms: &Terms, success: Succes
         // What a saga has moved on says no to whoever would start one.
         Ok(_) if look(state, saga_of(order)).await?.is_some() => Ok(Begun::ByAnother),
         Ok(answered) => Ok(Begun::Refused(answered)),
-        Err(failure) if lost_to_saga(state, order, &failure).await? => Ok(Begun::ByAnother),
+        Err(failure) if lost_to_saga(state, order, &failure).await? => {
+            // Unless it was lost to something else in the saga's place.
+            look(state, saga_of(order)).await?;
+            Ok(Begun::ByAnother)
+        }
         Err(failure) => Err(failure.into()),
     }
 }

@@ -82,7 +82,7 @@ pub async fn get(
     params: Params<RowParams>,
 ) -> Result<HttpResponse, Problem> {
     // An id that no product can have is that of nothing.
-    let id = ProductId::new(&id).map_err(|_| no_such_product())?;
+    let id = ProductId::stored(&id).map_err(|_| no_such_product())?;
     PRODUCT_LIST.one(&state, &models, id.as_str(), params.0).await?.ok_or_else(no_such_product)
 }
 
