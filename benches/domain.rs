@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use chrono::DateTime;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use ordo::order::{CreateOrder, Currency, CustomerId, NewItem, Order, OrderCommand, OrderEvent, OrderId};
+use ordo::order::{CreateOrder, Currency, CustomerId, MAX_LINES, NewItem, Order, OrderCommand, OrderEvent, OrderId};
 use ordo_actors::{
     aggregate::{Aggregate, DomainEvent},
     event::Version,
@@ -27,6 +27,7 @@ fn create(items: i64) -> OrderCommand {
         currency: Currency::USD,
         placed_at: None,
         items: (1..=items).map(item).collect(),
+        most_lines: MAX_LINES,
     })
 }
 
@@ -63,7 +64,7 @@ fn commands(criterion: &mut Criterion) {
             });
         });
     }
-    let (create, add, submit) = (create(0), OrderCommand::AddItem(item(1)), OrderCommand::SubmitOrder);
+    let (create, add, submit) = (create(0), OrderCommand::add_item(item(1)), OrderCommand::SubmitOrder);
     criterion.bench_function("create, add an item, submit", |bench| {
         bench.iter(|| {
             let mut order = Order::default();

@@ -16,7 +16,7 @@ use ordo::{
         Fulfilment, Sagas, fulfilment_of, saga_of,
         settings::{PartnerSettings, partners},
     },
-    order::{CreateOrder, Currency, CustomerId, NewItem, Order, OrderCommand},
+    order::{CreateOrder, Currency, CustomerId, MAX_LINES, NewItem, Order, OrderCommand},
 };
 use ordo_actors::{
     event::{StreamId, Version},
@@ -121,6 +121,7 @@ fn draft() -> OrderCommand {
         currency: Currency::USD,
         placed_at: None,
         items: vec![NewItem::new("tea", "Tea", 2, 1_000).expect("a good item")],
+        most_lines: MAX_LINES,
     })
 }
 

@@ -4,7 +4,7 @@
 
 use std::{error::Error, sync::Arc};
 
-use ordo::order::{CreateOrder, Currency, CustomerId, NewItem, Order, OrderCommand, OrderEvent, OrderId};
+use ordo::order::{CreateOrder, Currency, CustomerId, MAX_LINES, NewItem, Order, OrderCommand, OrderEvent, OrderId};
 use ordo_actors::{
     aggregate::{Aggregate, DomainEvent},
     clock::{Clock, SystemClock},
@@ -22,11 +22,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         currency: Currency::USD,
         placed_at: None,
         items: Vec::new(),
+        most_lines: MAX_LINES,
     };
     let widgets = NewItem::new("widget", "Widget", 2, 1_000).map_err(|faults| format!("{faults:?}"))?;
 
     execute(&store, order_id, OrderCommand::CreateOrder(create)).await?;
-    execute(&store, order_id, OrderCommand::AddItem(widgets)).await?;
+    execute(&store, order_id, OrderCommand::add_item(widgets)).await?;
 
     let (order, _) = rehydrate(&store, order_id).await?;
     let total = order.total().ok_or("the order is not there")?;

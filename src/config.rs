@@ -1,19 +1,18 @@
 //! Settings: flag over environment over file over default. The only file that reads the environment (through clap).
 
 mod passfile_args;
+mod store_url;
 
 // This file is long because every setting stands here once: its flag, its variable, its name in a file, its default.
 
 use std::{
-    fmt,
     net::SocketAddr,
     num::{NonZeroU32, NonZeroUsize},
     path::PathBuf,
-    str::FromStr,
     time::Duration,
 };
 
-use clap::{Args, builder::TypedValueParser, error::ErrorKind};
+use clap::Args;
 use ordo_actors::registry::Lifespan;
 use serde::Deserialize;
 
@@ -28,115 +27,12 @@ use crate::{
     },
     http::state::HttpLimits,
     live::limits::LiveLimits,
-    stores::postgres::{PostgresUrl, UrlError, passfile},
+    order::MAX_LINES,
+    stores::postgres::passfile,
 };
 
 pub use passfile_args::PassfileArgs;
-
-/// Which store, and where.
-#[derive(Clone, PartialEq, Eq)]
-pub enum StoreUrl {
-    /// In memory: gone with the process.
-    Memory,
-    /// A file.
-    Sqlite(PathBuf),
-    /// A server; with the password.
-    Postgres(Box<PostgresUrl>),
-}
-
-impl FromStr for StoreUrl {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "memory" {
-            return Ok(Self::Memory);
-        }
-        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return text.parse().map(|url| Self::Postgres(Box::new(url))).map_err(|error: UrlError| error.to_string());
-        }
-        match text.strip_prefix("sqlite:") {
-            Some(path) if names_memory(path) => Err("a store in memory is called memory".into()),
-            Some(path) if !path.is_empty() => Ok(Self::Sqlite(PathBuf::from(path))),
-            _ => Err("a store is memory, sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE".into()),
-        }
-    }
-}
-
-/// Whether a path is what SQLite calls a database in memory: here it would be a file of that name.
-#[must_use]
-pub fn names_memory(path: &str) -> bool {
-    path.contains(":memory:") || path.contains("mode=memory")
-}
-
-/// Reads a store from the command line. Its complaint does not repeat what it read: there may be a password in it.
-#[derive(Debug, Clone, Copy)]
-pub struct ReadStore;
-
-impl TypedValueParser for ReadStore {
-    type Value = StoreUrl;
-
-    fn parse_ref(
-        &self,
-        command: &clap::Command,
-        argument: Option<&clap::Arg>,
-        value: &std::ffi::OsStr,
-    ) -> Result<StoreUrl, clap::Error> {
-        read_quietly(command, argument, value, "store")
-    }
-}
-
-/// Reads the URL of a partner, and is as discreet.
-#[derive(Debug, Clone, Copy)]
-pub struct ReadPartner;
-
-impl TypedValueParser for ReadPartner {
-    type Value = BaseUrl;
-
-    fn parse_ref(
-        &self,
-        command: &clap::Command,
-        argument: Option<&clap::Arg>,
-        value: &std::ffi::OsStr,
-    ) -> Result<BaseUrl, clap::Error> {
-        read_quietly(command, argument, value, "partner")
-    }
-}
-
-fn read_quietly<T: FromStr<Err = String>>(
-    command: &clap::Command,
-    argument: Option<&clap::Arg>,
-    value: &std::ffi::OsStr,
-    what: &str,
-) -> Result<T, clap::Error> {
-    value.to_str().unwrap_or_default().parse().map_err(|reason| {
-        let argument = argument.map(ToString::to_string).unwrap_or_default();
-        let complaint = format!("the value of '{argument}' is no {what}: {reason}\n");
-        clap::Error::raw(ErrorKind::ValueValidation, complaint).with_cmd(command)
-    })
-}
-
-/// Shows where, never the password.
-impl fmt::Display for StoreUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Memory => f.write_str("memory (gone when the server stops)"),
-            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            Self::Postgres(url) => write!(f, "postgres://{url}"),
-        }
-    }
-}
-
-impl fmt::Debug for StoreUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl<'de> Deserialize<'de> for StoreUrl {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
+pub use store_url::{ReadPartner, ReadStore, StoreUrl, names_memory};
 
 /// Where the orders are: for every command that touches them.
 #[derive(Debug, Clone, Default, Args)]
@@ -228,6 +124,9 @@ pub struct ServeArgs {
     /// Bytes that the lines of all orders in memory may take; the longest unused leave first [default: 268435456]
     #[arg(long, env = "ORDO_MAX_ACTOR_BYTES")]
     pub max_actor_bytes: Option<NonZeroUsize>,
+    /// Lines an order may have, 1 to 10000 [default: 2000]
+    #[arg(long, env = "ORDO_MAX_ORDER_LINES", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub max_order_lines: Option<u16>,
     /// Seconds after which an unused order leaves memory [default: 300]
     #[arg(long, env = "ORDO_IDLE_SECONDS")]
     pub idle_seconds: Option<u64>,
@@ -345,6 +244,10 @@ impl Settings {
             return Err(format!("idempotency_hours is 24 to 8760, not {hours}"));
         }
         let defaults = (HttpLimits::default(), Lifespan::default());
+        let lines = serve.max_order_lines.or(file.max_order_lines).map_or(defaults.0.order_lines, usize::from);
+        if !(1..=MAX_LINES).contains(&lines) {
+            return Err(format!("max_order_lines is 1 to {MAX_LINES}, not {lines}"));
+        }
         let number = |flag: Option<NonZeroUsize>, file: Option<NonZeroUsize>, default: usize| {
             flag.or(file).map_or(default, NonZeroUsize::get)
         };
@@ -362,6 +265,7 @@ impl Settings {
                 body_bytes: number(serve.max_body_bytes, file.max_body_bytes, defaults.0.body_bytes),
                 body_memory: number(serve.max_body_memory, file.max_body_memory, defaults.0.body_memory),
                 in_flight: number(serve.max_in_flight, file.max_in_flight, defaults.0.in_flight),
+                order_lines: lines,
                 ..defaults.0
             },
             live: LiveLimits {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use ordo::{
-    order::{CreateOrder, Currency, CustomerId, NewItem, Order, OrderCommand},
+    order::{CreateOrder, Currency, CustomerId, MAX_LINES, NewItem, Order, OrderCommand},
     stores::{
         postgres::{PostgresOptions, PostgresStore},
         sqlite::{SqliteOptions, SqliteStore},
@@ -75,6 +75,7 @@ impl Shop {
             currency: Currency::USD,
             placed_at: None,
             items: vec![item],
+            most_lines: MAX_LINES,
         });
         let (mut order, mut events) = (Order::default(), Vec::new());
         let steps = [

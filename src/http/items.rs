@@ -22,7 +22,8 @@ pub async fn add(
     input: CommandInput<ItemBody>,
 ) -> Result<HttpResponse, Problem> {
     let item = check_item(&input.body, "").map_err(|faults| Problem::validation(&faults))?;
-    run(&state, order.0, OrderCommand::AddItem(item), input.terms, Success::Order).await
+    let command = OrderCommand::AddItem { item, most_lines: state.limits.order_lines };
+    run(&state, order.0, command, input.terms, Success::Order).await
 }
 
 /// `PATCH /orders/{id}/items/{line_id}`

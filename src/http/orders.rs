@@ -27,7 +27,7 @@ use crate::order::{self, CreateOrder, Currency, CustomerId, NewItem, OrderComman
 
 /// `POST /orders`
 pub async fn create(state: Data<AppState>, input: CommandInput<CreateOrderBody>) -> Result<HttpResponse, Problem> {
-    let (order, command) = check(input.body, state.clock.now())?;
+    let (order, command) = check(input.body, state.clock.now(), state.limits.order_lines)?;
     if !input.terms.if_version.is_empty() {
         let problem = Problem::new(ProblemKind::VersionConflict, "an order that is to be created has no version yet");
         return Err(problem.with("version", Version::NONE.0.into()));
@@ -58,7 +58,11 @@ pub async fn run(
 }
 
 /// Checks a whole order and names every fault.
-fn check(body: CreateOrderBody, now: DateTime<Utc>) -> Result<(Option<StreamId>, CreateOrder), Problem> {
+fn check(
+    body: CreateOrderBody,
+    now: DateTime<Utc>,
+    most_lines: usize,
+) -> Result<(Option<StreamId>, CreateOrder), Problem> {
     let mut faults = Vec::new();
     let mut fault = |pointer: &str, detail: String| faults.push(Fault { pointer: pointer.into(), detail });
     let order = body.order_id.map(|text| own_id(&text)).transpose();
@@ -96,7 +100,13 @@ fn check(body: CreateOrderBody, now: DateTime<Utc>) -> Result<(Option<StreamId>,
     let customer_id = customer_id.unwrap_or_else(|| CustomerId::from(Uuid::now_v7()));
     Ok((
         order,
-        CreateOrder { customer_id, currency: currency.unwrap_or_default(), placed_at: placed_at.flatten(), items },
+        CreateOrder {
+            customer_id,
+            currency: currency.unwrap_or_default(),
+            placed_at: placed_at.flatten(),
+            items,
+            most_lines,
+        },
     ))
 }
 

@@ -36,6 +36,8 @@ pub struct HttpLimits {
     pub in_flight: usize,
     /// How long an order may take to answer; after that it is not known what becomes of a command.
     pub answer: Duration,
+    /// Lines an order may have; never more than [`MAX_LINES`](crate::order::MAX_LINES).
+    pub order_lines: usize,
     /// How long a read waits for `min_position`.
     pub position_wait: Duration,
 }
@@ -46,6 +48,7 @@ impl Default for HttpLimits {
             body_bytes: 4 << 20,
             body_memory: 256 << 20,
             in_flight: 8192,
+            order_lines: 2000,
             answer: Duration::from_millis(4500),
             position_wait: Duration::from_secs(5),
         }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
-use crate::order::{CreateOrder, Currency, CustomerId, InvalidValue, NewItem, Reference, chosen_id};
+use crate::order::{CreateOrder, Currency, CustomerId, InvalidValue, MAX_LINES, NewItem, Reference, chosen_id};
 
 /// Marks the correlation id of an imported order; the number in the system it came from follows.
 pub const IMPORTED: &str = "import:";
@@ -125,7 +125,7 @@ impl ImportedOrder {
         let placed_at = self.placed_at.map(|time| time.trunc_subsecs(6));
         match (customer_id, currency) {
             (Some(customer_id), Some(currency)) if faults.is_empty() => {
-                Ok(CreateOrder { customer_id, currency, placed_at, items })
+                Ok(CreateOrder { customer_id, currency, placed_at, items, most_lines: MAX_LINES })
             }
             _ => Err(faults),
         }

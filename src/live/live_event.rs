@@ -125,6 +125,7 @@ mod tests {
             currency: Currency::USD,
             placed_at: None,
             items: (0..1000).map(item).collect(),
+            most_lines: crate::order::MAX_LINES,
         };
         let mut order = Order::default();
         for event in order.decide(&OrderCommand::CreateOrder(create)).unwrap() {

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     application::{Core, Stores},
-    order::{CreateOrder, Currency, CustomerId, NewItem, Order, OrderCommand, OrderId},
+    order::{CreateOrder, Currency, CustomerId, MAX_LINES, NewItem, Order, OrderCommand, OrderId},
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -66,6 +66,7 @@ impl World {
             currency: Currency::new("EUR").unwrap(),
             placed_at: None,
             items: vec![NewItem::new("widget", "Widget", 2, 1000).unwrap()],
+            most_lines: MAX_LINES,
         };
         let request = Request {
             alongside: Some(always(alongside)),

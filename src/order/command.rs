@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{
     ids::{CustomerId, LineId, ProductId, Reference},
     invalid::{Fault, Faults, InvalidValue, within},
-    line::MAX_QUANTITY,
+    line::{MAX_LINES, MAX_QUANTITY},
     money::Currency,
     text::{ProductName, Reason},
 };
@@ -16,7 +16,12 @@ pub enum OrderCommand {
     /// Opens the order, with its first items.
     CreateOrder(CreateOrder),
     /// Adds an item to a draft.
-    AddItem(NewItem),
+    AddItem {
+        /// What is added.
+        item: NewItem,
+        /// Lines the order may have then; never more than [`super::MAX_LINES`].
+        most_lines: usize,
+    },
     /// Takes a line out of a draft.
     RemoveItem {
         /// Which line.
@@ -59,6 +64,14 @@ pub enum OrderCommand {
     RecordRefund(RecordRefund),
 }
 
+impl OrderCommand {
+    /// Adds an item to an order of any length.
+    #[must_use]
+    pub fn add_item(item: NewItem) -> Self {
+        Self::AddItem { item, most_lines: MAX_LINES }
+    }
+}
+
 /// Opens an order. Items of the same product at the same price become one line, which keeps the first one's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateOrder {
@@ -68,8 +81,10 @@ pub struct CreateOrder {
     pub currency: Currency,
     /// When the order was placed, if that was before it was recorded; whole microseconds.
     pub placed_at: Option<DateTime<Utc>>,
-    /// May be empty; at most [`super::MAX_LINES`] lines come of it.
+    /// May be empty.
     pub items: Vec<NewItem>,
+    /// Lines that may come of it; never more than [`super::MAX_LINES`].
+    pub most_lines: usize,
 }
 
 /// How far ahead of our clock an order may have been placed: clocks and time zones differ.

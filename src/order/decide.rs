@@ -28,7 +28,7 @@ impl Aggregate for Order {
     fn decide(&self, command: &OrderCommand) -> Decision {
         match command {
             OrderCommand::CreateOrder(create) => self.create(create),
-            OrderCommand::AddItem(item) => self.add_item(item),
+            OrderCommand::AddItem { item, most_lines } => self.add_item(item, *most_lines),
             OrderCommand::RemoveItem { line_id } => self.remove_item(*line_id),
             OrderCommand::UpdateItemQuantity { line_id, quantity } => self.update_item_quantity(*line_id, *quantity),
             OrderCommand::SubmitOrder => self.submit(),
@@ -95,9 +95,9 @@ impl Order {
         }
     }
 
-    fn add_item(&self, item: &NewItem) -> Decision {
+    fn add_item(&self, item: &NewItem, most_lines: usize) -> Decision {
         match self {
-            Self::Draft(sheet) => sheet.add(item),
+            Self::Draft(sheet) => sheet.add(item, most_lines),
             Self::Submitted(_) => needs(OrderState::Draft, OrderState::Submitted),
             Self::Reserved(_) => needs(OrderState::Draft, OrderState::Reserved),
             Self::Processing(_) => needs(OrderState::Draft, OrderState::Processing),

@@ -57,6 +57,7 @@ fn a_created_order_keeps_its_currency_and_the_time_it_was_placed() {
             currency,
             placed_at,
             items: vec![],
+            most_lines: MAX_LINES,
         }))
         .then([OrderEvent::from(OrderCreated { customer_id, currency, placed_at })]);
 }
@@ -139,7 +140,9 @@ fn an_item_of_the_same_product_at_another_price_opens_a_line() {
 
 #[test]
 fn an_item_of_the_same_product_and_price_adds_up_whatever_it_is_called() {
-    given(draft()).when(OrderCommand::AddItem(named_item("widget", "Widget, blue", 3, 1_000))).then([updated(1, 2, 5)]);
+    given(draft())
+        .when(OrderCommand::add_item(named_item("widget", "Widget, blue", 3, 1_000)))
+        .then([updated(1, 2, 5)]);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use super::{
 
 /// Opens an order: one line per product and price, in order of first appearance.
 pub(super) fn open(create: &CreateOrder) -> Decision {
-    let lines = merge(&create.items)?;
+    let lines = merge(&create.items, create.most_lines.min(MAX_LINES))?;
     let mut events = Vec::with_capacity(1 + lines.len());
     events.push(OrderEvent::from(OrderCreated {
         customer_id: create.customer_id.clone(),
@@ -26,8 +26,8 @@ pub(super) fn open(create: &CreateOrder) -> Decision {
     Ok(events)
 }
 
-fn merge(items: &[NewItem]) -> Result<Vec<ItemAdded>, OrderRejection> {
-    let mut lines: Vec<ItemAdded> = Vec::with_capacity(items.len().min(MAX_LINES));
+fn merge(items: &[NewItem], most_lines: usize) -> Result<Vec<ItemAdded>, OrderRejection> {
+    let mut lines: Vec<ItemAdded> = Vec::with_capacity(items.len().min(most_lines));
     let mut places = BTreeMap::new();
     let mut next_line = LineId::FIRST;
     let mut total = 0;
@@ -37,8 +37,8 @@ fn merge(items: &[NewItem]) -> Result<Vec<ItemAdded>, OrderRejection> {
         let place = *places.entry((item.unit_price_cents, &item.product_id)).or_insert(lines.len());
         if let Some(line) = lines.get_mut(place) {
             line.quantity = sum(line.quantity, item.quantity).map_err(blame)?;
-        } else if lines.len() == MAX_LINES {
-            return Err(OrderRejection::invalid("/items", InvalidValue::TooMany { limit: MAX_LINES }));
+        } else if lines.len() == most_lines {
+            return Err(OrderRejection::invalid("/items", InvalidValue::TooMany { limit: most_lines }));
         } else {
             lines.push(added(next_line, item));
             next_line = next_line.next();
@@ -49,14 +49,15 @@ fn merge(items: &[NewItem]) -> Result<Vec<ItemAdded>, OrderRejection> {
 
 impl Sheet {
     /// Adds to the line of the same product and price, or opens a line.
-    pub(super) fn add(&self, item: &NewItem) -> Decision {
+    pub(super) fn add(&self, item: &NewItem, most_lines: usize) -> Decision {
+        let limit = most_lines.min(MAX_LINES);
         let known = self.lines.iter().find(|line| line.is_of(&item.product_id, item.unit_price_cents));
         if let Some(line) = known {
             let quantity = sum(line.quantity, item.quantity).map_err(blame_quantity)?;
             return self.change(line, quantity);
         }
-        if self.lines.len() >= MAX_LINES || self.next_line == LineId::LAST {
-            return reject(OrderRejection::TooManyLines { limit: MAX_LINES });
+        if self.lines.len() >= limit || self.next_line == LineId::LAST {
+            return reject(OrderRejection::TooManyLines { limit });
         }
         grown(self.total_cents(), item.quantity, item.unit_price_cents).map_err(blame_quantity)?;
         produce(added(self.next_line, item))

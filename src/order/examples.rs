@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use ordo_actors::aggregate::Aggregate;
 
 use super::{
-    CreateOrder, Currency, CustomerId, ItemAdded, ItemQuantityUpdated, ItemRemoved, ItemsReturned, LineId, NewItem,
-    Order, OrderCancelled, OrderCommand, OrderCompleted, OrderCreated, OrderEvent, OrderId, OrderProcessing,
+    CreateOrder, Currency, CustomerId, ItemAdded, ItemQuantityUpdated, ItemRemoved, ItemsReturned, LineId, MAX_LINES,
+    NewItem, Order, OrderCancelled, OrderCommand, OrderCompleted, OrderCreated, OrderEvent, OrderId, OrderProcessing,
     OrderReserved, OrderState, OrderSubmitted, ProductId, ProductName, Reason, RecordRefund, Reference, RefundIssued,
     ReturnItems, ReturnRequest, ReturnedItem,
 };
@@ -95,11 +95,12 @@ pub(super) fn create(items: Vec<NewItem>) -> OrderCommand {
         currency: Currency::USD,
         placed_at: None,
         items,
+        most_lines: MAX_LINES,
     })
 }
 
 pub(super) fn add(product: &str, quantity: i64, unit_price_cents: i64) -> OrderCommand {
-    OrderCommand::AddItem(item(product, quantity, unit_price_cents))
+    OrderCommand::add_item(item(product, quantity, unit_price_cents))
 }
 
 pub(super) fn remove(line: u32) -> OrderCommand {

@@ -78,7 +78,7 @@ impl Model {
                 self.step("", "Draft")?;
                 create.items.iter().for_each(|item| self.put(item));
             }
-            OrderCommand::AddItem(item) => {
+            OrderCommand::AddItem { item, .. } => {
                 self.step("Draft", "Draft")?;
                 self.put(item);
             }
@@ -234,7 +234,7 @@ fn references() -> impl Strategy<Value = Option<&'static str>> {
 
 fn edits() -> impl Strategy<Value = OrderCommand> {
     prop_oneof![
-        2 => new_items().prop_map(OrderCommand::AddItem),
+        2 => new_items().prop_map(OrderCommand::add_item),
         1 => (1..6_u32).prop_map(remove),
         2 => (1..6_u32, quantities()).prop_map(|(line, quantity)| update(line, quantity)),
     ]

@@ -4,7 +4,7 @@ use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, Utc};
 use ordo_actors::{aggregate::Aggregate, event::Version};
 use proptest::prelude::*;
 
-use super::{CreateOrder, Currency, CustomerId, Line, Order, OrderCommand, OrderState, examples::*};
+use super::{CreateOrder, Currency, CustomerId, Line, MAX_LINES, Order, OrderCommand, OrderState, examples::*};
 
 fn json(order: &Order, version: u64) -> String {
     serde_json::to_string(&order.view(order_id(), Version(version)).unwrap()).unwrap()
@@ -59,6 +59,7 @@ fn an_order_placed_before_it_was_recorded_was_created_when_it_was_placed() {
         currency: Currency::USD,
         placed_at: Some(at(5)),
         items: vec![],
+        most_lines: MAX_LINES,
     });
     let order = fold_from(100, &Order::default().decide(&placed).unwrap());
     let view = order.view(order_id(), Version(1)).unwrap();

@@ -17,8 +17,8 @@ use uuid::Uuid;
 
 use super::{CurrentOrders, CustomerOrders, InventoryDemand, OrderHistory, OrderProjection, changes::OrderModel};
 use crate::order::{
-    CreateOrder, Currency, CustomerId, LineId, NewItem, Order, OrderCommand, OrderEvent, OrderId, Reason, RecordRefund,
-    Reference, ReturnItems, ReturnRequest,
+    CreateOrder, Currency, CustomerId, LineId, MAX_LINES, NewItem, Order, OrderCommand, OrderEvent, OrderId, Reason,
+    RecordRefund, Reference, ReturnItems, ReturnRequest,
 };
 
 pub fn id(number: u128) -> OrderId {
@@ -44,6 +44,7 @@ pub fn create_at(customer: &str, second: Option<i64>, items: Vec<NewItem>) -> Or
         currency: Currency::USD,
         placed_at: second.and_then(|second| DateTime::from_timestamp(second, 0)),
         items,
+        most_lines: MAX_LINES,
     })
 }
 

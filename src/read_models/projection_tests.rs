@@ -187,7 +187,7 @@ async fn a_product_is_called_what_it_was_called_last_whichever_order_that_was() 
     let mut shop = Shop::new();
     shop.run(id(1), create("ada", vec![item("widget", "Old name", 1, 100)])).await;
     shop.run(id(2), create("ada", vec![item("widget", "New name", 1, 100)])).await;
-    shop.run(id(1), OrderCommand::AddItem(item("gadget", "Gadget", 1, 100))).await;
+    shop.run(id(1), OrderCommand::add_item(item("gadget", "Gadget", 1, 100))).await;
     let demand = Follower::up_to_date::<InventoryDemand>(&shop).await;
     assert_eq!(demand.shown(&INVENTORY).await[1], "widget New name 2 2 0 0 0 2 4");
 }
@@ -428,7 +428,7 @@ fn deeds() -> impl Strategy<Value = Deed> {
         .prop_map(|(customer, placed, items)| create_at(customer, placed, items));
     let commands = prop_oneof![
         3 => create,
-        3 => items().prop_map(OrderCommand::AddItem),
+        3 => items().prop_map(OrderCommand::add_item),
         2 => (1..5_u32).prop_map(|line| OrderCommand::RemoveItem { line_id: LineId(line) }),
         2 => (1..5_u32, 0..5_i64).prop_map(|(line, quantity)| OrderCommand::UpdateItemQuantity {
             line_id: LineId(line), quantity

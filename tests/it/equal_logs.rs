@@ -8,8 +8,8 @@ use futures_util::future::join_all;
 use ordo::{
     application::{Core, Stores, open_stores},
     order::{
-        CreateOrder, Currency, CustomerId, LineId, NewItem, Order, OrderCommand, OrderEvent, Reason, RecordRefund,
-        Reference, ReturnItems, ReturnRequest,
+        CreateOrder, Currency, CustomerId, LineId, MAX_LINES, NewItem, Order, OrderCommand, OrderEvent, Reason,
+        RecordRefund, Reference, ReturnItems, ReturnRequest,
     },
 };
 use ordo_actors::{
@@ -128,7 +128,7 @@ impl Author {
             _ if anything => self.anything(),
             Order::Absent => self.create(),
             Order::Draft(_) => match self.dice.below(100) {
-                0..60 => OrderCommand::AddItem(self.item()),
+                0..60 => OrderCommand::add_item(self.item()),
                 60..80 => self.update(),
                 80..95 => OrderCommand::RemoveItem { line_id: self.line() },
                 _ => OrderCommand::SubmitOrder,
@@ -145,7 +145,7 @@ impl Author {
     fn anything(&mut self) -> OrderCommand {
         match self.dice.below(11) {
             0 => self.create(),
-            1 => OrderCommand::AddItem(self.item()),
+            1 => OrderCommand::add_item(self.item()),
             2 => OrderCommand::RemoveItem { line_id: self.line() },
             3 => self.update(),
             4 => OrderCommand::SubmitOrder,
@@ -166,6 +166,7 @@ impl Author {
             currency: Currency::new(["USD", "GBP", "JPY"][usize::try_from(self.dice.below(3)).unwrap()]).unwrap(),
             placed_at: self.dice.percent(50).then(|| DateTime::from_timestamp_micros(placed).unwrap()),
             items,
+            most_lines: MAX_LINES,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::test_app::{TestApp, item, widget};
+use crate::test_app::{Store, TestApp, item, widget};
 
 fn lines(order: &Value) -> Vec<(u64, &str, i64, i64)> {
     let line = |line: &'_ Value| {
@@ -139,11 +139,34 @@ fn an_item_that_makes_the_total_uncountable_is_refused() {
 }
 
 #[test]
-fn the_line_after_the_ten_thousandth_is_refused() {
-    let app = TestApp::start();
-    let items: Vec<_> = (0..10_000).map(|number| item(&format!("p{number}"), 1, 1)).collect();
-    let path = app.place(&json!({"items": items}));
+fn the_line_after_the_two_thousandth_is_refused() {
+    line_after(2000, &TestApp::start());
+}
+
+#[test]
+fn an_order_may_have_as_many_lines_as_the_server_is_told() {
+    line_after(3, &TestApp::start_on(Store::Memory, &["--max-order-lines", "3"]));
+    line_after(10_000, &TestApp::start_on(Store::Memory, &["--max-order-lines", "10000"]));
+}
+
+#[test]
+fn an_order_with_more_lines_than_may_be_added_is_read_and_changed_all_the_same() {
+    let store = Store::sqlite();
+    let generous = TestApp::start_on(Store::Shared(store.argument()), &[]);
+    let path = generous.place(&json!({"items": [item("a", 1, 1), item("b", 1, 1)]}));
+    drop(generous);
+    let app = TestApp::start_on(store, &["--max-order-lines", "1"]);
+    assert_eq!(app.get(&path).json()["items"].as_array().unwrap().len(), 2);
+    app.patch(&format!("{path}/items/1"), &json!({"quantity": 3})).expect(200);
+    app.post(&format!("{path}/items"), &widget(1)).problem(409, "state-conflict");
+    app.post(&format!("{path}/submit"), &json!({})).expect(200);
+}
+
+fn line_after(lines: usize, app: &TestApp) {
+    let items: Vec<_> = (0..=lines).map(|number| item(&format!("p{number}"), 1, 1)).collect();
+    assert_eq!(app.post("/orders", &json!({"items": items})).faults(), ["/items"]);
+    let path = app.place(&json!({"items": items[1..]}));
     let problem = app.post(&format!("{path}/items"), &widget(1)).problem(409, "state-conflict");
     assert_eq!(problem["state"], "Draft");
-    app.post(&format!("{path}/items"), &item("p0", 1, 1)).expect(200);
+    app.post(&format!("{path}/items"), &item("p1", 1, 1)).expect(200);
 }

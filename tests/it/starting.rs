@@ -11,7 +11,7 @@ use std::{
 use ordo::{
     application::open_stores,
     config::StoreUrl,
-    order::{CreateOrder, Currency, CustomerId, NewItem, Order, OrderCommand, OrderEvent},
+    order::{CreateOrder, Currency, CustomerId, MAX_LINES, NewItem, Order, OrderCommand, OrderEvent},
 };
 use ordo_actors::{
     aggregate::{Aggregate, DomainEvent},
@@ -48,6 +48,7 @@ fn placing(number: u64) -> Commit {
         currency: Currency::USD,
         placed_at: None,
         items: (0..ITEMS).map(item).collect(),
+        most_lines: MAX_LINES,
     });
     let event = |event: &OrderEvent| NewEvent {
         event_id: Uuid::now_v7(),
