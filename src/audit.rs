@@ -1,16 +1,25 @@
-//! Reads the whole log and checks what every reader relies on.
+//! Reads the whole log and checks what every reader relies on, and that it is still what was written.
 
-use std::collections::HashMap;
+mod chain;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
 use ordo_actors::{
     aggregate::{Aggregate, DomainEvent},
+    checksum::Check,
     event::{EventEnvelope, Position, StreamId, Version},
+    inspection::{Inspect, LogEntry, Seal},
     saga::SagaEvent,
-    store::{EventStore, LogQuery, StoreError},
+    store::{EventStore, StoreError, StoredKind},
+    upcast::Upcasters,
 };
 use serde::Serialize;
 
+use self::chain::ChainWalk;
 use crate::{
     fulfilment::{Fulfilment, FulfilmentSaga},
     order::{Order, OrderEvent},
@@ -19,8 +28,8 @@ use crate::{
 /// Findings that are told in words; more are counted.
 const MOST_FINDINGS: usize = 100;
 
-/// Events read at a time.
-const PAGE: usize = 5000;
+/// Events, snapshots or records read at a time.
+const PAGE: usize = 1000;
 
 /// What an audit found. Needs about 60 bytes of memory per stream while it runs.
 #[derive(Debug, Default, Serialize)]
@@ -31,6 +40,15 @@ pub struct Audit {
     pub streams: u64,
     /// The head of the log when the audit began: it read up to there.
     pub head: u64,
+    /// Where checksums begin: events before this position were written before there were any. Absent when the store keeps none.
+    pub checksums_from: Option<u64>,
+    /// Events from there on that have no checksum of their own and are covered by the chain alone: a server of an earlier
+    /// version appended them.
+    pub without_checksum: u64,
+    /// Snapshots and idempotency records that were held against their checksums.
+    pub snapshots: u64,
+    /// See `snapshots`.
+    pub idempotency_records: u64,
     /// How many things were wrong.
     pub faults: u64,
     /// The first hundred of them, in words.
@@ -43,58 +61,173 @@ struct End {
     at: DateTime<Utc>,
 }
 
+/// What has been read so far.
+struct Reading<'a> {
+    upcasters: &'a Upcasters,
+    streams: HashMap<StreamId, End>,
+    kinds: HashSet<StoredKind>,
+    chain: Option<ChainWalk>,
+    checked_after: Position,
+    last: Position,
+}
+
 impl Audit {
     /// Checks that positions are 1, 2, ... without a hole up to the head, that every stream's versions are, that no stream's
-    /// time runs backwards, and that this code can read every event. `progress` hears how far it has come.
+    /// time runs backwards, that this code can read every event, and that events, their order, snapshots and idempotency
+    /// records are what was written, as far as they have checksums. `progress` hears how far it has come.
     ///
     /// # Errors
     /// The store failed; a fault of the log is a finding, not an error.
-    pub async fn of(store: &dyn EventStore, progress: impl Fn(u64)) -> Result<Self, StoreError> {
-        let mut audit = Self { head: store.head().await?.position.0, ..Self::default() };
-        let mut streams: HashMap<StreamId, End> = HashMap::new();
-        let mut last = Position::START;
-        while last.0 < audit.head {
-            let events = store.read_all(&LogQuery::after(last, PAGE)).await?;
-            let Some(end) = events.last().map(|event| event.position) else {
-                audit.find(format!("the log ends at position {last}, its head says {}", audit.head));
-                break;
-            };
-            let head = audit.head;
-            for event in events.iter().take_while(|event| event.position.0 <= head) {
-                audit.check(event, last, &mut streams);
-                last = event.position;
-            }
-            last = last.max(end);
-            progress(last.0);
+    pub async fn of(
+        store: &dyn EventStore,
+        inspect: &dyn Inspect,
+        upcasters: &Upcasters,
+        progress: impl Fn(u64),
+    ) -> Result<Self, StoreError> {
+        let head = store.head().await?;
+        let seal = inspect.seal().await?;
+        let mut audit = Self { head: seal.map_or(head.position, |seal| seal.position).0, ..Self::default() };
+        let mut reading = Reading {
+            upcasters,
+            streams: HashMap::new(),
+            kinds: HashSet::new(),
+            chain: seal.map(ChainWalk::new),
+            checked_after: seal.map_or(head.position, |seal| seal.checked_after),
+            last: Position::START,
+        };
+        audit.read_log(inspect, &mut reading, progress).await?;
+        audit.streams = reading.streams.len() as u64;
+        if let Some(finding) = reading.chain.take().and_then(|chain| chain.end(reading.last)) {
+            audit.find(finding);
         }
-        audit.streams = streams.len() as u64;
+        if let Some(seal) = seal {
+            audit.checksums_from = Some(seal.checked_after.0 + 1);
+            audit.look_beyond(inspect, seal).await?;
+        }
+        audit.check_kinds(store, &reading.kinds).await?;
+        audit.check_snapshots(inspect).await?;
+        audit.check_records(inspect).await?;
+        inspect.structure().await?.into_iter().for_each(|fault| audit.find(fault));
         Ok(audit)
     }
 
-    fn check(&mut self, event: &EventEnvelope, last: Position, streams: &mut HashMap<StreamId, End>) {
-        self.events += 1;
-        if event.position != last.plus(1) {
-            self.find(format!("position {} follows {last}", event.position));
+    async fn read_log(
+        &mut self,
+        inspect: &dyn Inspect,
+        reading: &mut Reading<'_>,
+        progress: impl Fn(u64),
+    ) -> Result<(), StoreError> {
+        let head = self.head;
+        while reading.last.0 < head {
+            let entries = inspect.entries(reading.last, PAGE).await?;
+            let before = reading.last;
+            for entry in entries.iter().take_while(|entry| entry.position.0 <= head) {
+                self.check(entry, reading);
+                reading.last = entry.position;
+            }
+            if reading.last == before {
+                self.find(format!("the log ends at position {before}, its head says {head}"));
+                break;
+            }
+            progress(reading.last.0);
         }
-        let end = streams.entry(event.aggregate_id).or_insert(End { version: Version::NONE, at: DateTime::UNIX_EPOCH });
-        let before = *end;
-        *end = End { version: event.version, at: event.timestamp };
-        let place = format!("{}@{}", event.aggregate_id, event.version);
+        Ok(())
+    }
+
+    fn check(&mut self, entry: &LogEntry, reading: &mut Reading<'_>) {
+        self.events += 1;
+        if entry.position != reading.last.plus(1) {
+            self.find(format!("position {} follows {}", entry.position, reading.last));
+        }
+        if let Some(finding) = reading.chain.as_mut().and_then(|chain| chain.take(entry, reading.last)) {
+            self.find(finding);
+        }
+        match &entry.event {
+            Ok(event) => self.check_event(event, entry.check, reading),
+            Err(reason) => self.find(format!("the event at position {} cannot be read: {reason}", entry.position)),
+        }
+    }
+
+    fn check_event(&mut self, event: &Arc<EventEnvelope>, check: Check, reading: &mut Reading<'_>) {
+        match check {
+            Check::Holds => {}
+            Check::Absent => self.without_checksum += u64::from(reading.checked_after < event.position),
+            Check::Differs => self.find(event.altered()),
+        }
+        let kind = StoredKind {
+            aggregate_type: event.aggregate_type.clone(),
+            event_type: event.event_type.clone(),
+            schema_version: event.schema_version,
+        };
+        reading.kinds.insert(kind);
+        let before = reading.streams.insert(event.aggregate_id, End { version: event.version, at: event.timestamp });
+        let before = before.unwrap_or(End { version: Version::NONE, at: DateTime::UNIX_EPOCH });
+        let place = || format!("{}@{}", event.aggregate_id, event.version);
         if event.version != before.version.plus(1) {
-            self.find(format!("{place} follows version {}", before.version));
+            self.find(format!("{} follows version {}", place(), before.version));
         }
         if event.timestamp < before.at {
-            self.find(format!("{place} was recorded before the event before it"));
+            self.find(format!("{} was recorded before the event before it", place()));
         }
-        let read = if event.aggregate_type == Order::TYPE {
-            OrderEvent::decode(&event.event_type, &event.payload).err()
-        } else if event.aggregate_type == FulfilmentSaga::TYPE {
-            SagaEvent::<Fulfilment>::decode(&event.event_type, &event.payload).err()
-        } else {
-            None
-        };
-        if let Some(error) = read {
-            self.find(format!("{place} cannot be read: {error}"));
+        if let Err(reason) = decode(event, reading.upcasters) {
+            self.find(format!("{} cannot be read: {reason}", place()));
+        }
+    }
+
+    /// What stands where no event may stand.
+    async fn look_beyond(&mut self, inspect: &dyn Inspect, seal: Seal) -> Result<(), StoreError> {
+        if seal.before_first > 0 {
+            self.find(format!("{} events stand before the first position", seal.before_first));
+        }
+        let beyond = inspect.entries(seal.position, 1).await?;
+        let Some(beyond) = beyond.first().map(|entry| entry.position) else { return Ok(()) };
+        // Unless it has been appended meanwhile.
+        if inspect.seal().await?.is_some_and(|seal| seal.position < beyond) {
+            self.find(format!("position {beyond} lies beyond the head of the log, {}", seal.position));
+        }
+        Ok(())
+    }
+
+    /// Start looks at the kinds, and searches by them, instead of reading the log.
+    async fn check_kinds(&mut self, store: &dyn EventStore, seen: &HashSet<StoredKind>) -> Result<(), StoreError> {
+        let listed: HashSet<_> = store.kinds().await?.into_iter().collect();
+        for StoredKind { aggregate_type, event_type, schema_version } in seen.difference(&listed) {
+            self.find(format!("{aggregate_type} {event_type} {schema_version} is missing in the list of kinds"));
+        }
+        Ok(())
+    }
+
+    async fn check_snapshots(&mut self, inspect: &dyn Inspect) -> Result<(), StoreError> {
+        let mut last = None;
+        loop {
+            let page = inspect.snapshots(last, PAGE).await?;
+            for kept in &page {
+                self.snapshots += 1;
+                if kept.check == Check::Differs {
+                    self.find(format!("the snapshot of {} is not what was written", kept.key));
+                }
+            }
+            match page.last() {
+                Some(kept) => last = Some(kept.key),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn check_records(&mut self, inspect: &dyn Inspect) -> Result<(), StoreError> {
+        let mut last = None;
+        loop {
+            let page = inspect.records(last, PAGE).await?;
+            for kept in &page {
+                self.idempotency_records += 1;
+                if kept.check == Check::Differs {
+                    self.find(format!("the record of idempotency key {:?} is not what was written", kept.key.key));
+                }
+            }
+            match page.into_iter().next_back() {
+                Some(kept) => last = Some(kept.key),
+                None => return Ok(()),
+            }
         }
     }
 
@@ -105,4 +238,17 @@ impl Audit {
             self.findings.push(finding);
         }
     }
+}
+
+/// Whether this code can read an event.
+fn decode(event: &Arc<EventEnvelope>, upcasters: &Upcasters) -> Result<(), String> {
+    let event = upcasters.upcast(Arc::clone(event)).map_err(|error| error.to_string())?;
+    let read = if event.aggregate_type == Order::TYPE {
+        OrderEvent::decode(&event.event_type, &event.payload).err()
+    } else if event.aggregate_type == FulfilmentSaga::TYPE {
+        SagaEvent::<Fulfilment>::decode(&event.event_type, &event.payload).err()
+    } else {
+        None
+    };
+    read.map_or(Ok(()), |error| Err(error.to_string()))
 }

@@ -150,6 +150,15 @@ impl PartialEq for EventEnvelope {
     }
 }
 
+impl EventEnvelope {
+    /// Says that it is not what was written, and where it stands.
+    #[must_use]
+    pub fn altered(&self) -> String {
+        let Self { aggregate_id, version, position, .. } = self;
+        format!("the event at position {position} ({aggregate_id}@{version}) is not what was written")
+    }
+}
+
 /// Cuts a time to whole microseconds: the precision every store keeps, so that what was written is what is read.
 #[must_use]
 pub fn to_micros(time: DateTime<Utc>) -> DateTime<Utc> {

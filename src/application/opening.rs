@@ -3,7 +3,8 @@
 use std::{path::Path, sync::Arc};
 
 use ordo_actors::{
-    memory_rows::MemoryRows, memory_store::MemoryStore, row_store::RowStore, store::EventStore, upcast::Upcasters,
+    inspection::Inspect, memory_rows::MemoryRows, memory_store::MemoryStore, row_store::RowStore, store::EventStore,
+    upcast::Upcasters,
 };
 
 use super::ApplicationError;
@@ -24,17 +25,21 @@ pub struct Stores {
     pub rows: Arc<dyn RowStore>,
 }
 
-impl Stores {
-    /// A log whose read models live in memory and are folded anew at each start.
-    fn in_memory(log: impl EventStore) -> Self {
-        Self { log: Arc::new(log), rows: Arc::new(MemoryRows::new()) }
-    }
+/// A store, and what an audit reads of its log.
+type Inspected = (Stores, Arc<dyn Inspect>);
 
-    /// A database that holds both.
-    fn of<S: EventStore + RowStore>(store: S) -> Self {
-        let store = Arc::new(store);
-        Self { log: Arc::clone(&store) as Arc<dyn EventStore>, rows: store }
-    }
+/// A log whose read models live in memory and are folded anew at each start.
+fn in_memory(log: MemoryStore) -> Inspected {
+    let log = Arc::new(log);
+    let inspect = Arc::clone(&log) as Arc<dyn Inspect>;
+    (Stores { log, rows: Arc::new(MemoryRows::new()) }, inspect)
+}
+
+/// A database that holds both.
+fn in_database<S: EventStore + RowStore + Inspect>(store: S) -> Inspected {
+    let store = Arc::new(store);
+    let inspect = Arc::clone(&store) as Arc<dyn Inspect>;
+    (Stores { log: Arc::clone(&store) as Arc<dyn EventStore>, rows: store }, inspect)
 }
 
 /// Opens a store, migrated and ready, for a command that may take its time.
@@ -50,24 +55,24 @@ pub async fn open_stores(url: &StoreUrl, allow_unsafe_durability: bool) -> Resul
 /// # Errors
 /// A sentence that says why not.
 pub async fn open_stores_as_accepted(url: &StoreUrl, accepted: Accepted) -> Result<Stores, ApplicationError> {
-    open(url, accepted, PostgresOptions::patient()).await
+    Ok(open(url, accepted, PostgresOptions::patient()).await?.0)
 }
 
 /// The same for a server: clients get their answers in time whatever the store does.
 pub(super) async fn open_to_serve(url: &StoreUrl, accepted: Accepted) -> Result<Stores, ApplicationError> {
-    open(url, accepted, PostgresOptions::default()).await
+    Ok(open(url, accepted, PostgresOptions::default()).await?.0)
 }
 
-async fn open(url: &StoreUrl, accepted: Accepted, options: PostgresOptions) -> Result<Stores, ApplicationError> {
+async fn open(url: &StoreUrl, accepted: Accepted, options: PostgresOptions) -> Result<Inspected, ApplicationError> {
     Ok(match url {
-        StoreUrl::Memory => Stores::in_memory(MemoryStore::new()),
+        StoreUrl::Memory => in_memory(MemoryStore::new()),
         StoreUrl::Sqlite(path) => {
             let options = SqliteOptions { accept_lost_tail: accepted.lost_tail, ..SqliteOptions::default() };
-            Stores::of(SqliteStore::open(path, options).map_err(|error| failed(url, &error))?)
+            in_database(SqliteStore::open(path, options).map_err(|error| failed(url, &error))?)
         }
         StoreUrl::Postgres(address) => {
             let options = PostgresOptions { allow_unsafe_durability: accepted.unsafe_durability, ..options };
-            Stores::of(PostgresStore::connect(address, options).await.map_err(|error| failed(url, &error))?)
+            in_database(PostgresStore::connect(address, options).await.map_err(|error| failed(url, &error))?)
         }
     })
 }
@@ -76,8 +81,16 @@ async fn open(url: &StoreUrl, accepted: Accepted, options: PostgresOptions) -> R
 pub struct Existing {
     /// The store.
     pub stores: Stores,
+    /// What an audit reads of its log.
+    pub inspect: Arc<dyn Inspect>,
     /// What is known to be missing, as a sentence.
     pub missing: Option<String>,
+}
+
+impl Existing {
+    fn new((stores, inspect): Inspected, missing: Option<String>) -> Self {
+        Self { stores, inspect, missing }
+    }
 }
 
 /// Opens a store to look at what is in it: a file that is not there is not made, one that may not be written is only read,
@@ -87,14 +100,15 @@ pub struct Existing {
 /// A sentence that says why not.
 pub async fn open_existing_stores(url: &StoreUrl) -> Result<Existing, ApplicationError> {
     let StoreUrl::Sqlite(path) = url else {
-        return Ok(Existing { stores: open_stores(url, true).await?, missing: None });
+        let accepted = Accepted { unsafe_durability: true, lost_tail: false };
+        return Ok(Existing::new(open(url, accepted, PostgresOptions::patient()).await?, None));
     };
     if std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
         return Err(ApplicationError::NoLog(path.clone()));
     }
     let options = SqliteOptions::default();
     match SqliteStore::open(path, options) {
-        Ok(store) => Ok(Existing { stores: Stores::of(store), missing: None }),
+        Ok(store) => Ok(Existing::new(in_database(store), None)),
         Err(error @ (OpenError::LostTail { .. } | OpenError::Shorter { .. })) => to_read(url, path, &error),
         Err(error) if error.is_for_want_of_rights() => to_read(url, path, &error),
         Err(error) => Err(failed(url, &error)),
@@ -105,9 +119,7 @@ pub async fn open_existing_stores(url: &StoreUrl) -> Result<Existing, Applicatio
 fn to_read(url: &StoreUrl, path: &Path, refused: &OpenError) -> Result<Existing, ApplicationError> {
     log::info!("opened for reading alone: {}", with_causes(refused));
     match SqliteStore::open_to_read(path, SqliteOptions::default()) {
-        Ok((store, missing)) => {
-            Ok(Existing { stores: Stores::of(store), missing: missing.map(|missing| with_causes(&missing)) })
-        }
+        Ok((store, missing)) => Ok(Existing::new(in_database(store), missing.map(|missing| with_causes(&missing)))),
         Err(OpenError::File { .. }) => Err(failed(url, refused)),
         Err(error) => Err(failed(url, &error)),
     }

@@ -33,7 +33,7 @@ const PAGE: usize = 1000;
 /// Writes orders or events as JSON lines. Holds one page of the log in memory, whatever its size.
 pub fn run(args: &ExportCommand) -> CommandResult {
     actix_web::rt::System::new().block_on(async {
-        let Existing { stores, missing } = open_existing_stores(&args.store.url()?).await?;
+        let Existing { stores, missing, .. } = open_existing_stores(&args.store.url()?).await?;
         missing.iter().for_each(|missing| log::warn!("{missing}"));
         let mut store = stores.log;
         if args.what == Exported::Orders {

@@ -12,7 +12,8 @@ pub fn run(args: &MigrateCommand) -> CommandResult {
         return Err("a store cannot be migrated to itself".into());
     }
     actix_web::rt::System::new().block_on(async {
-        let Existing { stores: from, missing } = open_existing_stores(&args.passfile.unlock(args.from.clone())).await?;
+        let Existing { stores: from, missing, .. } =
+            open_existing_stores(&args.passfile.unlock(args.from.clone())).await?;
         missing.iter().for_each(|missing| log::warn!("{missing}"));
         let from = from.log;
         let to = open_stores(&args.passfile.unlock(args.to.clone()), args.allow_unsafe_durability).await?.log;

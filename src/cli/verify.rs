@@ -73,13 +73,19 @@ impl fmt::Display for LeftOut {
 /// Reads the whole log, folds it, compares the read models with the fold, and fails when anything is wrong.
 pub fn run(args: &VerifyCommand) -> CommandResult {
     actix_web::rt::System::new().block_on(async {
-        let Existing { stores, missing } = open_existing_stores(&args.store.url()?).await?;
+        let Existing { stores, inspect, missing } = open_existing_stores(&args.store.url()?).await?;
         let stores = Stores { log: Arc::new(Upcasting::new(stores.log, upcasters())), ..stores };
         let progress = Progress::start("verifying", stores.log.head().await?.position.0);
-        let mut log = Audit::of(stores.log.as_ref(), |done| progress.at(done)).await?;
+        let mut log = Audit::of(stores.log.as_ref(), inspect.as_ref(), &upcasters(), |done| progress.at(done)).await?;
         missing.into_iter().for_each(|missing| log.find(missing));
         let mut report = Report { log, rows: 0, row_faults: 0, row_findings: Vec::new(), left_out: Vec::new() };
-        compare(&stores, &mut report).await?;
+        match compare(&stores, &mut report).await {
+            Err(StoreError::Corrupt(reason)) => {
+                report.row_faults += 1;
+                report.row_findings.push(format!("the read models cannot be compared: {reason}"));
+            }
+            done => done?,
+        }
         progress.finish();
         tell(args, &report)
     })
@@ -111,6 +117,9 @@ fn tell(args: &VerifyCommand, report: &Report) -> CommandResult {
         left_out.iter().try_for_each(|stream| say(&stream.to_string()))?;
         log.findings.iter().chain(row_findings).try_for_each(|finding| say(finding))?;
         say(&format!("{} events in {} streams, {} faults", log.events, log.streams, log.faults))?;
+        if let Some(from) = log.checksums_from {
+            say(&format!("checksums begin at position {from}"))?;
+        }
         say(&format!("{rows} rows of read models, {row_faults} faults"))?;
     }
     match log.faults + row_faults {

@@ -278,7 +278,7 @@ async fn rows_added_past_the_append_function_are_corruption_and_lose_no_event() 
     database
         .execute(
             "INSERT INTO events SELECT position + 1, version, event_id, gen_random_uuid(), timestamp, schema_version, \
-             event_type, aggregate_type, metadata, payload FROM events",
+             event_type, aggregate_type, metadata, payload, checksum, chain FROM events",
         )
         .expect("a row");
     let refused = store.append(vec![counted(StreamId::generate(), exact(0), 1)]).await;

@@ -483,7 +483,7 @@ fn a_file_that_another_program_has_appended_to_stops_the_server() {
     shell
         .execute_batch(
             "INSERT INTO events SELECT 3, x'00112233445566778899aabbccddeeff', 1, x'01', event_type, schema_version, \
-             aggregate_type, timestamp, payload, metadata FROM events WHERE position = 1",
+             aggregate_type, timestamp, payload, metadata, checksum, chain FROM events WHERE position = 1",
         )
         .unwrap();
     let order = json!({"items": [widget(1)]});

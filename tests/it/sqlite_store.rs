@@ -174,7 +174,7 @@ async fn events_are_neither_changed_nor_deleted_nor_replaced_by_anyone() {
     let before = store.read_stream(stream, Version(1), 10).await.expect("events");
     let shell = log.shell();
     let copy = "INTO events SELECT position, aggregate_id, version, event_id, 'Forged', schema_version, \
-                aggregate_type, timestamp, payload, metadata FROM events";
+                aggregate_type, timestamp, payload, metadata, checksum, chain FROM events";
     for statement in [
         "UPDATE events SET payload = '{}'".to_owned(),
         "UPDATE OR REPLACE events SET position = 1".to_owned(),

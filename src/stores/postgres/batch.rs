@@ -1,19 +1,21 @@
-//! A batch of commits as the arrays that `ordo_append` takes (`migrations/postgres/0001_events.sql` says what each means).
+//! A batch of commits as the arrays that `ordo_append` takes (`migrations/postgres/0006_checksums.sql` says what each means).
 
-use std::collections::HashMap;
+use std::{collections::HashMap, error::Error};
 
+use bytes::BytesMut;
 use chrono::{DateTime, Utc};
 use ordo_actors::{
+    checksum::{Checksum, Checksummer, EventContent},
     event::StreamId,
     store::{Commit, ExpectedVersion, IdempotencyKey, IdempotencyRecord, Snapshot, StreamWrite},
 };
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use uuid::Uuid;
 
 /// Calls the function and tells which server process ran it; its parameters are [`Batch::parameters`] in that order.
 pub(super) const APPEND: &str = "SELECT head, outcomes, bases, pg_backend_pid() AS backend FROM ordo_append(\
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, \
-    $26, $27, $28, $29, $30, $31, $32)";
+    $26, $27, $28, $29, $30, $31, $32, $33, $34, $35)";
 
 /// What `write_expected` holds for a write that takes any version.
 const ANY_VERSION: i64 = -1;
@@ -57,6 +59,7 @@ struct Events<'a> {
     times: Vec<DateTime<Utc>>,
     metadata: Vec<&'a str>,
     payloads: Vec<&'a str>,
+    checksums: Vec<Bytes>,
 }
 
 #[derive(Default)]
@@ -67,6 +70,7 @@ struct Records<'a> {
     fingerprints: Vec<&'a [u8]>,
     answers: Vec<&'a [u8]>,
     times: Vec<DateTime<Utc>>,
+    checksums: Vec<Bytes>,
 }
 
 #[derive(Default)]
@@ -75,6 +79,23 @@ struct Snapshots<'a> {
     versions: Vec<i64>,
     schemas: Vec<i64>,
     states: Vec<&'a str>,
+    checksums: Vec<Bytes>,
+}
+
+/// A checksum as `bytea`.
+#[derive(Debug)]
+struct Bytes(Checksum);
+
+impl ToSql for Bytes {
+    fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        self.0.0.as_slice().to_sql(ty, out)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        <&[u8] as ToSql>::accepts(ty)
+    }
+
+    to_sql_checked!();
 }
 
 /// Where streams and keys that occur more than once in a batch were first seen.
@@ -115,7 +136,7 @@ impl<'a> Batch<'a> {
     }
 
     /// What [`APPEND`] takes.
-    pub(super) fn parameters(&self) -> [&(dyn ToSql + Sync); 32] {
+    pub(super) fn parameters(&self) -> [&(dyn ToSql + Sync); 35] {
         let Self { events, records, snapshots, .. } = self;
         [
             &self.writer,
@@ -150,6 +171,9 @@ impl<'a> Batch<'a> {
             &snapshots.versions,
             &snapshots.schemas,
             &snapshots.states,
+            &events.checksums,
+            &records.checksums,
+            &snapshots.checksums,
         ]
     }
 
@@ -175,11 +199,12 @@ impl<'a> Batch<'a> {
         let number = count(self.write_streams.len());
         self.push_events(number, at, metadata, write);
         if let Some(snapshot) = &write.snapshot {
-            self.snapshots.push(number, snapshot);
+            self.snapshots.push(number, write.stream, snapshot);
         }
     }
 
     fn push_events(&mut self, write_number: i32, at: DateTime<Utc>, metadata: &'a str, write: &'a StreamWrite) {
+        let mut checksums = Checksummer::default();
         for (number, event) in (1..).zip(&write.events) {
             let kind: Kind<'a> = (&write.aggregate_type, &event.event_type, event.schema_version);
             if !self.kinds.contains(&kind) {
@@ -194,6 +219,16 @@ impl<'a> Batch<'a> {
             self.events.times.push(at);
             self.events.metadata.push(metadata);
             self.events.payloads.push(event.payload.get());
+            self.events.checksums.push(Bytes(checksums.event(&EventContent {
+                event_id: event.event_id,
+                event_type: &event.event_type,
+                schema_version: event.schema_version,
+                aggregate_id: write.stream,
+                aggregate_type: &write.aggregate_type,
+                micros: at.timestamp_micros(),
+                payload: event.payload.get(),
+                metadata,
+            })));
         }
     }
 
@@ -218,16 +253,18 @@ impl<'a> Records<'a> {
         self.fingerprints.push(&record.fingerprint);
         self.answers.push(&record.answer);
         self.times.push(record.recorded_at);
+        self.checksums.push(Bytes(Checksummer::default().record(record)));
         number
     }
 }
 
 impl<'a> Snapshots<'a> {
-    fn push(&mut self, write_number: i32, snapshot: &'a Snapshot) {
+    fn push(&mut self, write_number: i32, stream: StreamId, snapshot: &'a Snapshot) {
         self.writes.push(write_number);
         self.versions.push(signed(snapshot.version.0));
         self.schemas.push(i64::from(snapshot.schema));
         self.states.push(snapshot.state.get());
+        self.checksums.push(Bytes(Checksummer::default().snapshot(stream, snapshot)));
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::{borrow::Cow, error::Error, sync::Arc};
 
+use chrono::{DateTime, Utc};
 use ordo_actors::{
+    checksum::{Check, Checksummer, EventContent},
     event::{EventEnvelope, Metadata, Position, StreamId, Version},
     store::{EVENT_BYTES, EventPage, READ_BYTES, Snapshot},
 };
@@ -15,7 +17,8 @@ use tokio_postgres::{
 /// The columns [`envelopes`] reads, in its order.
 macro_rules! event_columns {
     () => {
-        "position, version, event_id, aggregate_id, timestamp, schema_version, event_type, aggregate_type, metadata, payload"
+        "position, version, event_id, aggregate_id, timestamp, schema_version, event_type, aggregate_type, metadata, payload, \
+         checksum"
     };
 }
 pub(super) use event_columns;
@@ -52,33 +55,80 @@ impl<'a> FromSql<'a> for JsonText<'a> {
 }
 
 impl JsonText<'_> {
-    fn to_raw(&self) -> Result<Box<RawValue>, Box<dyn Error + Send + Sync>> {
+    fn to_raw(&self) -> Result<Box<RawValue>, Unreadable> {
         Ok(RawValue::from_string(self.0.to_owned())?)
     }
 }
 
-/// Reads a page of events that was asked for with this limit.
-pub(super) fn page(rows: &[Row], limit: usize) -> Result<EventPage, Box<dyn Error + Send + Sync>> {
+/// Reads events one after the other. Neighbours with the same metadata share it: they mostly are of one commit.
+#[derive(Default)]
+pub(super) struct Envelopes {
+    last: Option<(String, Arc<Metadata>)>,
+    checksums: Checksummer,
+}
+
+impl Envelopes {
+    /// One row.
+    pub(super) fn read(&mut self, row: &Row) -> Result<EventEnvelope, Unreadable> {
+        let JsonText(text) = row.try_get(8)?;
+        let metadata = match &self.last {
+            Some((same, metadata)) if *same == text => Arc::clone(metadata),
+            _ => {
+                let metadata: Arc<Metadata> = serde_json::from_str(text)?;
+                self.last = Some((text.to_owned(), Arc::clone(&metadata)));
+                metadata
+            }
+        };
+        envelope(row, metadata)
+    }
+
+    /// What the checksum of a row says of it.
+    pub(super) fn check(&mut self, row: &Row) -> Result<Check, Unreadable> {
+        let JsonText(metadata) = row.try_get(8)?;
+        let JsonText(payload) = row.try_get(9)?;
+        let content = EventContent {
+            event_id: row.try_get(2)?,
+            aggregate_id: StreamId(row.try_get(3)?),
+            micros: row.try_get::<_, DateTime<Utc>>(4)?.timestamp_micros(),
+            schema_version: row.try_get::<_, i32>(5)?.cast_unsigned(),
+            event_type: row.try_get(6)?,
+            aggregate_type: row.try_get(7)?,
+            payload,
+            metadata,
+        };
+        Ok(self.checksums.event(&content).check(row.try_get(10)?))
+    }
+}
+
+/// Why a row is not what it must be.
+pub(super) type Unreadable = Box<dyn Error + Send + Sync>;
+
+/// Reads a page of events that was asked for with this limit: they are what was written.
+pub(super) fn page(rows: &[Row], limit: usize) -> Result<EventPage, Unreadable> {
     EventPage::fill(limit, envelopes(rows)?.into_iter().map(Ok))
 }
 
-/// Reads events. Neighbours with the same metadata share it: they mostly are of one commit.
-fn envelopes(rows: &[Row]) -> Result<Vec<Arc<EventEnvelope>>, Box<dyn Error + Send + Sync>> {
-    let mut last: Option<(&str, Arc<Metadata>)> = None;
+fn envelopes(rows: &[Row]) -> Result<Vec<Arc<EventEnvelope>>, Unreadable> {
+    let mut envelopes = Envelopes::default();
     let mut events = Vec::with_capacity(rows.len());
     for row in rows {
-        let JsonText(text) = row.try_get(8)?;
-        let metadata = match &last {
-            Some((same, metadata)) if *same == text => Arc::clone(metadata),
-            _ => Arc::new(serde_json::from_str(text)?),
-        };
-        events.push(Arc::new(envelope(row, Arc::clone(&metadata))?));
-        last = Some((text, metadata));
+        let event = envelopes.read(row).map_err(|error| unreadable(row, &*error))?;
+        if envelopes.check(row)? == Check::Differs {
+            return Err(event.altered().into());
+        }
+        events.push(Arc::new(event));
     }
     Ok(events)
 }
 
-fn envelope(row: &Row, metadata: Arc<Metadata>) -> Result<EventEnvelope, Box<dyn Error + Send + Sync>> {
+fn unreadable(row: &Row, error: &(dyn Error + Send + Sync)) -> Unreadable {
+    match row.try_get::<_, i64>(0) {
+        Ok(position) => format!("the event at position {position} cannot be read: {error}").into(),
+        Err(error) => error.into(),
+    }
+}
+
+fn envelope(row: &Row, metadata: Arc<Metadata>) -> Result<EventEnvelope, Unreadable> {
     Ok(EventEnvelope {
         position: Position(row.try_get::<_, i64>(0)?.cast_unsigned()),
         version: Version(row.try_get::<_, i64>(1)?.cast_unsigned()),
@@ -94,7 +144,7 @@ fn envelope(row: &Row, metadata: Arc<Metadata>) -> Result<EventEnvelope, Box<dyn
 }
 
 /// Reads a snapshot from the columns version, position, schema, state.
-pub(super) fn snapshot(row: &Row) -> Result<Snapshot, Box<dyn Error + Send + Sync>> {
+pub(super) fn snapshot(row: &Row) -> Result<Snapshot, Unreadable> {
     Ok(Snapshot {
         version: Version(row.try_get::<_, i64>(0)?.cast_unsigned()),
         position: Position(row.try_get::<_, i64>(1)?.cast_unsigned()),

@@ -14,6 +14,7 @@
 
 mod batch;
 mod event_row;
+mod inspection;
 mod log_query;
 mod notifications;
 mod open_error;

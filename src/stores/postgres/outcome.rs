@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use ordo_actors::{
+    checksum::usable_record,
     event::{Position, Version},
     store::{Commit, IdempotencyKey, IdempotencyRecord, Verdict},
 };
@@ -69,6 +70,11 @@ impl Outcome {
         }
         Some(verdicts)
     }
+}
+
+/// A record as it may be used, from those columns and checksum.
+pub(super) fn usable_record_from_row(row: &Row) -> Result<IdempotencyRecord, tokio_postgres::Error> {
+    Ok(usable_record(record_from_row(row)?, row.try_get("checksum")?))
 }
 
 /// An idempotency record from the columns scope, key, fingerprint, answer, position, `recorded_at`.

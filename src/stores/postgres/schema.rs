@@ -18,6 +18,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V3__skipped_streams", include_str!("../../../migrations/postgres/0003_skipped_streams.sql")),
     ("V4__product_names", include_str!("../../../migrations/postgres/0004_product_names.sql")),
     ("V5__sagas", include_str!("../../../migrations/postgres/0005_sagas.sql")),
+    ("V6__checksums", include_str!("../../../migrations/postgres/0006_checksums.sql")),
 ];
 
 /// "ordo" in ASCII: held while migrating, so that of two processes that start at once one waits for the other.

@@ -5,6 +5,7 @@ use std::{collections::HashMap, error::Error, sync::Arc};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use ordo_actors::{
+    checksum::usable_snapshot,
     event::{Epoch, Head, Position, StreamId, Version},
     store::{
         Commit, EventPage, EventStore, IdempotencyKey, IdempotencyRecord, LogQuery, READ_ONLY, Snapshot, StoreError,
@@ -22,7 +23,7 @@ use super::{
     notifications::Notifications,
     open_error::OpenError,
     options::PostgresOptions,
-    outcome::record_from_row,
+    outcome::usable_record_from_row,
     readers::Readers,
     schema,
     server::Server,
@@ -43,9 +44,8 @@ const READ_STREAM: &str = within_bytes!(
 const VERSIONS: &str = "SELECT asked.id, (SELECT version FROM events WHERE aggregate_id = asked.id ORDER BY version DESC LIMIT 1) \
     FROM unnest($1::uuid[]) AS asked(id)";
 const HEAD: &str = "SELECT position FROM log_head";
-const SNAPSHOT: &str = "SELECT version, position, schema, state FROM snapshots WHERE aggregate_id = $1";
-const IDEMPOTENCY: &str =
-    "SELECT scope, key, fingerprint, answer, position, recorded_at FROM idempotency WHERE scope = $1 AND key = $2";
+const SNAPSHOT: &str = "SELECT version, position, schema, state, checksum FROM snapshots WHERE aggregate_id = $1";
+const IDEMPOTENCY: &str = "SELECT scope, key, fingerprint, answer, position, recorded_at, checksum FROM idempotency WHERE scope = $1 AND key = $2";
 /// Oldest first. A row that another process is forgetting is left to it.
 const FORGET: &str = "WITH forgotten AS (DELETE FROM idempotency WHERE (scope, key) IN (SELECT scope, key FROM idempotency \
     WHERE recorded_at < $1 ORDER BY recorded_at LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1) \
@@ -154,12 +154,17 @@ impl EventStore for PostgresStore {
     }
 
     async fn snapshot(&self, stream: StreamId) -> Result<Option<Snapshot>, StoreError> {
-        let decode = |rows: Vec<Row>| rows.first().map(snapshot).transpose().map_err(corrupt);
+        let decode = move |rows: Vec<Row>| match rows.first() {
+            Some(row) => {
+                Ok(usable_snapshot(stream, snapshot(row).map_err(corrupt)?, row.try_get(4).map_err(unreadable)?))
+            }
+            None => Ok(None),
+        };
         self.readers.read(SNAPSHOT, (stream.0,), decode).await
     }
 
     async fn idempotency(&self, key: &IdempotencyKey) -> Result<Option<IdempotencyRecord>, StoreError> {
-        let decode = |rows: Vec<Row>| rows.first().map(record_from_row).transpose().map_err(unreadable);
+        let decode = |rows: Vec<Row>| rows.first().map(usable_record_from_row).transpose().map_err(unreadable);
         self.readers.read(IDEMPOTENCY, (key.scope.clone(), key.key.clone()), decode).await
     }
 
@@ -205,16 +210,16 @@ fn kind(row: &Row) -> Result<StoredKind, tokio_postgres::Error> {
     })
 }
 
-fn only(rows: &[Row]) -> Result<&Row, StoreError> {
+pub(super) fn only(rows: &[Row]) -> Result<&Row, StoreError> {
     rows.first().ok_or_else(|| StoreError::Corrupt("log_head has no row".into()))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "as map_err hands it over")]
-fn unreadable(error: tokio_postgres::Error) -> StoreError {
+pub(super) fn unreadable(error: tokio_postgres::Error) -> StoreError {
     StoreError::Corrupt(describe(&error))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "as map_err hands it over")]
-fn corrupt(error: Box<dyn Error + Send + Sync>) -> StoreError {
+pub(super) fn corrupt(error: Box<dyn Error + Send + Sync>) -> StoreError {
     StoreError::Corrupt(error.to_string())
 }

@@ -26,7 +26,7 @@ use uuid::Uuid;
 use super::{
     batch::{APPEND, Batch, Kind},
     options::PostgresOptions,
-    outcome::{Outcome, record_from_row},
+    outcome::{Outcome, usable_record_from_row},
     own_backend::{AGAIN, require_own_backend},
     server::{ConnectError, POOLED, Patience, Server},
     server_error::{self, Fate, describe, told},
@@ -55,7 +55,7 @@ const END_PREDECESSOR: &str = "SELECT pg_terminate_backend(pid) FROM pg_locks WH
 
 const OUTCOME: &str = "SELECT head, outcomes, bases FROM log_writers WHERE writer = $1 AND batch = $2";
 
-const RECORDS: &str = "SELECT i.scope, i.key, i.fingerprint, i.answer, i.position, i.recorded_at \
+const RECORDS: &str = "SELECT i.scope, i.key, i.fingerprint, i.answer, i.position, i.recorded_at, i.checksum \
     FROM unnest($1::text[], $2::text[]) AS asked(scope, key) JOIN idempotency i USING (scope, key)";
 
 /// Forgets the last batches of writers that ended long ago.
@@ -251,7 +251,7 @@ impl Writer {
         // The batch is in the log: what cannot be read now is an unknown outcome to those who wait for it.
         let rows = self.ask(line, RECORDS, &[&scopes, &names]).await;
         let rows = rows.map_err(|error| StoreError::Unknown(error.to_string()))?;
-        let records = rows.iter().map(record_from_row).collect::<Result<Vec<_>, _>>();
+        let records = rows.iter().map(usable_record_from_row).collect::<Result<Vec<_>, _>>();
         let records = records.map_err(|error| StoreError::Unknown(describe(&error)))?;
         Ok(records.into_iter().map(|record| (record.key.clone(), record)).collect())
     }

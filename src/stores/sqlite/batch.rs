@@ -3,13 +3,14 @@
 use std::{collections::HashMap, sync::Arc};
 
 use ordo_actors::{
+    checksum::{Checksummer, EventContent, NextLink, usable_record},
     event::{EventEnvelope, Position, StreamId, Version},
     store::{Commit, IdempotencyKey, IdempotencyRecord, Snapshot, StoredKind, Verdict},
 };
-use rusqlite::{CachedStatement, Connection, Error, OptionalExtension, Result, params};
+use rusqlite::{CachedStatement, Connection, Error, OptionalExtension, Result, Row, params};
 
 use super::{
-    columns::{count, number, time},
+    columns::{blob, count, number, time},
     tail::{Kinds, Tail},
 };
 
@@ -24,6 +25,9 @@ pub struct Batch<'c> {
     /// Where the streams end that this batch has looked at.
     ends: HashMap<StreamId, Version>,
     has_written: bool,
+    checksums: Checksummer,
+    /// Absent until there is an event.
+    next_link: Option<NextLink>,
     /// The commit before this one was not appended.
     after_loser: bool,
 }
@@ -34,7 +38,8 @@ impl<'c> Batch<'c> {
         Ok(Self {
             insert_event: connection.prepare_cached(
                 "INSERT INTO events (position, aggregate_id, version, event_id, event_type, schema_version, \
-                 aggregate_type, timestamp, payload, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 aggregate_type, timestamp, payload, metadata, checksum, chain) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?,
             select_end: connection.prepare_cached("SELECT max(version) FROM events WHERE aggregate_id = ?")?,
             connection,
@@ -42,6 +47,8 @@ impl<'c> Batch<'c> {
             tail,
             ends: HashMap::new(),
             has_written: false,
+            checksums: Checksummer::default(),
+            next_link: None,
             after_loser: false,
         })
     }
@@ -81,6 +88,10 @@ impl<'c> Batch<'c> {
         if !self.has_written {
             return Ok(None);
         }
+        if let Some(link) = self.next_link.take() {
+            self.tail.link = link.end(self.tail.head);
+            self.tail.seal(self.connection)?;
+        }
         self.tail.close_block(self.connection)?;
         Ok(Some(self.tail))
     }
@@ -115,6 +126,20 @@ impl<'c> Batch<'c> {
     }
 
     fn insert_event(&mut self, event: &EventEnvelope, micros: i64, metadata: &str) -> Result<()> {
+        let checksum = self.checksums.event(&EventContent {
+            event_id: event.event_id,
+            event_type: &event.event_type,
+            schema_version: event.schema_version,
+            aggregate_id: event.aggregate_id,
+            aggregate_type: &event.aggregate_type,
+            micros,
+            payload: event.payload.get(),
+            metadata,
+        });
+        let before = self.tail.link;
+        let chain = if self.next_link.is_none() { before.0.as_slice() } else { &[] };
+        let next = self.next_link.get_or_insert_with(|| NextLink::after(before, self.tail.head));
+        next.push(event.version, &checksum.0);
         let insert = &mut self.insert_event;
         insert.raw_bind_parameter(1, number(event.position.0))?;
         insert.raw_bind_parameter(2, event.aggregate_id.0.as_bytes().as_slice())?;
@@ -126,6 +151,8 @@ impl<'c> Batch<'c> {
         insert.raw_bind_parameter(8, micros)?;
         insert.raw_bind_parameter(9, event.payload.get())?;
         insert.raw_bind_parameter(10, metadata)?;
+        insert.raw_bind_parameter(11, checksum.0.as_slice())?;
+        insert.raw_bind_parameter(12, chain)?;
         insert.raw_execute()?;
         Ok(())
     }
@@ -160,25 +187,43 @@ impl<'c> Batch<'c> {
     /// Keeps a snapshot unless a newer one is there, or the stream does not reach so far.
     fn keep_snapshot(&mut self, stream: StreamId, snapshot: &Snapshot) -> Result<()> {
         let Snapshot { version, schema, state, .. } = snapshot;
+        let Some(position) = self.position_of(stream, *version)? else { return Ok(()) };
+        let checksum = self.checksums.snapshot(stream, snapshot).at(position);
         let written = self
             .connection
             .prepare_cached(
-                "INSERT INTO snapshots (aggregate_id, version, position, schema, state) \
-                 SELECT aggregate_id, version, position, ?3, ?4 FROM events WHERE aggregate_id = ?1 AND version = ?2 \
+                "INSERT INTO snapshots (aggregate_id, version, position, schema, state, checksum) \
+                 VALUES (?, ?, ?, ?, ?, ?) \
                  ON CONFLICT (aggregate_id) DO UPDATE SET version = excluded.version, position = excluded.position, \
-                 schema = excluded.schema, state = excluded.state WHERE snapshots.version <= excluded.version",
+                 schema = excluded.schema, state = excluded.state, checksum = excluded.checksum \
+                 WHERE snapshots.version <= excluded.version",
             )?
-            .execute(params![stream.0.as_bytes(), number(version.0), schema, state.get()])?;
+            .execute(params![
+                stream.0.as_bytes(),
+                number(version.0),
+                number(position.0),
+                schema,
+                state.get(),
+                checksum.0
+            ])?;
         self.has_written |= written > 0;
         Ok(())
     }
 
+    fn position_of(&self, stream: StreamId, version: Version) -> Result<Option<Position>> {
+        self.connection
+            .prepare_cached("SELECT position FROM events WHERE aggregate_id = ? AND version = ?")?
+            .query_row(params![stream.0.as_bytes(), number(version.0)], |row| count(row, 0).map(Position))
+            .optional()
+    }
+
     fn insert_record(&mut self, record: &IdempotencyRecord) -> Result<()> {
+        let checksum = self.checksums.record(record).at(self.tail.head);
         let IdempotencyRecord { key: IdempotencyKey { scope, key }, fingerprint, answer, recorded_at, .. } = record;
         self.connection
             .prepare_cached(
-                "INSERT INTO idempotency (scope, key, fingerprint, answer, position, recorded_at) \
-                 VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO idempotency (scope, key, fingerprint, answer, position, recorded_at, checksum) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 scope,
@@ -186,7 +231,8 @@ impl<'c> Batch<'c> {
                 fingerprint,
                 answer,
                 number(self.tail.head.0),
-                recorded_at.timestamp_micros()
+                recorded_at.timestamp_micros(),
+                checksum.0
             ])?;
         self.has_written = true;
         Ok(())
@@ -196,17 +242,21 @@ impl<'c> Batch<'c> {
 /// What was answered to a key.
 pub fn find_record(connection: &Connection, key: &IdempotencyKey) -> Result<Option<IdempotencyRecord>> {
     connection
-        .prepare_cached(
-            "SELECT fingerprint, answer, position, recorded_at FROM idempotency WHERE scope = ? AND key = ?",
-        )?
-        .query_row([&key.scope, &key.key], |row| {
-            Ok(IdempotencyRecord {
-                key: key.clone(),
-                fingerprint: row.get(0)?,
-                answer: row.get(1)?,
-                position: Position(count(row, 2)?),
-                recorded_at: time(row, 3)?,
-            })
-        })
+        .prepare_cached(&format!("SELECT {RECORD_COLUMNS} FROM idempotency WHERE scope = ? AND key = ?"))?
+        .query_row([&key.scope, &key.key], |row| Ok(usable_record(record(row, key)?, blob(row, 4)?)))
         .optional()
+}
+
+/// What [`record`] reads, and behind it the checksum.
+pub const RECORD_COLUMNS: &str = "fingerprint, answer, position, recorded_at, checksum";
+
+/// The record of a key as its row has it.
+pub fn record(row: &Row<'_>, key: &IdempotencyKey) -> Result<IdempotencyRecord> {
+    Ok(IdempotencyRecord {
+        key: key.clone(),
+        fingerprint: row.get(0)?,
+        answer: row.get(1)?,
+        position: Position(count(row, 2)?),
+        recorded_at: time(row, 3)?,
+    })
 }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use ordo_actors::event::{EventEnvelope, Metadata, Name, Position, StreamId, Version};
+use ordo_actors::{
+    checksum::{Check, Checksummer, EventContent},
+    event::{Epoch, EventEnvelope, Metadata, Name, Position, StreamId, Version},
+};
 use rusqlite::{
     Error, Result, Row,
     types::{FromSqlError, Type},
@@ -13,12 +16,13 @@ use uuid::Uuid;
 
 /// The columns [`Envelopes::read`] expects, in its order.
 pub const EVENT_COLUMNS: &str = "e.position, e.aggregate_id, e.version, e.event_id, e.event_type, e.schema_version, \
-                                 e.aggregate_type, e.timestamp, e.payload, e.metadata";
+                                 e.aggregate_type, e.timestamp, e.payload, e.metadata, e.checksum";
 
 /// Reads events one after the other; neighbours with the same metadata share it, as the events of one commit do.
 #[derive(Default)]
 pub struct Envelopes {
     last: Option<(String, Arc<Metadata>)>,
+    checksums: Checksummer,
 }
 
 impl Envelopes {
@@ -38,8 +42,23 @@ impl Envelopes {
         })
     }
 
+    /// What the checksum of a row of [`EVENT_COLUMNS`] says of it.
+    pub fn check(&mut self, row: &Row<'_>) -> Result<Check> {
+        let content = EventContent {
+            aggregate_id: StreamId(id(row, 1)?),
+            event_id: id(row, 3)?,
+            event_type: text(row, 4)?,
+            schema_version: row.get(5)?,
+            aggregate_type: text(row, 6)?,
+            micros: row.get(7)?,
+            payload: text(row, 8)?,
+            metadata: text(row, 9)?,
+        };
+        Ok(self.checksums.event(&content).check(blob(row, 10)?))
+    }
+
     fn metadata(&mut self, row: &Row<'_>, column: usize) -> Result<Arc<Metadata>> {
-        let text = row.get_ref(column)?.as_str().map_err(|error| not_text(column, error))?;
+        let text = text(row, column)?;
         match &self.last {
             Some((known, metadata)) if known == text => Ok(Arc::clone(metadata)),
             _ => {
@@ -80,15 +99,33 @@ pub fn micros_from(time: DateTime<Utc>) -> i64 {
     time.timestamp_micros() + i64::from(!time.timestamp_subsec_nanos().is_multiple_of(1_000))
 }
 
-fn id(row: &Row<'_>, column: usize) -> Result<Uuid> {
-    let bytes = row.get_ref(column)?.as_blob().map_err(|error| not_text(column, error))?;
-    Uuid::from_slice(bytes).map_err(|error| Error::FromSqlConversionFailure(column, Type::Blob, Box::new(error)))
+/// A text, where it stands.
+pub fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str> {
+    row.get_ref(column)?.as_str().map_err(|error| unlike(column, error))
+}
+
+/// Bytes, where they stand.
+pub fn blob<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r [u8]> {
+    row.get_ref(column)?.as_blob().map_err(|error| unlike(column, error))
+}
+
+/// An id.
+pub fn id(row: &Row<'_>, column: usize) -> Result<Uuid> {
+    Uuid::from_slice(blob(row, column)?)
+        .map_err(|error| Error::FromSqlConversionFailure(column, Type::Blob, Box::new(error)))
+}
+
+/// The identity of a log, as text, in the one way it is written.
+pub fn epoch(row: &Row<'_>, column: usize) -> Result<Epoch> {
+    let text = text(row, column)?;
+    let epoch = Uuid::parse_str(text).ok().filter(|epoch| epoch.to_string() == text);
+    epoch.map(Epoch).ok_or_else(|| Error::FromSqlConversionFailure(column, Type::Text, "no epoch".into()))
 }
 
 fn unfit(column: usize, error: serde_json::Error) -> Error {
     Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
 }
 
-fn not_text(column: usize, error: FromSqlError) -> Error {
+fn unlike(column: usize, error: FromSqlError) -> Error {
     Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
 }

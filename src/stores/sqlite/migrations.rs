@@ -9,6 +9,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V3__skipped_streams", include_str!("../../../migrations/sqlite/0003_skipped_streams.sql")),
     ("V4__product_names", include_str!("../../../migrations/sqlite/0004_product_names.sql")),
     ("V5__sagas", include_str!("../../../migrations/sqlite/0005_sagas.sql")),
+    ("V6__checksums", include_str!("../../../migrations/sqlite/0006_checksums.sql")),
     ("V7__file", include_str!("../../../migrations/sqlite/0007_file.sql")),
 ];
 

@@ -15,6 +15,7 @@ mod batch;
 mod checkpoint;
 mod columns;
 mod failure;
+mod inspection;
 mod migrations;
 mod open;
 mod open_error;

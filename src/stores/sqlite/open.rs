@@ -190,14 +190,14 @@ fn lost_tail(connection: &Connection, file: &OwnFile, wal: Wal) -> Result<Option
     Ok(Some(OpenError::LostTail { wal: beside(Path::new(&known_as), "-wal"), how, position }))
 }
 
-/// Refuses a log that has been longer: no read model and no block can be further than the log.
+/// Refuses a log that has been longer: its last batch, a read model or a block cannot be further than the log.
 fn refuse_shorter(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let sqlite = |source| unusable(path, source);
     let head = checkpoint::end(connection).map_err(sqlite)?;
     let known = connection
         .query_row(
-            "SELECT max((SELECT max(first) - 1 FROM event_blocks), \
-             (SELECT coalesce(max(position), 0) FROM read_model_checkpoints JOIN log USING (epoch)))",
+            "SELECT max((SELECT position FROM log), (SELECT max(first) - 1 FROM event_blocks), \
+             (SELECT coalesce(max(c.position), 0) FROM read_model_checkpoints c JOIN log USING (epoch)))",
             [],
             |row| count(row, 0),
         )
@@ -305,7 +305,11 @@ fn make_durable(connection: &Connection, options: SqliteOptions) -> Result<()> {
 /// The log's identity, drawn when it is asked for the first time, and anew when the log `is_another`: one that has lost its
 /// end gives its positions to other events.
 fn epoch(connection: &Connection, is_another: bool) -> Result<Epoch> {
-    let conflict = if is_another { "UPDATE SET epoch = excluded.epoch" } else { "NOTHING" };
+    let conflict = if is_another {
+        "UPDATE SET begun_as = iif(begun_as = '', epoch, begun_as), epoch = excluded.epoch"
+    } else {
+        "NOTHING"
+    };
     connection.execute(
         &format!("INSERT INTO log (id, epoch) VALUES (1, ?) ON CONFLICT (id) DO {conflict}"),
         [Uuid::new_v4().to_string()],

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use ordo_actors::{
-    event::{Position, StreamId, Version},
+    checksum::{Check, usable_snapshot},
+    event::{EventEnvelope, Position, StreamId, Version},
     store::{EventPage, LogQuery, MAX_READ, Snapshot, StoreError},
 };
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Result, params_from_iter, types::Value};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Result, Row, params_from_iter, types::Value};
 
 use super::{
-    columns::{EVENT_COLUMNS, Envelopes, count, json, micros_from, number},
+    columns::{EVENT_COLUMNS, Envelopes, blob, count, json, micros_from, number},
     failure,
     tail::bit,
 };
@@ -46,16 +47,23 @@ pub fn versions(connection: &Connection, streams: &[StreamId]) -> Result<Vec<Ver
 /// The newest snapshot of a stream.
 pub fn snapshot(connection: &Connection, stream: StreamId) -> Result<Option<Snapshot>> {
     connection
-        .prepare_cached("SELECT version, position, schema, state FROM snapshots WHERE aggregate_id = ?")?
-        .query_row([stream.0.as_bytes()], |row| {
-            Ok(Snapshot {
-                version: Version(count(row, 0)?),
-                position: Position(count(row, 1)?),
-                schema: row.get(2)?,
-                state: json(row, 3)?,
-            })
-        })
+        .prepare_cached(&format!("SELECT {SNAPSHOT_COLUMNS} FROM snapshots WHERE aggregate_id = ?"))?
+        .query_row([stream.0.as_bytes()], |row| Ok(usable_snapshot(stream, snapshot_of(row)?, blob(row, 4)?)))
         .optional()
+        .map(Option::flatten)
+}
+
+/// What [`snapshot_of`] reads, and behind it the checksum.
+pub const SNAPSHOT_COLUMNS: &str = "version, position, schema, state, checksum";
+
+/// A snapshot as its row has it.
+pub fn snapshot_of(row: &Row<'_>) -> Result<Snapshot> {
+    Ok(Snapshot {
+        version: Version(count(row, 0)?),
+        position: Position(count(row, 1)?),
+        schema: row.get(2)?,
+        state: json(row, 3)?,
+    })
 }
 
 fn read(select: &mut CachedStatement<'_>, parameters: impl Params, limit: usize) -> Result<EventPage, StoreError> {
@@ -65,13 +73,22 @@ fn read(select: &mut CachedStatement<'_>, parameters: impl Params, limit: usize)
     EventPage::fill(
         limit,
         std::iter::from_fn(|| match rows.next() {
-            Ok(row) => row.map(|row| envelopes.read(row).map(Arc::new).map_err(|error| unreadable(row, &error))),
+            Ok(row) => row.map(|row| sound(&mut envelopes, row)),
             Err(error) => Some(Err(failed(error))),
         }),
     )
 }
 
-fn unreadable(row: &rusqlite::Row<'_>, error: &rusqlite::Error) -> StoreError {
+/// An event that is what was written.
+fn sound(envelopes: &mut Envelopes, row: &Row<'_>) -> Result<Arc<EventEnvelope>, StoreError> {
+    let event = envelopes.read(row).map_err(|error| unreadable(row, &error))?;
+    match envelopes.check(row).map_err(|error| failure::reading(&error))? {
+        Check::Holds | Check::Absent => Ok(Arc::new(event)),
+        Check::Differs => Err(StoreError::Corrupt(event.altered())),
+    }
+}
+
+fn unreadable(row: &Row<'_>, error: &rusqlite::Error) -> StoreError {
     match (failure::reading(error), row.get::<_, i64>(0)) {
         (StoreError::Corrupt(reason), Ok(position)) => {
             StoreError::Corrupt(format!("the event at position {position} cannot be read: {reason}"))

@@ -1,9 +1,13 @@
 //! The end of the log, as the writer keeps it in memory between two batches.
 
-use ordo_actors::{event::Position, store::StoredKind};
-use rusqlite::{Connection, Result, named_params};
+use ordo_actors::{
+    checksum::{Checksum, first_link},
+    event::Position,
+    store::StoredKind,
+};
+use rusqlite::{Connection, Result, named_params, params};
 
-use super::columns::{count, number};
+use super::columns::{count, epoch, number};
 
 /// A block is closed by the first batch that brings it to so many events. Small enough that a search reads little beside
 /// what it looks for, large enough that ten million events make ten thousand blocks, searched in a millisecond.
@@ -17,6 +21,8 @@ const MASK_BITS: i64 = 63;
 pub struct Tail {
     /// The last position.
     pub head: Position,
+    /// The link of the last batch.
+    pub link: Checksum,
     block: Block,
 }
 
@@ -38,8 +44,9 @@ impl Tail {
     /// Reads the end of the log from the file.
     pub fn load(connection: &Connection) -> Result<Self> {
         let head = connection.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| count(row, 0))?;
+        let link = last_link(connection)?;
         let first = connection.query_row("SELECT max(first) FROM event_blocks", [], |row| count(row, 0))?;
-        let mut tail = Self { head: Position(head), block: Block::starting_at(first) };
+        let mut tail = Self { head: Position(head), link, block: Block::starting_at(first) };
         let mut kinds = connection.prepare(
             "SELECT k.kind, min(e.timestamp), max(e.timestamp) FROM events e \
              JOIN event_kinds k USING (aggregate_type, event_type, schema_version) WHERE e.position >= ? GROUP BY k.kind",
@@ -58,6 +65,14 @@ impl Tail {
         self.block.kinds |= bit(kind);
         self.block.oldest = self.block.oldest.min(micros);
         self.block.newest = self.block.newest.max(micros);
+    }
+
+    /// Writes down where the log ends, within the caller's transaction.
+    pub fn seal(&self, connection: &Connection) -> Result<()> {
+        connection
+            .prepare_cached("UPDATE log SET position = ?, chain = ?")?
+            .execute(params![number(self.head.0), self.link.0])?;
+        Ok(())
     }
 
     /// Closes the block when it is large enough and opens the next, within the caller's transaction.
@@ -81,6 +96,15 @@ impl Tail {
         self.block = Block::starting_at(last + 1);
         Ok(())
     }
+}
+
+/// The link the next batch goes on from. One that is not of its length is left to an audit: it is nobody's link.
+fn last_link(connection: &Connection) -> Result<Checksum> {
+    connection.query_row("SELECT iif(begun_as = '', epoch, begun_as), checked_after, chain FROM log", [], |row| {
+        let chain: Vec<u8> = row.get(2)?;
+        let first = || Ok(first_link(epoch(row, 0)?, Position(count(row, 1)?)));
+        Checksum::from_slice(&chain).map_or_else(first, Ok)
+    })
 }
 
 /// The bit of a kind in the mask of a block.
