@@ -9,7 +9,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
     time::Duration,
@@ -43,7 +43,14 @@ use crate::{
         settings::{Partners, partners},
     },
     guard::rules::Guard,
-    http::{body_budget::BodyBudget, command_input::KeysInFlight, http_metrics::HttpMetrics, state::AppState},
+    http::{
+        admission::Admission,
+        body_budget::BodyBudget,
+        command_input::KeysInFlight,
+        fault_tally::{self, FaultTally},
+        http_metrics::HttpMetrics,
+        state::AppState,
+    },
     live::{live_hub::LiveHub, live_metrics::LiveMetrics, routes::LiveState},
     order::Order,
     read_models::Running,
@@ -237,8 +244,10 @@ impl Application {
             metrics: core.metrics.clone(),
             store_name: settings.store.to_string(),
             draining: AtomicBool::new(false),
-            in_flight: AtomicUsize::new(0),
+            admission: Admission::new(settings.http.in_flight, settings.http.place_wait),
+            fault_tally: Arc::default(),
         });
+        tell_faults(&core, Arc::clone(&state.fault_tally));
         forget_old_keys(&core, settings.idempotency_kept);
         let running = Running::start(&ProjectionParts {
             log: Arc::clone(&core.store),
@@ -340,6 +349,19 @@ fn forget_old_keys(core: &Core, kept: Duration) {
                 Ok(FORGET_AT_ONCE..) => tick.reset_after(FORGET_MORE_AFTER),
                 Ok(_) => {}
                 Err(error) => log::warn!("old idempotency keys could not be forgotten: {error}"),
+            }
+        }
+    });
+}
+
+/// Tells once a second what was answered with a fault, and does so as long as anybody appends.
+fn tell_faults(core: &Core, tally: Arc<FaultTally>) {
+    let mut broken = core.broken.clone();
+    tokio::task::spawn_local(async move {
+        let mut tick = tokio::time::interval(fault_tally::EVERY);
+        while tokio::select! { _ = tick.tick() => true, changed = broken.changed() => changed.is_ok() } {
+            if let Some(faults) = tally.tell() {
+                log::warn!("{faults}");
             }
         }
     });

@@ -17,7 +17,7 @@ use env_logger::{
     fmt::{ConfigurableFormat, Formatter},
 };
 use log::{
-    Record,
+    LevelFilter, Record,
     kv::{Error, Key, Value, VisitSource},
 };
 use ordo_actors::clock::{Clock, SystemClock};
@@ -60,6 +60,10 @@ pub fn dropped_lines() -> IntCounter {
     DROPPED.clone()
 }
 
+/// What is shown of these unless `ORDO_LOG` names them: every malformed request is an error to the web server, and statements
+/// hold what clients have sent.
+const QUIET: [(&str, LevelFilter); 2] = [("actix_http", LevelFilter::Off), ("tokio_postgres", LevelFilter::Info)];
+
 /// Starts logging to standard error, by way of a thread of its own. `ORDO_LOG` chooses what is shown, in `env_logger`'s
 /// language; `info` when unset. Panics are logged, too.
 #[must_use]
@@ -71,6 +75,9 @@ pub fn start() -> Logging {
         builder.format(readable_line());
     } else {
         builder.format(json_line);
+    }
+    for (module, most) in QUIET {
+        builder.filter_module(module, most);
     }
     builder.parse_env(Env::new().filter_or("ORDO_LOG", "info,actix_server=warn,refinery_core=warn"));
     // Without a descriptor or a thread of its own the log goes straight to standard error.

@@ -1,6 +1,9 @@
 //! Problems (RFC 9457): the one file that knows which fault has which status code.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -71,6 +74,13 @@ pub struct Explanation {
 }
 
 impl ProblemKind {
+    /// Whether one of them is worth a line in the log: it says of this server what its operator does not know. How much a
+    /// client asks for is known from the count.
+    #[must_use]
+    pub const fn is_worth_a_line(self) -> bool {
+        !matches!(self, Self::Overloaded | Self::Contended | Self::PositionNotReached)
+    }
+
     /// One of each type.
     pub const ALL: [Self; 16] = [
         Self::InvalidRequest,
@@ -161,6 +171,10 @@ const MOST_DETAIL_CHARS: usize = 500;
 /// The most faults one problem lists; its detail tells how many there are.
 const MOST_FAULTS: usize = 1000;
 
+/// Seconds after which those come back whom a server with too much to do has refused, in turn.
+const AGAIN_AFTER: [&str; 3] = ["1", "2", "3"];
+static TURN: AtomicUsize = AtomicUsize::new(0);
+
 /// A problem on its way to the client.
 #[derive(Debug, Clone)]
 pub struct Problem {
@@ -170,6 +184,8 @@ pub struct Problem {
     pub detail: String,
     /// Further members of the problem.
     pub members: Map<String, Value>,
+    /// What the log says of it and the client is not told.
+    pub cause: Option<String>,
 }
 
 impl Problem {
@@ -180,7 +196,7 @@ impl Problem {
             detail.truncate(end);
             detail.push('…');
         }
-        Self { kind, detail, members: Map::new() }
+        Self { kind, detail, members: Map::new(), cause: None }
     }
 
     /// The request cannot be read.
@@ -221,6 +237,13 @@ impl Problem {
         self
     }
 
+    /// Adds what the log will say of it.
+    #[must_use]
+    fn because(mut self, cause: impl fmt::Display) -> Self {
+        self.cause = Some(cause.to_string());
+        self
+    }
+
     /// The status code.
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -246,8 +269,12 @@ impl Problem {
     #[must_use]
     pub fn headers(&self) -> Option<(HeaderName, HeaderValue)> {
         match self.kind {
-            ProblemKind::Overloaded
-            | ProblemKind::Contended
+            ProblemKind::Overloaded => {
+                // Whoever is refused together does not come back together.
+                let turn = TURN.fetch_add(1, Ordering::Relaxed) % AGAIN_AFTER.len();
+                Some((RETRY_AFTER, HeaderValue::from_static(AGAIN_AFTER[turn])))
+            }
+            ProblemKind::Contended
             | ProblemKind::StoreUnavailable
             | ProblemKind::PositionNotReached
             | ProblemKind::IdempotencyInFlight => Some((RETRY_AFTER, HeaderValue::from_static("1"))),
@@ -290,19 +317,18 @@ impl From<Failure> for Problem {
             Failure::Unavailable(reason) => Self::new(
                 ProblemKind::StoreUnavailable,
                 format!("the store cannot be read or written ({}); nothing was changed, try again", told(&reason)),
-            ),
-            Failure::Unknown(_) => Self::new(
+            )
+            .because(reason),
+            Failure::Unknown(reason) => Self::new(
                 ProblemKind::StoreUnavailable,
                 "the outcome is unknown; send the same request again with the same idempotency key, or look first",
-            ),
+            )
+            .because(reason),
             Failure::KeyReused => {
                 Self::new(ProblemKind::IdempotencyKeyReused, "the key was first used with another method, path or body")
             }
             Failure::OtherType(_) => Self::not_found("there is no order with this id"),
-            Failure::Unreadable(reason) => {
-                log::error!("a stream cannot be read: {reason}");
-                Self::new(ProblemKind::Internal, "the order cannot be read")
-            }
+            Failure::Unreadable(reason) => Self::new(ProblemKind::Internal, "the order cannot be read").because(reason),
             Failure::Panicked => Self::new(ProblemKind::Internal, "the decision failed; nothing was changed"),
         }
     }
@@ -321,13 +347,13 @@ impl From<Refusal> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        log::warn!("a read failed: {error}");
-        match error {
+        let problem = match &error {
             StoreError::Unavailable(_) | StoreError::Unknown(_) | StoreError::Broken(_) => {
                 let detail = format!("the store cannot be read or written ({}); try again", error.told());
                 Self::new(ProblemKind::StoreUnavailable, detail)
             }
             StoreError::Corrupt(_) => Self::new(ProblemKind::Internal, "the log cannot be read"),
-        }
+        };
+        problem.because(error)
     }
 }

@@ -9,6 +9,7 @@
 //! Invariant: only `error` knows which fault has which status code.
 
 pub mod admin;
+pub mod admission;
 pub mod answer;
 pub mod body_budget;
 pub mod command_input;
@@ -18,6 +19,7 @@ pub mod desk;
 pub mod docs;
 pub mod error;
 pub mod events;
+pub mod fault_tally;
 pub mod fulfilment;
 pub mod health;
 pub mod http_metrics;

@@ -57,11 +57,12 @@ pub async fn wrap<B: MessageBody + 'static>(
     let id = RequestId::of(&request);
     request.extensions_mut().insert(id.clone());
     let state = request.app_data::<Data<AppState>>().cloned();
-    let mut response = match state.as_ref().map_or(Ok(()), |state| state.guard.check(request.head())) {
+    let (mut response, problem) = match state.as_ref().map_or(Ok(()), |state| state.admit(request.head())) {
         // Routing needs the request to itself: whoever keeps a copy of it here makes it panic.
         Ok(()) => shape(next.call(request).await?, &id),
-        Err(refusal) => {
-            ServiceResponse::new(request.into_parts().0, Problem::from(refusal).respond(&id)).map_into_right_body()
+        Err(problem) => {
+            let refused = ServiceResponse::new(request.into_parts().0, problem.respond(&id));
+            (refused.map_into_right_body(), Some(problem))
         }
     };
     if state.as_ref().is_some_and(|state| state.draining.load(Ordering::Relaxed)) && !response.response().upgrade() {
@@ -72,12 +73,15 @@ pub async fn wrap<B: MessageBody + 'static>(
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
-    note(&response, &id, started, state.as_ref().map(|state| &***state));
+    note(&response, &id, started, problem.as_ref(), state.as_ref().map(|state| &***state));
     Ok(response)
 }
 
-/// Gives an error the shape of a problem; anything else passes.
-fn shape<B: MessageBody>(response: ServiceResponse<B>, id: &RequestId) -> ServiceResponse<EitherBody<B>> {
+/// Gives an error the shape of a problem, which comes with it; anything else passes.
+fn shape<B: MessageBody>(
+    response: ServiceResponse<B>,
+    id: &RequestId,
+) -> (ServiceResponse<EitherBody<B>>, Option<Problem>) {
     let status = response.status();
     let problem = match response.response().error() {
         Some(error) => problem_of(error),
@@ -85,12 +89,12 @@ fn shape<B: MessageBody>(response: ServiceResponse<B>, id: &RequestId) -> Servic
             Problem::not_found("there is nothing at this path")
         }
         None if status == StatusCode::METHOD_NOT_ALLOWED && *response.request().method() == Method::OPTIONS => {
-            return methods(response);
+            return (methods(response), None);
         }
         None if status == StatusCode::METHOD_NOT_ALLOWED => {
             Problem::new(ProblemKind::MethodNotAllowed, "this path does not take this method")
         }
-        None => return response.map_into_left_body(),
+        None => return (response.map_into_left_body(), None),
     };
     let (request, raised) = response.into_parts();
     let mut shaped = problem.respond(id);
@@ -98,7 +102,7 @@ fn shape<B: MessageBody>(response: ServiceResponse<B>, id: &RequestId) -> Servic
     for (name, value) in raised.headers().iter().filter(|(name, _)| *name != CONTENT_TYPE) {
         shaped.headers_mut().append(name.clone(), value.clone());
     }
-    ServiceResponse::new(request, shaped).map_into_right_body()
+    (ServiceResponse::new(request, shaped).map_into_right_body(), Some(problem))
 }
 
 /// OPTIONS: the methods of this path, and nothing else.
@@ -137,17 +141,35 @@ impl Problem {
     }
 }
 
-fn note<B>(response: &ServiceResponse<B>, id: &RequestId, started: Instant, state: Option<&AppState>) {
+fn note<B>(
+    response: &ServiceResponse<B>,
+    id: &RequestId,
+    started: Instant,
+    problem: Option<&Problem>,
+    state: Option<&AppState>,
+) {
     let status = response.status();
     let elapsed = started.elapsed();
     if let Some(state) = state {
         let route = response.request().match_pattern();
         state.http_metrics.observe(response.request().method(), route.as_deref(), status, elapsed);
     }
-    let level = if status.is_server_error() { log::Level::Warn } else { log::Level::Debug };
+    let level = if is_told(status, problem, state) { log::Level::Warn } else { log::Level::Debug };
     if log::log_enabled!(level) {
         let request = response.request();
+        let cause = problem.and_then(|problem| problem.cause.as_deref());
         log::log!(level, request_id = id.0.as_str(), status = status.as_u16(), micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-            "{} {}", request.method(), request.path());
+            "{} {}{}{}", request.method(), request.path(), if cause.is_some() { ": " } else { "" }, cause.unwrap_or_default());
     }
+}
+
+/// Whether an answer has a line of its own: the first of a second that tells of this server what its operator does not know. All
+/// of them are counted.
+fn is_told(status: StatusCode, problem: Option<&Problem>, state: Option<&AppState>) -> bool {
+    let kind = problem.map(|problem| problem.kind);
+    if !status.is_server_error() || kind == Some(ProblemKind::PositionNotReached) {
+        return false;
+    }
+    let first = state.is_none_or(|state| state.fault_tally.count(kind));
+    first && kind.is_none_or(ProblemKind::is_worth_a_line)
 }

@@ -1,13 +1,11 @@
 //! What every handler can reach.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
+use actix_web::dev::RequestHead;
 use ordo_actors::{
     clock::Clock,
     event::{Position, StreamId},
@@ -18,9 +16,11 @@ use ordo_actors::{
 };
 
 use super::{
+    admission::Admission,
     body_budget::BodyBudget,
     command_input::KeysInFlight,
     error::{Problem, ProblemKind},
+    fault_tally::FaultTally,
     http_metrics::HttpMetrics,
 };
 use crate::{fulfilment::Sagas, guard::rules::Guard, order::Order};
@@ -32,8 +32,10 @@ pub struct HttpLimits {
     pub body_bytes: usize,
     /// Bytes of all bodies together.
     pub body_memory: usize,
-    /// Requests to orders that may be under way at once; one more is told to come back.
+    /// Requests to orders that may be under way at once; one more is told to come back, or waits.
     pub in_flight: usize,
+    /// How long a request waits for a place among them.
+    pub place_wait: Duration,
     /// How long an order may take to answer; after that it is not known what becomes of a command.
     pub answer: Duration,
     /// Lines an order may have; never more than [`MAX_LINES`](crate::order::MAX_LINES).
@@ -49,6 +51,7 @@ impl Default for HttpLimits {
             body_memory: 256 << 20,
             in_flight: 8192,
             order_lines: 2000,
+            place_wait: Duration::from_secs(5),
             answer: Duration::from_millis(4500),
             position_wait: Duration::from_secs(5),
         }
@@ -85,20 +88,22 @@ pub struct AppState {
     pub store_name: String,
     /// The server is stopping: not ready any more.
     pub draining: AtomicBool,
-    /// Requests to orders under way.
-    pub in_flight: AtomicUsize,
-}
-
-/// A place among the requests under way.
-struct Place<'a>(&'a AtomicUsize);
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+    /// The places of the requests to orders under way.
+    pub admission: Admission,
+    /// What was answered with a server's fault.
+    pub fault_tally: Arc<FaultTally>,
 }
 
 impl AppState {
+    /// Looks at the head of a request that has just come, before anything else of it is read.
+    ///
+    /// # Errors
+    /// It is not for this server, it is from a foreign page, or there are too many before it.
+    pub fn admit(&self, head: &RequestHead) -> Result<(), Problem> {
+        self.guard.check(head)?;
+        if head.uri.path().starts_with("/orders") { self.admission.knock() } else { Ok(()) }
+    }
+
     /// Asks an order, unless too many requests are under way.
     pub async fn ask<R: Answer>(&self, order: StreamId, request: Request<Order, R>) -> Result<Answered<R>, Problem> {
         Ok(self.ask_or_fail(order, request).await??)
@@ -110,21 +115,13 @@ impl AppState {
         order: StreamId,
         request: Request<Order, R>,
     ) -> Result<Result<Answered<R>, Failure>, Problem> {
-        let _place = self.take_place()?;
+        let _place = self.admission.enter().await?;
         let decides = matches!(request.intent, Intent::Execute(_));
         // Whoever gives up waiting leaves the order at work: what it decided is made durable, and found by the same key.
         let answer = tokio::time::timeout(self.limits.answer, self.orders.ask(order, request)).await;
         let late = || "no answer in time".to_owned();
         Ok(answer
             .unwrap_or_else(|_| Err(if decides { Failure::Unknown(late()) } else { Failure::Unavailable(late()) })))
-    }
-
-    fn take_place(&self) -> Result<Place<'_>, Problem> {
-        let place = Place(&self.in_flight);
-        if self.in_flight.fetch_add(1, Ordering::Relaxed) >= self.limits.in_flight {
-            return Err(Problem::new(ProblemKind::Overloaded, "too many requests are under way; nothing was changed"));
-        }
-        Ok(place)
     }
 
     /// Waits until the log, as this process knows it, has come as far as a client has seen elsewhere.

@@ -97,7 +97,7 @@ fn more_than_may_be_under_way_is_503_with_the_time_to_wait_and_nothing_is_lost()
         let reply = app.post("/orders", &json!({"items": [widget(1)]}));
         if reply.status == 503 {
             reply.problem(503, "overloaded");
-            assert_eq!(reply.header("retry-after"), Some("1"));
+            assert!(["1", "2", "3"].map(Some).contains(&reply.header("retry-after")));
             return false;
         }
         reply.expect(201);

@@ -1,10 +1,7 @@
 //! Lists of orders, customers and demand over HTTP, with projections that follow a log in memory.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize},
-    },
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -25,6 +22,7 @@ use ordo::{
     fulfilment::settings::{PartnerSettings, partners},
     guard::{origin::Origins, rules::Guard},
     http::{
+        admission::Admission,
         body_budget::BodyBudget,
         command_input::KeysInFlight,
         http_metrics::HttpMetrics,
@@ -107,7 +105,8 @@ impl Parts {
             metrics: core.metrics.clone(),
             store_name: "memory".into(),
             draining: AtomicBool::new(false),
-            in_flight: AtomicUsize::new(0),
+            admission: Admission::new(1024, Duration::from_secs(5)),
+            fault_tally: Arc::default(),
         };
         Self { _core: core, state: Data::new(state), models: Data::new(models), demand }
     }

@@ -28,6 +28,7 @@ mod http_items;
 mod http_lists;
 mod http_openapi;
 mod http_operations;
+mod http_overload;
 mod http_past;
 mod http_placing;
 mod http_positions;
