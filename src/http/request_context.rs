@@ -61,6 +61,9 @@ pub async fn wrap<B: MessageBody + 'static>(
         // Routing needs the request to itself: whoever keeps a copy of it here makes it panic.
         Ok(()) => shape(next.call(request).await?, &id),
         Err(problem) => {
+            // The web server takes up what has come of the body meanwhile. With a body that is not done it would have to close the
+            // connection after the answer, and a new one costs more than the answer.
+            tokio::task::yield_now().await;
             let refused = ServiceResponse::new(request.into_parts().0, problem.respond(&id));
             (refused.map_into_right_body(), Some(problem))
         }

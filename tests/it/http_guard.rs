@@ -25,6 +25,23 @@ fn raw(address: &str, request: &str) -> u16 {
     std::str::from_utf8(&answer[9..]).unwrap().parse().unwrap()
 }
 
+#[test]
+fn who_is_refused_keeps_the_connection() {
+    let app = TestApp::start();
+    let mut stream = TcpStream::connect(app.address()).unwrap();
+    let mut heads = String::new();
+    for _ in 0..3 {
+        let body = r#"{"customer_id":"ada"}"#;
+        let head =
+            "POST /orders HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example\r\nContent-Type: application/json";
+        write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        let mut answer = [0; 4096];
+        let length = stream.read(&mut answer).unwrap();
+        heads.push_str(std::str::from_utf8(&answer[..length]).unwrap());
+    }
+    assert_eq!(heads.matches("HTTP/1.1 403").count(), 3, "{heads}");
+}
+
 fn with(request: RequestBuilder, headers: &[(&str, &str)]) -> RequestBuilder {
     headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
 }
