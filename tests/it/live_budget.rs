@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     live_client::LiveClient,
-    test_app::{TestApp, item},
+    test_app::{Store, TestApp, item},
 };
 
 /// The header of a text frame that declares this length, with a mask of zeros.
@@ -76,7 +76,7 @@ fn large_order(lines: u64, name: usize) -> Value {
 
 #[test]
 fn an_order_of_ten_thousand_lines_and_its_listeners_stay_within_memory() {
-    let app = TestApp::start();
+    let app = TestApp::start_on(Store::Memory, &["--max-order-lines", "10000"]);
     let mut listeners: Vec<_> =
         ["orders", "customer:ada"].map(|topic| LiveClient::subscribed(&app, topic, None)).into_iter().collect();
     for listener in &mut listeners {
