@@ -31,8 +31,8 @@ const READ_MODELS: [&str; 4] = ["current_orders", "order_history", "customer_ord
 /// What the customers and products begin with that are not in the file.
 const NEW: &str = "newcomer";
 
-/// Marks the correlation id of an imported order; the invoice number follows.
-const IMPORTED: &str = "import:";
+/// What the correlation id of an order begins with, by `ordo import` and over HTTP; the invoice number follows.
+const IMPORTED: [&str; 2] = ["import:", "invoice:"];
 
 /// The entry of a list by its id, as the expected figures have it: without what else it shows.
 type Listed = BTreeMap<String, String>;
@@ -113,7 +113,8 @@ fn numbers(app: &TestApp) -> HashMap<String, String> {
         let Some(last) = page.as_array().unwrap().last() else { return numbers };
         after = last["position"].as_u64().unwrap();
         for event in page.as_array().unwrap() {
-            let number = event["metadata"]["correlation_id"].as_str().unwrap().strip_prefix(IMPORTED).unwrap();
+            let id = event["metadata"]["correlation_id"].as_str().unwrap();
+            let number = IMPORTED.iter().find_map(|prefix| id.strip_prefix(prefix)).unwrap();
             numbers.insert(event["aggregate_id"].as_str().unwrap().to_owned(), number.to_owned());
         }
     }
@@ -141,7 +142,7 @@ async fn complete(http: &Client, base: &str, order: ImportedOrder) {
         .collect();
     let body = json!({"customer_id": order.customer_id, "currency": order.currency, "placed_at": order.placed_at,
         "items": items});
-    let id = format!("{IMPORTED}{}", order.external_id.unwrap());
+    let id = format!("{}{}", IMPORTED[1], order.external_id.unwrap());
     let post = async |path: &str, body: &Value, status: u16| {
         let sent = http.post(format!("{base}{path}")).header("X-Request-Id", &id).json(body).send().await.unwrap();
         assert_eq!(sent.status().as_u16(), status);
