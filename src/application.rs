@@ -239,6 +239,7 @@ impl Application {
             sagas: sagas.clone(),
             fulfil_on_submit: settings.fulfilment.on_submit,
             bodies: BodyBudget::new(settings.http.body_memory),
+            answers: Arc::default(),
             keys_in_flight: KeysInFlight::default(),
             http_metrics: HttpMetrics::register(&core.metrics)?,
             metrics: core.metrics.clone(),

@@ -331,7 +331,7 @@ impl Walk {
     async fn peek(&mut self, rows: &dyn RowStore) -> Result<Option<&Row>, StoreError> {
         if self.rows.is_empty() && !self.ended {
             let page = rows.page(&self.page).await?;
-            self.ended = page.len() < MAX_PAGE;
+            self.ended = self.page.is_last(&page);
             if let Some(last) = page.last() {
                 self.page.after = Some((last[0].clone(), last[..self.page.table.key].to_vec()));
             }

@@ -19,6 +19,9 @@ pub use crate::dead_letter::{DeadLetter, Skip};
 /// Most rows one page holds.
 pub const MAX_PAGE: usize = 1000;
 
+/// A page ends early once its rows hold this many bytes: see [`size`].
+pub const PAGE_BYTES: usize = 6 << 20;
+
 /// A value of a row.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Value {
@@ -48,6 +51,12 @@ impl PartialOrd for Value {
 
 /// The values of a row, in the order of its table's columns; the first ones are its key.
 pub type Row = Vec<Value>;
+
+/// The bytes that a row holds.
+#[must_use]
+pub fn size(row: &[Value]) -> usize {
+    row.iter().map(|value| if let Value::Text(text) = value { text.len() } else { size_of::<i64>() }).sum()
+}
 
 /// What kind of value a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -293,6 +302,12 @@ impl Page {
         Some(Resume { columns, inclusive: false })
     }
 
+    /// Whether there is nothing behind these rows, which are this page.
+    #[must_use]
+    pub fn is_last(&self, rows: &[Row]) -> bool {
+        rows.len() < self.limit() && rows.iter().map(|row| size(row)).sum::<usize>() < PAGE_BYTES
+    }
+
     /// How many rows it may have.
     #[must_use]
     pub fn limit(&self) -> usize {
@@ -347,7 +362,7 @@ pub trait RowStore: Send + Sync + 'static {
     async fn fetch(&self, table: &'static Table, generation: u32, keys: &[Row])
     -> Result<Vec<Option<Row>>, StoreError>;
 
-    /// A page of rows.
+    /// A page of rows. It ends early once its rows hold [`PAGE_BYTES`]: [`Page::is_last`] tells.
     async fn page(&self, page: &Page) -> Result<Vec<Row>, StoreError>;
 
     /// The parked streams of a generation, by position.

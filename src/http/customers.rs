@@ -141,6 +141,7 @@ pub async fn orders(
     let asked = OrdersOfCustomer::check(known_id(&id)?, params.0)?;
     let after = asked.paging.after(asked.id())?;
     reached(&state, &*models.customer_orders, asked.paging.at_least).await?;
+    let _turn = state.answers.turn().await?;
     let (found, position) = read_live(&*models.customer_orders, async |generation| {
         let walk = orders_of(asked.customer.as_str(), &asked.filter, asked.descending, generation);
         let found = walk.find(&*models.rows, after.as_ref(), asked.paging.limit).await?;

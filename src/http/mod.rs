@@ -11,6 +11,7 @@
 pub mod admin;
 pub mod admission;
 pub mod answer;
+pub mod answer_budget;
 pub mod body_budget;
 pub mod command_input;
 pub mod cursor;

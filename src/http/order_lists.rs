@@ -116,6 +116,7 @@ impl OrderList {
     ) -> Result<HttpResponse, Problem> {
         let after = self.paging.after(self.id())?;
         reached(state, gate, self.paging.at_least).await?;
+        let _turn = state.answers.turn().await?;
         let (found, position) = read_live(gate, async |generation| {
             self.search.find(&*models.rows, tables, generation, after.as_ref(), self.paging.limit).await
         })

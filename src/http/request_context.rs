@@ -4,7 +4,7 @@ use std::{sync::atomic::Ordering, time::Instant};
 
 use actix_web::{
     Error, HttpMessage, HttpRequest, HttpResponse,
-    body::{EitherBody, MessageBody},
+    body::{BoxBody, EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
         ConnectionType, Method, StatusCode,
@@ -16,6 +16,7 @@ use actix_web::{
 use uuid::Uuid;
 
 use super::{
+    answer_budget,
     error::{Problem, ProblemKind},
     state::AppState,
 };
@@ -52,14 +53,21 @@ impl RequestId {
 pub async fn wrap<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+) -> Result<ServiceResponse<EitherBody<BoxBody>>, Error> {
     let started = Instant::now();
     let id = RequestId::of(&request);
     request.extensions_mut().insert(id.clone());
     let state = request.app_data::<Data<AppState>>().cloned();
     let (mut response, problem) = match state.as_ref().map_or(Ok(()), |state| state.admit(request.head())) {
         // Routing needs the request to itself: whoever keeps a copy of it here makes it panic.
-        Ok(()) => shape(next.call(request).await?, &id),
+        Ok(()) => {
+            let response = next.call(request).await?;
+            let response = match &state {
+                Some(state) => answer_budget::hold(response, &state.answers),
+                None => response.map_into_boxed_body(),
+            };
+            shape(response, &id)
+        }
         Err(problem) => {
             // The web server takes up what has come of the body meanwhile. With a body that is not done it would have to close the
             // connection after the answer, and a new one costs more than the answer.

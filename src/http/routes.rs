@@ -2,12 +2,13 @@
 
 use actix_web::{
     Route, guard,
-    middleware::Compress,
+    middleware::{Compress, from_fn},
     web::{ServiceConfig, delete, patch, post, resource, route},
 };
 
 use super::{
-    admin, customers, desk, docs, events, fulfilment, health, inventory, items, lifecycle, order_lists, orders,
+    admin, answer_budget, customers, desk, docs, events, fulfilment, health, inventory, items, lifecycle, order_lists,
+    orders,
 };
 
 /// GET, and HEAD: the same without the body.
@@ -18,8 +19,8 @@ fn get() -> Route {
 /// Every path the server answers.
 #[rustfmt::skip]
 pub fn routes(app: &mut ServiceConfig) {
-    app.service(resource("/orders").route(get().to(order_lists::current).wrap(Compress::default())).route(post().to(orders::create)))
-        .service(resource("/orders/history").wrap(Compress::default()).route(get().to(order_lists::history)))
+    app.service(resource("/orders").route(get().to(order_lists::current).wrap(from_fn(answer_budget::wrap)).wrap(Compress::default())).route(post().to(orders::create)))
+        .service(resource("/orders/history").wrap(from_fn(answer_budget::wrap)).wrap(Compress::default()).route(get().to(order_lists::history)))
         .service(resource("/orders/{id}").route(get().to(orders::get)))
         .service(resource("/orders/{id}/items").route(post().to(items::add)))
         .service(resource("/orders/{id}/items/{line_id}").route(patch().to(items::change)).route(delete().to(items::remove)))
@@ -31,12 +32,12 @@ pub fn routes(app: &mut ServiceConfig) {
         .service(resource("/orders/{id}/returns").route(post().to(lifecycle::give_back)))
         .service(resource("/orders/{id}/fulfill").route(post().to(fulfilment::fulfill)))
         .service(resource("/orders/{id}/saga").route(get().to(fulfilment::show)))
-        .service(resource("/orders/{id}/events").wrap(Compress::default()).route(get().to(events::of_order)))
-        .service(resource("/events").wrap(Compress::default()).route(get().to(events::of_log)))
-        .service(resource("/customers").wrap(Compress::default()).route(get().to(customers::list)))
+        .service(resource("/orders/{id}/events").wrap(from_fn(answer_budget::wrap)).wrap(Compress::default()).route(get().to(events::of_order)))
+        .service(resource("/events").wrap(from_fn(answer_budget::wrap)).wrap(Compress::default()).route(get().to(events::of_log)))
+        .service(resource("/customers").wrap(from_fn(answer_budget::wrap)).wrap(Compress::default()).route(get().to(customers::list)))
         .service(resource("/customers/{id}").route(get().to(customers::get)))
-        .service(resource("/customers/{id}/orders").wrap(Compress::default()).route(get().to(customers::orders)))
-        .service(resource("/inventory").wrap(Compress::default()).route(get().to(inventory::list)))
+        .service(resource("/customers/{id}/orders").wrap(from_fn(answer_budget::wrap)).wrap(Compress::default()).route(get().to(customers::orders)))
+        .service(resource("/inventory").wrap(from_fn(answer_budget::wrap)).wrap(Compress::default()).route(get().to(inventory::list)))
         .service(resource("/inventory/{product_id}").route(get().to(inventory::get)))
         .service(resource("/admin/projections").route(get().to(admin::projections)))
         .service(resource("/admin/projections/{name}").route(get().to(admin::projection)))

@@ -17,6 +17,7 @@ use ordo_actors::{
 
 use super::{
     admission::Admission,
+    answer_budget::AnswerBudget,
     body_budget::BodyBudget,
     command_input::KeysInFlight,
     error::{Problem, ProblemKind},
@@ -78,6 +79,8 @@ pub struct AppState {
     pub fulfil_on_submit: bool,
     /// Room for bodies.
     pub bodies: Arc<BodyBudget>,
+    /// Room for large answers.
+    pub answers: Arc<AnswerBudget>,
     /// Idempotency keys being worked on.
     pub keys_in_flight: KeysInFlight,
     /// Requests by route and status.

@@ -111,7 +111,7 @@ impl<'a> StoredRows<'a> {
     async fn peek(&mut self) -> Result<Option<&Row>, StoreError> {
         if self.read.is_empty() && !self.is_last {
             self.read = self.rows.page(&self.page).await?;
-            self.is_last = self.read.len() < MAX_PAGE;
+            self.is_last = self.page.is_last(&self.read);
             self.page.after = self.read.last().map(|row| (row[0].clone(), row[..self.page.table.key].to_vec()));
             self.read.reverse();
         }

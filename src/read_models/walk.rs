@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ordo_actors::{
-    row_store::{Condition, Page, Row, RowStore, Table, Value},
+    row_store::{Condition, Page, Row, RowStore, Table, Value, size},
     store::StoreError,
 };
 
@@ -12,6 +12,9 @@ pub const MOST_LOOKED_AT: usize = 10_000;
 
 /// Rows read in one step when some of them may be left out.
 const STEP: usize = 200;
+
+/// The same when each is fetched by its key: so many rows are in memory at once, however large.
+const FETCHED_STEP: usize = 16;
 
 /// A page of results ends early when its rows hold more text than this.
 const MOST_BYTES: usize = 8 << 20;
@@ -70,9 +73,9 @@ impl Walk {
         let (mut found, mut bytes, mut looked_at) = (Vec::new(), 0, 0);
         let mut last_found = None;
         while looked_at < MOST_LOOKED_AT {
-            page.limit = if self.leaves_out() { STEP } else { (limit + 1 - found.len()).min(STEP) };
+            page.limit = if self.leaves_out() { self.step() } else { (limit + 1 - found.len()).min(self.step()) };
             let step = rows.page(&page).await?;
-            let (places, is_last) = (self.places(&step), step.len() < page.limit);
+            let (places, is_last) = (self.places(&step), page.is_last(&step));
             looked_at += step.len();
             for (place, shown) in places.iter().zip(self.show(rows, step, &places).await?) {
                 let Some(row) = shown.filter(|row| self.filter.iter().all(|condition| holds(condition, row))) else {
@@ -92,6 +95,13 @@ impl Walk {
         }
         let next = page.after.map(|(value, mut key)| Place { value, id: last_text(key.pop()) });
         Ok(Found { rows: found, next })
+    }
+
+    fn step(&self) -> usize {
+        match self.shown {
+            Shown::Row | Shown::IfHeld { .. } => STEP,
+            Shown::Of(_) => FETCHED_STEP,
+        }
     }
 
     fn leaves_out(&self) -> bool {
@@ -159,8 +169,4 @@ fn holds(condition: &Condition, row: &Row) -> bool {
         Condition::From(column, value) => row[*column] >= *value,
         Condition::Before(column, value) => row[*column] < *value,
     }
-}
-
-fn size(row: &Row) -> usize {
-    row.iter().map(|value| if let Value::Text(text) = value { text.len() } else { size_of::<i64>() }).sum()
 }

@@ -100,6 +100,7 @@ impl Parts {
             limits: HttpLimits { position_wait: Duration::from_millis(500), ..HttpLimits::default() },
             sagas,
             fulfil_on_submit: false,
+            answers: Arc::default(),
             keys_in_flight: KeysInFlight::default(),
             http_metrics: HttpMetrics::register(&core.metrics).unwrap(),
             metrics: core.metrics.clone(),

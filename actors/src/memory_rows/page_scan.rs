@@ -10,7 +10,7 @@ use super::{
     sort_key::{SortBytes, SortKey},
     table_rows::{Index, SharedRow, TableRows, key_of},
 };
-use crate::row_store::{Condition, Page, Path, Resume, Row, Value};
+use crate::row_store::{Condition, PAGE_BYTES, Page, Path, Resume, Row, Value, size};
 
 /// How far a page has been read.
 #[derive(Debug)]
@@ -69,11 +69,22 @@ impl<'a> PageScan<'a> {
     /// The rows.
     pub fn finish(self) -> Vec<Row> {
         match self.found {
-            Found::InOrder(rows) => rows.iter().map(|row| row.to_vec()).collect(),
-            Found::Best { rows, .. } if self.page.descending => rows.values().rev().map(|row| row.to_vec()).collect(),
-            Found::Best { rows, .. } => rows.values().map(|row| row.to_vec()).collect(),
+            Found::InOrder(rows) => within_bytes(rows.iter()),
+            Found::Best { rows, .. } if self.page.descending => within_bytes(rows.values().rev()),
+            Found::Best { rows, .. } => within_bytes(rows.values()),
         }
     }
+}
+
+/// The first rows, until they hold as many bytes as a page may.
+fn within_bytes<'r>(rows: impl Iterator<Item = &'r SharedRow>) -> Vec<Row> {
+    let mut bytes = 0;
+    let fits = |row: &&SharedRow| {
+        let fits = bytes < PAGE_BYTES;
+        bytes += size(row);
+        fits
+    };
+    rows.take_while(fits).map(|row| row.to_vec()).collect()
 }
 
 /// What became of a turn.

@@ -1,9 +1,9 @@
 //! The connections for reading, and for the rows that follow the log.
 
-use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::HashMap, pin::pin, sync::Arc, time::Duration};
 
 use bb8::{ManageConnection, Pool, PooledConnection, RunError};
-use futures_util::future::BoxFuture;
+use futures_util::{TryStreamExt, future::BoxFuture};
 use ordo_actors::store::StoreError;
 use parking_lot::Mutex;
 use tokio::{runtime::Handle, time::timeout};
@@ -95,11 +95,22 @@ impl Readers {
         parameters: impl AsParameters,
         decode: impl FnOnce(Vec<Row>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.read_some(text, parameters, usize::MAX, decode).await
+    }
+
+    /// The same with the first rows only, until they have come with this many bytes.
+    pub(super) async fn read_some<T: Send + 'static>(
+        &self,
+        text: impl Into<Cow<'static, str>>,
+        parameters: impl AsParameters,
+        most_bytes: usize,
+        decode: impl FnOnce(Vec<Row>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (pool, size, patience) = (self.pool.clone(), self.size, self.patience);
         let last_failure = Arc::clone(&self.last_failure);
         let (text, within) = (text.into(), self.read_within);
         let task = self.runtime.spawn(async move {
-            match timeout(within, rows(&pool, size, &text, &parameters)).await {
+            match timeout(within, rows(&pool, size, &text, &parameters, most_bytes)).await {
                 Ok(Ok(rows)) => decode(rows),
                 Ok(Err(error)) => Err(not_run(error, patience, &last_failure)),
                 Err(_) => Err(StoreError::Unavailable(format!("no answer to a read within {within:?}"))),
@@ -193,16 +204,21 @@ async fn rows(
     size: u32,
     text: &Cow<'static, str>,
     parameters: &impl AsParameters,
+    most_bytes: usize,
 ) -> Result<Vec<Row>, RunError<ConnectError>> {
     let mut broken = 0;
     loop {
         let mut reader = pool.get().await?;
         // Given up in between, it is thrown away: what it was asked may still be under way.
         reader.is_busy = true;
-        let answered = reader.query(text, &parameters.as_parameters()).await;
-        reader.is_busy = answered.as_ref().is_err_and(|error| is_broken(&reader.client, error));
+        let answered = reader.query(text, &parameters.as_parameters(), most_bytes).await;
+        reader.is_busy = match &answered {
+            // The rest is still to come.
+            Ok((_, is_whole)) => !is_whole,
+            Err(error) => is_broken(&reader.client, error),
+        };
         match answered {
-            Ok(rows) => return Ok(rows),
+            Ok((rows, _)) => return Ok(rows),
             Err(error) if broken <= size && is_broken(&reader.client, &error) => broken += 1,
             Err(error) => return Err(RunError::User(ConnectError::Driver(error))),
         }
@@ -239,14 +255,26 @@ fn is_broken(client: &Client, error: &tokio_postgres::Error) -> bool {
 }
 
 impl Reader {
+    /// The first rows until they have this many bytes, and whether that is all.
     #[expect(clippy::ptr_arg, reason = "the statement is kept under it, without a copy when it is static")]
     async fn query(
         &mut self,
         text: &Cow<'static, str>,
         parameters: &[&(dyn ToSql + Sync)],
-    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        most_bytes: usize,
+    ) -> Result<(Vec<Row>, bool), tokio_postgres::Error> {
         let statement = self.statement(text).await?;
-        self.client.query(&statement, parameters).await
+        let parameters = parameters.iter().map(|parameter| *parameter as &dyn ToSql);
+        let mut coming = pin!(self.client.query_raw(&statement, parameters).await?);
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        while let Some(row) = coming.try_next().await? {
+            bytes += row.raw_size_bytes();
+            rows.push(row);
+            if bytes >= most_bytes {
+                return Ok((rows, false));
+            }
+        }
+        Ok((rows, true))
     }
 
     /// The statement of a text, prepared once.

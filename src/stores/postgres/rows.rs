@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use ordo_actors::{
     event::Epoch,
-    row_store::{Call, Checkpoint, DeadLetter, Page, Row, RowCommit, RowStore, RowVerdict, Table},
+    row_store::{
+        Call, Checkpoint, DeadLetter, MAX_PAGE, PAGE_BYTES, Page, Row, RowCommit, RowStore, RowVerdict, Table,
+    },
     store::StoreError,
 };
 use tokio::sync::broadcast;
@@ -69,7 +71,9 @@ impl RowStore for PostgresStore {
     async fn page(&self, page: &Page) -> Result<Vec<Row>, StoreError> {
         let Some((text, parameters)) = row_reads::page(page) else { return Ok(Vec::new()) };
         let table = page.table;
-        self.readers.read(text, parameters, |rows| row_reads::rows(table, &rows)).await
+        // The protocol adds a few bytes to each row: a page that is cut has all that one may hold.
+        let most = PAGE_BYTES + MAX_PAGE * (2 + 4 * table.columns.len());
+        self.readers.read_some(text, parameters, most, |rows| row_reads::rows(table, &rows)).await
     }
 
     async fn dead_letters(&self, model: &'static str, generation: u32) -> Result<Vec<DeadLetter>, StoreError> {

@@ -2,7 +2,7 @@
 
 use ordo_actors::{
     event::{Epoch, Position, StreamId, Version},
-    row_store::{Checkpoint, ColumnType, DeadLetter, Page, Row, Skip, Table, Value},
+    row_store::{Checkpoint, ColumnType, DeadLetter, PAGE_BYTES, Page, Row, Skip, Table, Value, size},
 };
 use rusqlite::{CachedStatement, Connection, Error, OptionalExtension, Result, params, types::Type};
 use uuid::Uuid;
@@ -93,7 +93,15 @@ pub fn page(connection: &Connection, page: &Page) -> Result<Vec<Row>> {
     let mut select = connection.prepare_cached(&query.text)?;
     bind_generation_and(&mut select, page.generation, query.values.iter().copied())?;
     select.raw_bind_parameter(query.values.len() + 2, number(page.limit() as u64))?;
-    select.raw_query().mapped(|row| read_row(page.table, row)).collect()
+    let (mut rows, mut bytes, mut found) = (Vec::new(), 0, select.raw_query());
+    while bytes < PAGE_BYTES
+        && let Some(row) = found.next()?
+    {
+        let row = read_row(page.table, row)?;
+        bytes += size(&row);
+        rows.push(row);
+    }
+    Ok(rows)
 }
 
 /// Binds the first parameters.

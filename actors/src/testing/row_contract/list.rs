@@ -30,6 +30,7 @@ macro_rules! row_store_contract {
             rows_are_fetched_in_the_order_of_the_keys
             a_key_without_a_row_leaves_a_hole
             a_key_asked_for_twice_is_answered_twice
+            a_page_of_large_rows_ends_early_and_the_next_goes_on
             no_keys_fetch_no_rows
             a_thousand_keys_are_fetched_at_once
             a_commit_of_five_thousand_rows_is_written_whole

@@ -8,7 +8,7 @@ use super::{
     },
     tables::{COUNTERS, READINGS},
 };
-use crate::row_store::{RowChange, RowStore};
+use crate::row_store::{PAGE_BYTES, RowChange, RowStore};
 
 pub async fn a_table_that_was_never_written_is_empty(rows: Arc<dyn RowStore>) {
     assert!(page(&*rows, counters()).await.is_empty());
@@ -139,6 +139,24 @@ pub async fn a_key_asked_for_twice_is_answered_twice(rows: Arc<dyn RowStore>) {
     let found = rows.fetch(&COUNTERS, 1, &["a", "a", "x", "x"].map(|id| vec![text(id)])).await.expect("rows");
     let row = Some(counter("a", "red", 1));
     assert_eq!(found, [row.clone(), row, None, None]);
+}
+
+pub async fn a_page_of_large_rows_ends_early_and_the_next_goes_on(rows: Arc<dyn RowStore>) {
+    let mut runner = Runner::start(&*rows).await;
+    let large = "x".repeat(PAGE_BYTES / 4);
+    let row = |number: i64| vec![text(&number.to_string()), text("red"), int(number), text(&large)];
+    runner.writes((0..10).map(|number| RowChange::Put { table: &COUNTERS, row: row(number) })).await;
+    let (mut asked, mut lengths) = (counters(), Vec::new());
+    loop {
+        let found = page(&*rows, asked.clone()).await;
+        lengths.push(found.len());
+        if asked.is_last(&found) {
+            break;
+        }
+        asked.after = found.last().map(|row| (row[0].clone(), vec![row[0].clone()]));
+    }
+    assert_eq!(lengths.iter().sum::<usize>(), 10);
+    assert!(lengths.iter().all(|length| *length <= 5), "{lengths:?}");
 }
 
 pub async fn no_keys_fetch_no_rows(rows: Arc<dyn RowStore>) {
