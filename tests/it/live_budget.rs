@@ -10,12 +10,12 @@ use crate::{
 };
 
 /// The header of a text frame that declares this length, with a mask of zeros.
-fn header(length: u64) -> Vec<u8> {
+pub fn header(length: u64) -> Vec<u8> {
     [[0x81, 0xff].as_slice(), &length.to_be_bytes(), &[0; 4]].concat()
 }
 
 /// Writes until the server has had enough, or this many bytes are out.
-fn pour(stream: &mut TcpStream, bytes: usize) {
+pub fn pour(stream: &mut TcpStream, bytes: usize) {
     let chunk = vec![b'x'; 1 << 20];
     stream.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
     for _ in 0..bytes >> 20 {
@@ -67,7 +67,7 @@ fn a_message_in_endless_frames_is_refused_before_it_is_kept() {
     assert!(grown < 40, "{grown} MiB more");
 }
 
-fn large_order(lines: u64, name: usize) -> Value {
+pub fn large_order(lines: u64, name: usize) -> Value {
     let items: Vec<Value> = (0..lines)
         .map(|line| json!({"product_id": format!("product-{line}"), "product_name": "n".repeat(name), "quantity": 1, "unit_price_cents": 100}))
         .collect();

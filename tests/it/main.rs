@@ -13,6 +13,7 @@ mod gate;
 mod generations;
 mod guard_browser;
 mod histories;
+mod hostile_clients;
 mod http_bad_input;
 mod http_budget;
 mod http_concurrency;
