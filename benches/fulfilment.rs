@@ -12,18 +12,15 @@ use criterion::{Criterion, Throughput};
 use ordo::{
     application::{Core, Stores},
     config::FulfilmentSettings,
-    fulfilment::{
-        Fulfilment, Sagas, fulfilment_of, saga_of,
-        settings::{PartnerSettings, partners},
-    },
+    fulfilment::{Fulfilment, SagaSupervisorHandle, fulfilment_of, saga_of, settings::Partners},
     order::{CreateOrder, Currency, CustomerId, MAX_LINES, NewItem, Order, OrderCommand},
+    partner_sim::in_process::SimulatedPartners,
 };
 use ordo_actors::{
     event::{StreamId, Version},
     registry::{Engine, Lifespan},
     request::{Outcome, Request, always},
-    saga::SagaState,
-    saga_effects::start_write,
+    saga::{SagaState, effects::start_write},
 };
 use tokio::runtime::Runtime;
 
@@ -54,7 +51,7 @@ impl Measured {
 struct Bench {
     system: SystemRunner,
     orders: Orders,
-    sagas: Sagas,
+    sagas: SagaSupervisorHandle,
     /// Keeps the appender at work.
     _core: Core,
 }
@@ -66,7 +63,7 @@ impl Bench {
         let lifespan = Lifespan { most_actors: 10_000, ..Lifespan::default() };
         let (core, sagas) = system.block_on(async {
             let core = Core::start(stores, lifespan, vec![Arbiter::current()]).await.expect("an engine");
-            let partners = partners(&PartnerSettings::default()).expect("partners");
+            let partners = Partners::all(&Arc::new(SimulatedPartners::default()));
             let sagas = core.start_sagas(partners, &FulfilmentSettings::default()).expect("a supervisor");
             (core, sagas)
         });
@@ -78,13 +75,13 @@ impl Bench {
         self.system.block_on(async {
             let ids: Vec<StreamId> = (0..times).map(|_| StreamId::generate()).collect();
             let ids = Arc::new(ids);
-            let create = |orders: Orders, _: Sagas, id| async move { ask(&orders, id, draft()).await };
+            let create = |orders: Orders, _: SagaSupervisorHandle, id| async move { ask(&orders, id, draft()).await };
             self.all(&ids, create).await;
             let started = Instant::now();
             if by_saga {
                 self.all(&ids, fulfil).await;
             } else {
-                let by_hand = |orders: Orders, _: Sagas, id| async move {
+                let by_hand = |orders: Orders, _: SagaSupervisorHandle, id| async move {
                     for step in steps() {
                         ask(&orders, id, step).await;
                     }
@@ -95,8 +92,11 @@ impl Bench {
         })
     }
 
-    async fn all<F>(&self, ids: &Arc<Vec<StreamId>>, act: impl Fn(Orders, Sagas, StreamId) -> F + Copy + 'static)
-    where
+    async fn all<F>(
+        &self,
+        ids: &Arc<Vec<StreamId>>,
+        act: impl Fn(Orders, SagaSupervisorHandle, StreamId) -> F + Copy + 'static,
+    ) where
         F: Future<Output = ()> + 'static,
     {
         let workers: Vec<_> = (0..AT_ONCE)
@@ -140,7 +140,7 @@ async fn ask(orders: &Orders, id: StreamId, command: OrderCommand) {
 }
 
 /// As the server does it: looks at the order, starts the saga in one commit with it, and waits for the end.
-async fn fulfil(orders: Orders, sagas: Sagas, id: StreamId) {
+async fn fulfil(orders: Orders, sagas: SagaSupervisorHandle, id: StreamId) {
     let plan = move |outcome: &Outcome<'_, Order>| -> Option<Fulfilment> {
         match outcome {
             Outcome::Accepted { state, .. } => fulfilment_of(id, state),
@@ -154,8 +154,8 @@ async fn fulfil(orders: Orders, sagas: Sagas, id: StreamId) {
         ..Request::execute(OrderCommand::SubmitOrder, accepted)
     };
     assert!(orders.ask(id, request).await.expect("an answer").answer);
-    let attended = sagas.attend(saga_of(id), Some(Version(2))).await.expect("room");
-    assert_eq!(attended.rested().await, Some(SagaState::Completed));
+    let attended = sagas.ensure_running(saga_of(id), Some(Version(2))).await.expect("room");
+    assert_eq!(attended.settled().await, Some(SagaState::Completed));
 }
 
 #[expect(clippy::print_stdout, reason = "the table is what was asked for")]

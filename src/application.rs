@@ -38,10 +38,7 @@ use tokio::{
 
 use crate::{
     config::Settings,
-    fulfilment::{
-        FulfilmentSaga, Sagas,
-        settings::{Partners, partners},
-    },
+    fulfilment::{FulfilmentSaga, SagaSupervisorHandle, settings::Partners},
     guard::rules::Guard,
     http::{
         admission::Admission,
@@ -53,6 +50,7 @@ use crate::{
     },
     live::{live_hub::LiveHub, live_metrics::LiveMetrics, routes::LiveState},
     order::Order,
+    partner_sim::in_process::SimulatedPartners,
     read_models::Running,
     telemetry::dropped_lines,
 };
@@ -204,7 +202,7 @@ pub struct Application {
     door: Door,
     state: Data<AppState>,
     live: Arc<LiveHub>,
-    sagas: Sagas,
+    sagas: SagaSupervisorHandle,
     address: SocketAddr,
     drain: Duration,
     shutdown: Duration,
@@ -217,7 +215,8 @@ impl Application {
     /// See [`ApplicationError`].
     pub async fn build(settings: Settings) -> Result<Self, ApplicationError> {
         let stores = opening::open_to_serve(&settings.store, settings.accepted).await?;
-        let partners = partners(&settings.fulfilment.partners).map_err(ApplicationError::Partners)?;
+        let others = Arc::new(SimulatedPartners::default());
+        let partners = settings.fulfilment.partners.partners(&others).map_err(ApplicationError::Partners)?;
         Self::build_with(settings, stores, partners).await
     }
 
@@ -320,7 +319,7 @@ struct Closing<'a> {
     handle: &'a ServerHandle,
     door: Door,
     live: &'a LiveHub,
-    sagas: &'a Sagas,
+    sagas: &'a SagaSupervisorHandle,
 }
 
 impl Closing<'_> {

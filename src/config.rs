@@ -18,7 +18,7 @@ use serde::Deserialize;
 
 use crate::{
     fulfilment::{
-        Patience,
+        StepTimeouts,
         settings::{BaseUrl, PartnerLimits, PartnerSettings},
     },
     guard::{
@@ -228,8 +228,8 @@ pub struct FulfilmentSettings {
     pub partners: PartnerSettings,
     /// Whether submitting an order starts it.
     pub on_submit: bool,
-    /// How patient it is with partners.
-    pub patience: Patience,
+    /// How long it waits for partners.
+    pub timeouts: StepTimeouts,
 }
 
 impl Settings {
@@ -254,7 +254,7 @@ impl Settings {
         let seconds = |flag: Option<NonZeroU32>, file: Option<NonZeroU32>, default: Duration| {
             flag.or(file).map_or(default, |seconds| Duration::from_secs(seconds.get().into()))
         };
-        let (live, patience, limits) = (LiveLimits::default(), Patience::default(), PartnerLimits::default());
+        let (live, timeouts, limits) = (LiveLimits::default(), StepTimeouts::default(), PartnerLimits::default());
         let call = seconds(serve.partner_seconds, file.partner_seconds, limits.total);
         Ok(Self {
             store: store.unlocked(file.store, file.store_password_file)?,
@@ -278,9 +278,9 @@ impl Settings {
             origins: Origins(named(&serve.allow_origin, file.allow_origin)),
             fulfilment: FulfilmentSettings {
                 on_submit: serve.fulfil_on_submit.or(file.fulfil_on_submit).unwrap_or(false),
-                patience: Patience {
-                    call_timeout: call + LATER_THAN_PARTNERS,
-                    step_deadline: seconds(serve.saga_step_seconds, file.saga_step_seconds, patience.step_deadline),
+                timeouts: StepTimeouts {
+                    call: call + LATER_THAN_PARTNERS,
+                    step: seconds(serve.saga_step_seconds, file.saga_step_seconds, timeouts.step),
                 },
                 partners: PartnerSettings {
                     inventory: serve.inventory_url.clone().or(file.inventory_url),

@@ -28,12 +28,6 @@ pub mod request;
 pub mod retry;
 pub mod row_store;
 pub mod saga;
-mod saga_actor;
-pub mod saga_effects;
-pub mod saga_metrics;
-mod saga_runner;
-pub mod saga_supervisor;
-pub mod saga_workshop;
 mod sharded;
 pub mod store;
 #[cfg(feature = "testing")]

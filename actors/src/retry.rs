@@ -52,7 +52,8 @@ pub async fn until(time: DateTime<Utc>, clock: &dyn Clock) {
     }
 }
 
+/// Lets a time pass.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that lets time pass")]
-async fn pass(pause: Duration) {
+pub async fn pass(pause: Duration) {
     tokio::time::sleep(pause).await;
 }

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use ordo_actors::{
-    saga_metrics::SagaMetrics,
-    saga_supervisor::{SagaHandle, SagaLimits, SagaParts},
+use ordo_actors::saga::{
+    limits::SagaLimits,
+    metrics::SagaMetrics,
+    supervisor::{SagaHandle, SagaParts},
 };
 
 use super::Core;
 use crate::{
     config::FulfilmentSettings,
-    fulfilment::{FulfilmentEffects, Sagas, settings::Partners},
+    fulfilment::{FulfilmentEffects, SagaSupervisorHandle, settings::Partners},
     read_models::SagaIndex,
 };
 
@@ -19,13 +20,17 @@ impl Core {
     ///
     /// # Errors
     /// They run already: their metrics are there.
-    pub fn start_sagas(&self, partners: Partners, settings: &FulfilmentSettings) -> prometheus::Result<Sagas> {
+    pub fn start_sagas(
+        &self,
+        partners: Partners,
+        settings: &FulfilmentSettings,
+    ) -> prometheus::Result<SagaSupervisorHandle> {
         let effects = FulfilmentEffects {
             partners,
             orders: Arc::clone(&self.orders),
             appender: self.appender.clone(),
             clock: Arc::clone(&self.clock),
-            patience: settings.patience,
+            timeouts: settings.timeouts,
         };
         Ok(SagaHandle::start(SagaParts {
             effects: Arc::new(effects),

@@ -11,12 +11,12 @@ use super::{
 };
 use crate::{
     config::names_memory,
-    fulfilment::{
-        call::Partner,
-        fate::{Fates, Rates},
-    },
+    fulfilment::call::PartnerRole,
     guard::host::AllowedHost,
-    partners::server::{PartnerServer, PartnerServerSettings},
+    partner_sim::{
+        fault_injection::{FaultPlan, Rates},
+        server::{PartnerServer, PartnerServerSettings},
+    },
 };
 
 /// `ordo partners`
@@ -118,7 +118,7 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 impl PartnersCommand {
-    fn rates(&self, partner: Partner) -> Rates {
+    fn rates(&self, partner: PartnerRole) -> Rates {
         let all = Rates {
             refuse: self.refuse,
             error: self.error,
@@ -128,14 +128,14 @@ impl PartnersCommand {
             duplicate: self.duplicate,
         };
         match partner {
-            Partner::Inventory => self.inventory.over(all),
-            Partner::Payments => self.payments.over(all),
-            Partner::Shipping => self.shipping.over(all),
+            PartnerRole::Inventory => self.inventory.over(all),
+            PartnerRole::Payments => self.payments.over(all),
+            PartnerRole::Shipping => self.shipping.over(all),
         }
     }
 
     fn settings(&self) -> Result<PartnerServerSettings, Misuse> {
-        for partner in Partner::ALL {
+        for partner in PartnerRole::ALL {
             if self.rates(partner).sum() > 1.0 {
                 return Err(Misuse(format!("the shares of {} are more than 1 together", partner.name())));
             }
@@ -145,9 +145,9 @@ impl PartnersCommand {
             hosts: self.allow_host.clone(),
             ledger: self.ledger.clone(),
             stock: self.stock,
-            fates: Fates::with_rates(self.seed, |partner| self.rates(partner)),
+            faults: FaultPlan::with_rates(self.seed, |partner| self.rates(partner)),
             slow: Duration::from_millis(self.slow_ms),
-            silence: Duration::from_millis(self.silence_ms),
+            hang_for: Duration::from_millis(self.silence_ms),
         })
     }
 }

@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use ordo_actors::saga::{CallStatus, StepOutcome};
 
 use super::{
     call::{Call, Terms},
-    partner::{CallKey, Reply, Standing},
-    wire::{CallAnswer, Refusal, StandingAnswer},
+    partner::CallKey,
+    wire::{CallAnswer, Refusal, StatusAnswer},
 };
 use crate::order::{Reference, on_one_line};
 
@@ -34,29 +35,29 @@ pub struct Answer {
 impl Answer {
     /// What it says of a call. `longest` caps what a partner can ask us to wait.
     #[must_use]
-    pub fn reply(&self, call: &Call, now: DateTime<Utc>, longest: Duration) -> Reply {
+    pub fn outcome(&self, call: &Call, now: DateTime<Utc>, longest: Duration) -> StepOutcome {
         match self.status {
-            200..=299 => self.done(call).map_or_else(Reply::Unknown, Reply::Done),
-            402 | 409 | 422 => self.refused(call).map_or_else(Reply::Unknown, Reply::Refused),
-            429 | 503 => Reply::NotDone {
-                reason: format!("the partner answered {}", self.status),
+            200..=299 => self.done(call).map_or_else(StepOutcome::Unknown, StepOutcome::Done),
+            402 | 409 | 422 => self.refused(call).map_or_else(StepOutcome::Unknown, StepOutcome::Refused),
+            429 | 503 => StepOutcome::NotDone {
+                error: format!("the partner answered {}", self.status),
                 retry_after: self.retry_after(now).map(|pause| pause.min(longest)),
             },
-            status => Reply::Unknown(format!("the partner answered {status}")),
+            status => StepOutcome::Unknown(format!("the partner answered {status}")),
         }
     }
 
     /// What it says of a key.
     #[must_use]
-    pub fn standing(&self, key: &CallKey) -> Standing {
+    pub fn call_status(&self, key: &CallKey) -> CallStatus {
         match self.status {
-            200 => self.known(key).unwrap_or_else(Standing::Unknown),
-            404 if self.is_problem() => Standing::Unheard,
-            status => Standing::Unknown(format!("the partner answered {status}")),
+            200 => self.known(key).unwrap_or_else(CallStatus::Unknown),
+            404 if self.is_problem() => CallStatus::NotReceived,
+            status => CallStatus::Unknown(format!("the partner answered {status}")),
         }
     }
 
-    fn done(&self, call: &Call) -> Result<Reference, String> {
+    fn done(&self, call: &Call) -> Result<String, String> {
         let answer: CallAnswer = self.read()?;
         let paid = match &call.terms {
             Terms::Money { amount_cents, currency } => (Some(*amount_cents), Some(currency.code())),
@@ -91,15 +92,15 @@ impl Answer {
         Ok(reason_of(&reason, self.status))
     }
 
-    fn known(&self, key: &CallKey) -> Result<Standing, String> {
-        let answer: StandingAnswer = self.read()?;
+    fn known(&self, key: &CallKey) -> Result<CallStatus, String> {
+        let answer: StatusAnswer = self.read()?;
         if answer.key != key.0 {
             return Err("the partner answered for another key".into());
         }
         match answer.status.as_str() {
-            "done" => reference(answer.reference.as_deref().unwrap_or_default()).map(Standing::Done),
-            "refused" => Ok(Standing::Refused(reason_of(answer.reason.as_deref().unwrap_or_default(), 200))),
-            "undone" => Ok(Standing::Undone),
+            "done" => reference(answer.reference.as_deref().unwrap_or_default()).map(CallStatus::Done),
+            "refused" => Ok(CallStatus::Refused(reason_of(answer.reason.as_deref().unwrap_or_default(), 200))),
+            "undone" => Ok(CallStatus::Undone),
             other => Err(format!("the partner says it is {}", printable(other))),
         }
     }
@@ -124,8 +125,9 @@ impl Answer {
     }
 }
 
-fn reference(text: &str) -> Result<Reference, String> {
-    Reference::new(text).map_err(|fault| format!("the partner's reference cannot be used: {fault}"))
+fn reference(text: &str) -> Result<String, String> {
+    let checked = Reference::new(text).map(|reference| reference.to_string());
+    checked.map_err(|fault| format!("the partner's reference cannot be used: {fault}"))
 }
 
 /// A reason that can be stored with an order: never empty, short, printable.

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    fulfilment::partner::Charge,
+    fulfilment::call::CallKind,
     order::{Currency, OrderId},
 };
 
@@ -12,7 +12,8 @@ const LONGEST: Duration = Duration::from_mins(5);
 
 fn call() -> Call {
     let order_id: OrderId = ordo_actors::event::StreamId(Uuid::from_u128(7));
-    Call::charge(&CallKey("k:1".into()), &Charge { order_id, amount_cents: 100, currency: Currency::USD })
+    let terms = Terms::Money { amount_cents: 100, currency: Currency::USD };
+    Call::new(CallKey("k:1".into()), CallKind::Charge, order_id, terms)
 }
 
 fn now() -> DateTime<Utc> {
@@ -24,8 +25,8 @@ fn answer(status: u16, body: &Value) -> Answer {
     Answer { status, content_type: content_type.into(), retry_after: None, body: body.to_string().into() }
 }
 
-fn reply(answer: &Answer) -> Reply {
-    answer.reply(&call(), now(), LONGEST)
+fn outcome(answer: &Answer) -> StepOutcome {
+    answer.outcome(&call(), now(), LONGEST)
 }
 
 fn done() -> Value {
@@ -41,10 +42,10 @@ fn done_but(member: &str, value: Value) -> Answer {
 
 #[test]
 fn an_answer_that_speaks_of_this_very_call_is_believed() {
-    let reference = Reference::new("pay-1").unwrap();
-    assert_eq!(reply(&answer(200, &done())), Reply::Done(reference.clone()));
-    assert_eq!(reply(&answer(201, &done())), Reply::Done(reference.clone()));
-    assert_eq!(reply(&done_but("more", json!("than we know"))), Reply::Done(reference));
+    let reference = "pay-1".to_owned();
+    assert_eq!(outcome(&answer(200, &done())), StepOutcome::Done(reference.clone()));
+    assert_eq!(outcome(&answer(201, &done())), StepOutcome::Done(reference.clone()));
+    assert_eq!(outcome(&done_but("more", json!("than we know"))), StepOutcome::Done(reference));
 }
 
 #[test]
@@ -64,20 +65,20 @@ fn an_answer_that_does_not_leaves_the_outcome_open() {
         ("reference", json!("x".repeat(129))),
         ("reference", json!(1)),
     ] {
-        let reply = reply(&done_but(member, value.clone()));
-        assert!(matches!(reply, Reply::Unknown(_)), "{member} {value}: {reply:?}");
+        let reply = outcome(&done_but(member, value.clone()));
+        assert!(matches!(reply, StepOutcome::Unknown(_)), "{member} {value}: {reply:?}");
     }
 }
 
 #[test]
 fn what_is_no_answer_at_all_leaves_the_outcome_open() {
     for body in ["", "{", "[]", "null", "done", "\u{0}", "{\"status\":\"done\"}"] {
-        let reply = reply(&Answer { status: 200, body: body.into(), ..Answer::default() });
-        assert!(matches!(reply, Reply::Unknown(_)), "{body}: {reply:?}");
+        let reply = outcome(&Answer { status: 200, body: body.into(), ..Answer::default() });
+        assert!(matches!(reply, StepOutcome::Unknown(_)), "{body}: {reply:?}");
     }
     for status in [100, 204, 301, 302, 307, 400, 401, 403, 404, 405, 408, 413, 500, 501, 502, 504, 599] {
-        let reply = reply(&answer(status, &json!({"title": "x"})));
-        assert!(matches!(reply, Reply::Unknown(_)), "{status}: {reply:?}");
+        let reply = outcome(&answer(status, &json!({"title": "x"})));
+        assert!(matches!(reply, StepOutcome::Unknown(_)), "{status}: {reply:?}");
     }
 }
 
@@ -85,23 +86,23 @@ fn what_is_no_answer_at_all_leaves_the_outcome_open() {
 fn a_refusal_is_a_problem_with_a_reason() {
     for status in [402, 409, 422] {
         let problem = answer(status, &json!({"title": "No", "detail": "no money", "key": "k:1"}));
-        assert_eq!(reply(&problem), Reply::Refused("no money".into()));
+        assert_eq!(outcome(&problem), StepOutcome::Refused("no money".into()));
         let html = Answer { content_type: "text/html".into(), ..problem };
-        assert!(matches!(reply(&html), Reply::Unknown(_)));
+        assert!(matches!(outcome(&html), StepOutcome::Unknown(_)));
     }
 }
 
 #[test]
 fn a_refusal_of_another_call_is_not_believed() {
     for problem in [json!({"key": "k:2"}), json!({"order_id": Uuid::from_u128(8).to_string()})] {
-        assert!(matches!(reply(&answer(409, &problem)), Reply::Unknown(_)));
+        assert!(matches!(outcome(&answer(409, &problem)), StepOutcome::Unknown(_)));
     }
 }
 
 #[test]
 fn a_reason_is_short_printable_and_never_empty() {
-    let refused = |detail: &str| match reply(&answer(409, &json!({"detail": detail}))) {
-        Reply::Refused(reason) => reason,
+    let refused = |detail: &str| match outcome(&answer(409, &json!({"detail": detail}))) {
+        StepOutcome::Refused(reason) => reason,
         other => panic!("{other:?}"),
     };
     assert_eq!(refused(" a\nb\u{7} "), "a b");
@@ -113,8 +114,8 @@ fn a_reason_is_short_printable_and_never_empty() {
 fn a_busy_partner_has_done_nothing_and_says_for_how_long_within_reason() {
     let pause = |status, retry_after: Option<&str>| {
         let answer = Answer { status, retry_after: retry_after.map(Into::into), ..Answer::default() };
-        match reply(&answer) {
-            Reply::NotDone { retry_after, .. } => retry_after,
+        match outcome(&answer) {
+            StepOutcome::NotDone { retry_after, .. } => retry_after,
             other => panic!("{other:?}"),
         }
     };
@@ -129,11 +130,11 @@ fn a_busy_partner_has_done_nothing_and_says_for_how_long_within_reason() {
 
 #[test]
 fn a_standing_is_believed_for_its_key_alone() {
-    let standing = |body: &Value| answer(200, body).standing(&CallKey("k:1".into()));
-    let done = Standing::Done(Reference::new("pay-1").unwrap());
+    let standing = |body: &Value| answer(200, body).call_status(&CallKey("k:1".into()));
+    let done = CallStatus::Done("pay-1".into());
     assert_eq!(standing(&json!({"key": "k:1", "status": "done", "reference": "pay-1"})), done);
-    assert_eq!(standing(&json!({"key": "k:1", "status": "refused", "reason": "no"})), Standing::Refused("no".into()));
-    assert_eq!(standing(&json!({"key": "k:1", "status": "undone"})), Standing::Undone);
+    assert_eq!(standing(&json!({"key": "k:1", "status": "refused", "reason": "no"})), CallStatus::Refused("no".into()));
+    assert_eq!(standing(&json!({"key": "k:1", "status": "undone"})), CallStatus::Undone);
     for open in [
         json!({"key": "k:2", "status": "undone"}),
         json!({"key": "k:1", "status": "pending"}),
@@ -141,16 +142,16 @@ fn a_standing_is_believed_for_its_key_alone() {
         json!({"key": "k:1"}),
         json!([]),
     ] {
-        assert!(matches!(standing(&open), Standing::Unknown(_)), "{open}");
+        assert!(matches!(standing(&open), CallStatus::Unknown(_)), "{open}");
     }
 }
 
 #[test]
 fn a_key_is_unheard_of_only_when_the_partner_itself_says_so() {
     let key = CallKey("k:1".into());
-    assert_eq!(answer(404, &json!({})).standing(&key), Standing::Unheard);
+    assert_eq!(answer(404, &json!({})).call_status(&key), CallStatus::NotReceived);
     let proxy = Answer { status: 404, content_type: "text/html".into(), ..Answer::default() };
-    assert!(matches!(proxy.standing(&key), Standing::Unknown(_)));
-    assert!(matches!(answer(503, &json!({})).standing(&key), Standing::Unknown(_)));
-    assert!(matches!(answer(500, &json!({})).standing(&key), Standing::Unknown(_)));
+    assert!(matches!(proxy.call_status(&key), CallStatus::Unknown(_)));
+    assert!(matches!(answer(503, &json!({})).call_status(&key), CallStatus::Unknown(_)));
+    assert!(matches!(answer(500, &json!({})).call_status(&key), CallStatus::Unknown(_)));
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::partner::{CallKey, Charge, Parcel, Refund, Reservation};
+use super::partner::CallKey;
 use crate::order::{Currency, OrderId, ProductId, Reference};
 
 /// Every call that has an effect.
@@ -25,10 +25,10 @@ pub enum CallKind {
     CallBack,
 }
 
-/// Who is asked.
+/// What a partner is asked as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Partner {
+pub enum PartnerRole {
     /// Holds stock.
     Inventory,
     /// Takes and gives back money.
@@ -37,7 +37,7 @@ pub enum Partner {
     Shipping,
 }
 
-impl Partner {
+impl PartnerRole {
     /// All three.
     pub const ALL: [Self; 3] = [Self::Inventory, Self::Payments, Self::Shipping];
 
@@ -87,11 +87,11 @@ impl CallKind {
 
     /// Who is asked.
     #[must_use]
-    pub const fn partner(self) -> Partner {
+    pub const fn partner(self) -> PartnerRole {
         match self {
-            Self::Reserve | Self::Release => Partner::Inventory,
-            Self::Charge | Self::Void | Self::Refund => Partner::Payments,
-            Self::Ship | Self::CallBack => Partner::Shipping,
+            Self::Reserve | Self::Release => PartnerRole::Inventory,
+            Self::Charge | Self::Void | Self::Refund => PartnerRole::Payments,
+            Self::Ship | Self::CallBack => PartnerRole::Shipping,
         }
     }
 
@@ -145,57 +145,15 @@ pub struct Call {
 }
 
 impl Call {
-    fn new(key: &CallKey, kind: CallKind, of: Option<&CallKey>, order_id: OrderId, terms: Terms) -> Self {
-        Self { key: key.clone(), kind, order_id, of: of.cloned(), payment_id: None, terms }
-    }
-
-    /// [`super::partner::Inventory::reserve`]
+    /// A call that undoes nothing.
     #[must_use]
-    pub fn reserve(key: &CallKey, asked: &Reservation) -> Self {
-        Self::new(key, CallKind::Reserve, None, asked.order_id, Terms::Goods(asked.goods.clone()))
+    pub fn new(key: CallKey, kind: CallKind, order_id: OrderId, terms: Terms) -> Self {
+        Self { key, kind, order_id, of: None, payment_id: None, terms }
     }
 
-    /// [`super::partner::Inventory::release`]
+    /// The call, as one that undoes the call with the key `of`.
     #[must_use]
-    pub fn release(key: &CallKey, of: &CallKey, asked: &Reservation) -> Self {
-        Self::new(key, CallKind::Release, Some(of), asked.order_id, Terms::Goods(asked.goods.clone()))
-    }
-
-    /// [`super::partner::Payments::charge`]
-    #[must_use]
-    pub fn charge(key: &CallKey, asked: &Charge) -> Self {
-        Self::new(key, CallKind::Charge, None, asked.order_id, asked.terms())
-    }
-
-    /// [`super::partner::Payments::void`]
-    #[must_use]
-    pub fn void(key: &CallKey, of: &CallKey, asked: &Charge) -> Self {
-        Self::new(key, CallKind::Void, Some(of), asked.order_id, asked.terms())
-    }
-
-    /// [`super::partner::Payments::refund`]
-    #[must_use]
-    pub fn refund(key: &CallKey, asked: &Refund) -> Self {
-        let terms = Terms::Money { amount_cents: asked.amount_cents, currency: asked.currency };
-        let call = Self::new(key, CallKind::Refund, None, asked.order_id, terms);
-        Self { payment_id: asked.payment_id.clone(), ..call }
-    }
-
-    /// [`super::partner::Shipping::ship`]
-    #[must_use]
-    pub fn ship(key: &CallKey, asked: &Parcel) -> Self {
-        Self::new(key, CallKind::Ship, None, asked.order_id, Terms::Goods(asked.goods.clone()))
-    }
-
-    /// [`super::partner::Shipping::call_back`]
-    #[must_use]
-    pub fn call_back(key: &CallKey, of: &CallKey, asked: &Parcel) -> Self {
-        Self::new(key, CallKind::CallBack, Some(of), asked.order_id, Terms::Goods(asked.goods.clone()))
-    }
-}
-
-impl Charge {
-    fn terms(&self) -> Terms {
-        Terms::Money { amount_cents: self.amount_cents, currency: self.currency }
+    pub fn undoing(self, of: CallKey) -> Self {
+        Self { of: Some(of), ..self }
     }
 }

@@ -20,9 +20,9 @@ enum State {
     Probing,
 }
 
-/// Leave to call. It must be told how the call went; dropped without a word, the call failed.
+/// The permission for one call. It must be told how the call ended; when it is dropped before, the call has failed.
 #[derive(Debug)]
-pub struct Leave<'a> {
+pub struct Permit<'a> {
     breaker: &'a CircuitBreaker,
     at: Instant,
     told: bool,
@@ -35,11 +35,11 @@ impl CircuitBreaker {
         Self { opens_after, pause, state: Mutex::new(State::Closed { failures: 0 }) }
     }
 
-    /// Asks for leave to call.
+    /// Asks for the permission to call.
     ///
     /// # Errors
     /// The partner is left alone: ask again after so long.
-    pub fn ask(&self, now: Instant) -> Result<Leave<'_>, Duration> {
+    pub fn ask(&self, now: Instant) -> Result<Permit<'_>, Duration> {
         let mut state = self.state.lock();
         match *state {
             State::Closed { .. } => {}
@@ -47,7 +47,7 @@ impl CircuitBreaker {
             State::Open { .. } => *state = State::Probing,
             State::Probing => return Err(self.pause),
         }
-        Ok(Leave { breaker: self, at: now, told: false })
+        Ok(Permit { breaker: self, at: now, told: false })
     }
 
     fn failed(&self, now: Instant) {
@@ -61,7 +61,12 @@ impl CircuitBreaker {
     }
 }
 
-impl Leave<'_> {
+impl Permit<'_> {
+    /// The call has ended: with a sensible answer, or without.
+    pub fn end(self, answered: bool) {
+        if answered { self.answered() } else { self.failed(Instant::now()) }
+    }
+
     /// The partner answered: it lives.
     pub fn answered(mut self) {
         self.told = true;
@@ -75,7 +80,7 @@ impl Leave<'_> {
     }
 }
 
-impl Drop for Leave<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         if !self.told {
             self.breaker.failed(self.at);

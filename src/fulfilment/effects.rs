@@ -8,33 +8,36 @@ use ordo_actors::{
     clock::Clock,
     registry::Engine,
     request::{Failure, Outcome, Request, always},
-    saga::{StepOutcome, StepPolicy, StepStanding},
-    saga_effects::{CommitError, SagaCommit, SagaEffects},
+    saga::{
+        CallStatus, SagaStep, StepOutcome, StepPolicy,
+        effects::{CommitError, SagaCommit, SagaEffects},
+    },
 };
 
 use super::{
     FulfilmentSaga,
     answer::OTHER_AMOUNT,
-    order_part::order_part,
-    partner::{CallKey, Charge, Parcel, Refund, Reply, Reservation, Standing},
-    plan::{Fulfilment, PAY, REFUND, RESERVE, SHIP},
+    call::Call,
+    order_command::order_command_for,
+    partner::CallKey,
+    plan::{Fulfilment, Step},
     settings::Partners,
 };
 use crate::order::Order;
 
-/// How patient fulfilment is with its partners.
+/// How long fulfilment waits for its partners.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct StepTimeouts {
     /// How long one call may take; what has not answered by then is unknown. Longer than what a partner over HTTP is given.
-    pub call_timeout: Duration,
+    pub call: Duration,
     /// How long after its start a step is given up and the order's fulfilment undone: the longest a reservation waits for its
     /// payment.
-    pub step_deadline: Duration,
+    pub step: Duration,
 }
 
-impl Default for Patience {
+impl Default for StepTimeouts {
     fn default() -> Self {
-        Self { call_timeout: Duration::from_secs(12), step_deadline: Duration::from_mins(15) }
+        Self { call: Duration::from_secs(12), step: Duration::from_mins(15) }
     }
 }
 
@@ -48,81 +51,49 @@ pub struct FulfilmentEffects {
     pub appender: Appender,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// How patient.
-    pub patience: Patience,
-}
-
-/// A step nobody knows is a mistake in this code, told as an outcome that needs an operator in the end.
-fn no_such_step(step: &str) -> String {
-    format!("there is no step {step}")
+    /// How long to wait for partners.
+    pub timeouts: StepTimeouts,
 }
 
 #[async_trait]
 impl SagaEffects for FulfilmentEffects {
     type Definition = Fulfilment;
 
-    fn policy(&self, _: &'static str) -> StepPolicy {
-        StepPolicy {
-            call_timeout: self.patience.call_timeout,
-            deadline: self.patience.step_deadline,
-            ..StepPolicy::default()
-        }
+    fn policy(&self, _: Step) -> StepPolicy {
+        StepPolicy { call_timeout: self.timeouts.call, deadline: self.timeouts.step, ..StepPolicy::default() }
     }
 
-    async fn call(&self, step: &'static str, key: &str, saga: &FulfilmentSaga) -> StepOutcome {
-        let Some(plan) = saga.definition() else { return StepOutcome::Unknown(no_such_step(step)) };
-        let key = CallKey(key.to_owned());
-        let reply = match step {
-            RESERVE => self.partners.inventory.reserve(&key, &reservation(plan)).await,
-            PAY => self.partners.payments.charge(&key, &charge(plan)).await,
-            SHIP => self.partners.shipping.ship(&key, &parcel(plan)).await,
-            REFUND => self.partners.payments.refund(&key, &refund(plan)).await,
-            _ => return StepOutcome::Unknown(no_such_step(step)),
-        };
-        if matches!(&reply, Reply::Unknown(reason) if reason == OTHER_AMOUNT) {
-            log::warn!(order = plan.order_id.to_string(), key = key.0.as_str(); "{step}: {OTHER_AMOUNT}; see what it has taken");
+    async fn call(&self, step: Step, key: &str, saga: &FulfilmentSaga) -> StepOutcome {
+        let Some(plan) = saga.definition() else { return not_started() };
+        let outcome = self.send(&plan.call(step.call_kind(), CallKey(key.to_owned()))).await;
+        if matches!(&outcome, StepOutcome::Unknown(reason) if reason == OTHER_AMOUNT) {
+            let (order, step) = (plan.order_id.to_string(), step.name());
+            log::warn!(order = order, key = key; "{step}: {OTHER_AMOUNT}; see what it has taken");
         }
-        still_contradicted(saga, step, outcome(reply))
+        still_contradicted(saga, step, outcome)
     }
 
     /// A partner that has named another amount is not believed when it says `done` without any: the same call again has the
     /// same effect and the same answer, and that one names the amount.
-    async fn look_up(&self, step: &'static str, key: &str, saga: &FulfilmentSaga) -> StepStanding {
-        let key = CallKey(key.to_owned());
-        let standing = match step {
-            RESERVE => self.partners.inventory.look_up(&key).await,
-            PAY | REFUND => self.partners.payments.look_up(&key).await,
-            SHIP => self.partners.shipping.look_up(&key).await,
-            _ => return StepStanding::Unknown(no_such_step(step)),
-        };
-        let contradicted = is_contradicted(saga, step);
-        match standing {
-            Standing::Done(_) if contradicted => StepStanding::Unheard,
-            Standing::Unknown(reason) if contradicted => {
-                StepStanding::Unknown(format!("{OTHER_AMOUNT}; then: {reason}"))
+    async fn query_status(&self, step: Step, key: &str, saga: &FulfilmentSaga) -> CallStatus {
+        let role = step.call_kind().partner();
+        let status = self.partners.in_role(role).status(role, &CallKey(key.to_owned())).await;
+        match status {
+            CallStatus::Done(_) if is_contradicted(saga, step) => CallStatus::NotReceived,
+            CallStatus::Unknown(reason) if is_contradicted(saga, step) => {
+                CallStatus::Unknown(format!("{OTHER_AMOUNT}; then: {reason}"))
             }
-            Standing::Done(reference) => StepStanding::Done(reference.to_string()),
-            Standing::Refused(reason) => StepStanding::Refused(reason),
-            Standing::Undone => StepStanding::Refused("it was undone".into()),
-            Standing::Unheard => StepStanding::Unheard,
-            Standing::Unknown(reason) => StepStanding::Unknown(reason),
+            status => status,
         }
     }
 
-    async fn undo(&self, step: &'static str, key: &str, of: &str, saga: &FulfilmentSaga) -> StepOutcome {
-        let Some(plan) = saga.definition() else { return StepOutcome::Unknown(no_such_step(step)) };
-        let (key, of) = (CallKey(key.to_owned()), CallKey(of.to_owned()));
-        let reply = match step {
-            RESERVE => self.partners.inventory.release(&key, &of, &reservation(plan)).await,
-            PAY => self.partners.payments.void(&key, &of, &charge(plan)).await,
-            SHIP => self.partners.shipping.call_back(&key, &of, &parcel(plan)).await,
-            _ => return StepOutcome::Unknown(no_such_step(step)),
-        };
-        outcome(reply)
+    async fn undo(&self, step: Step, key: &str, of: &str, saga: &FulfilmentSaga) -> StepOutcome {
+        let Some((plan, kind)) = saga.definition().zip(step.undo_kind()) else { return not_started() };
+        self.send(&plan.call(kind, CallKey(key.to_owned())).undoing(CallKey(of.to_owned()))).await
     }
 
     async fn commit(&self, commit: SagaCommit<'_, Fulfilment>) -> Result<(), CommitError> {
-        let part = if commit.alone { None } else { order_part(commit.saga, commit.events) };
+        let part = if commit.alone { None } else { order_command_for(commit.saga, commit.events) };
         let Some((part, plan)) = part.zip(commit.saga.definition()) else {
             return commit.append_alone(&self.appender, self.clock.now()).await;
         };
@@ -145,22 +116,24 @@ impl SagaEffects for FulfilmentEffects {
     }
 }
 
-fn outcome(reply: Reply) -> StepOutcome {
-    match reply {
-        Reply::Done(reference) => StepOutcome::Done(reference.to_string()),
-        Reply::Refused(reason) => StepOutcome::Refused(reason),
-        Reply::NotDone { reason, retry_after } => StepOutcome::NotDone { error: reason, retry_after },
-        Reply::Unknown(reason) => StepOutcome::Unknown(reason),
+impl FulfilmentEffects {
+    async fn send(&self, call: &Call) -> StepOutcome {
+        self.partners.in_role(call.kind.partner()).call(call).await
     }
 }
 
+/// The runner calls for sagas that were started only, and undoes steps that have an undo only.
+fn not_started() -> StepOutcome {
+    StepOutcome::Unknown("the saga has no plan for this call".into())
+}
+
 /// Whether the partner of a step has answered with another amount, and has not corrected itself since.
-fn is_contradicted(saga: &FulfilmentSaga, step: &str) -> bool {
+fn is_contradicted(saga: &FulfilmentSaga, step: Step) -> bool {
     saga.step(step).and_then(|step| step.error.as_deref()).is_some_and(|error| error.starts_with(OTHER_AMOUNT))
 }
 
 /// What is not known for another reason is still not known for the first one, too.
-fn still_contradicted(saga: &FulfilmentSaga, step: &str, outcome: StepOutcome) -> StepOutcome {
+fn still_contradicted(saga: &FulfilmentSaga, step: Step, outcome: StepOutcome) -> StepOutcome {
     let and_then = |error: String| {
         if error.starts_with(OTHER_AMOUNT) || !is_contradicted(saga, step) {
             error
@@ -172,30 +145,5 @@ fn still_contradicted(saga: &FulfilmentSaga, step: &str, outcome: StepOutcome) -
         StepOutcome::Unknown(error) => StepOutcome::Unknown(and_then(error)),
         StepOutcome::NotDone { error, retry_after } => StepOutcome::NotDone { error: and_then(error), retry_after },
         StepOutcome::Done(_) | StepOutcome::Refused(_) => outcome,
-    }
-}
-
-fn goods(plan: &Fulfilment) -> Vec<(crate::order::ProductId, u64)> {
-    plan.goods.iter().map(|goods| (goods.product_id.clone(), goods.quantity)).collect()
-}
-
-fn reservation(plan: &Fulfilment) -> Reservation {
-    Reservation { order_id: plan.order_id, goods: goods(plan) }
-}
-
-fn charge(plan: &Fulfilment) -> Charge {
-    Charge { order_id: plan.order_id, amount_cents: plan.amount_cents, currency: plan.currency }
-}
-
-fn parcel(plan: &Fulfilment) -> Parcel {
-    Parcel { order_id: plan.order_id, goods: goods(plan) }
-}
-
-fn refund(plan: &Fulfilment) -> Refund {
-    Refund {
-        order_id: plan.order_id,
-        payment_id: plan.payment_id.clone(),
-        amount_cents: plan.amount_cents,
-        currency: plan.currency,
     }
 }

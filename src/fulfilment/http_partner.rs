@@ -4,7 +4,10 @@
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use ordo_actors::clock::{Clock, SystemClock};
+use ordo_actors::{
+    clock::{Clock, SystemClock},
+    saga::{CallStatus, StepOutcome},
+};
 use reqwest::{
     Client, Response, Url,
     header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
@@ -13,9 +16,9 @@ use reqwest::{
 
 use super::{
     answer::Answer,
-    call::Call,
+    call::{Call, PartnerRole},
     circuit_breaker::CircuitBreaker,
-    partner::{CallKey, Charge, Inventory, Parcel, Payments, Refund, Reply, Reservation, Shipping, Standing},
+    partner::{CallKey, Partner},
     settings::{BaseUrl, PartnerLimits},
     wire::{CallBody, KEY_HEADER},
 };
@@ -53,49 +56,6 @@ impl HttpPartner {
             .build()?;
         let breaker = CircuitBreaker::new(limits.breaker_opens_after, limits.breaker_pause);
         Ok(Self { client, base, limits, breaker })
-    }
-
-    async fn perform(&self, call: Call) -> Reply {
-        let leave = match self.breaker.ask(Instant::now()) {
-            Ok(leave) => leave,
-            Err(pause) => {
-                let reason = "the partner has not answered for a while and is left alone".into();
-                return Reply::NotDone { reason, retry_after: Some(pause) };
-            }
-        };
-        let (lives, reply) = match self.send(&call).await {
-            Ok(answer) => {
-                let reply = answer.reply(&call, SystemClock.now(), self.limits.longest_pause);
-                (answer.status < 500 && !matches!(reply, Reply::Unknown(_)), reply)
-            }
-            Err(NoAnswer::NotSent(reason)) => (false, Reply::NotDone { reason, retry_after: None }),
-            Err(NoAnswer::Lost(reason)) => (false, Reply::Unknown(reason)),
-        };
-        if lives {
-            leave.answered();
-        } else {
-            leave.failed(Instant::now());
-        }
-        reply
-    }
-
-    async fn stands(&self, key: &CallKey) -> Standing {
-        let Ok(leave) = self.breaker.ask(Instant::now()) else {
-            return Standing::Unknown("the partner has not answered for a while and is left alone".into());
-        };
-        let (lives, standing) = match self.ask(key).await {
-            Ok(answer) => {
-                let standing = answer.standing(key);
-                (!matches!(standing, Standing::Unknown(_)), standing)
-            }
-            Err(NoAnswer::NotSent(reason) | NoAnswer::Lost(reason)) => (false, Standing::Unknown(reason)),
-        };
-        if lives {
-            leave.answered();
-        } else {
-            leave.failed(Instant::now());
-        }
-        standing
     }
 
     async fn send(&self, call: &Call) -> Result<Answer, NoAnswer> {
@@ -151,50 +111,39 @@ fn no_answer(error: &reqwest::Error) -> NoAnswer {
 }
 
 #[async_trait]
-impl Inventory for HttpPartner {
-    async fn reserve(&self, key: &CallKey, reservation: &Reservation) -> Reply {
-        self.perform(Call::reserve(key, reservation)).await
+impl Partner for HttpPartner {
+    async fn call(&self, call: &Call) -> StepOutcome {
+        let permit = match self.breaker.ask(Instant::now()) {
+            Ok(permit) => permit,
+            Err(pause) => {
+                let error = "the partner has not answered for a while and is left alone".into();
+                return StepOutcome::NotDone { error, retry_after: Some(pause) };
+            }
+        };
+        let (lives, outcome) = match self.send(call).await {
+            Ok(answer) => {
+                let outcome = answer.outcome(call, SystemClock.now(), self.limits.longest_pause);
+                (answer.status < 500 && !matches!(outcome, StepOutcome::Unknown(_)), outcome)
+            }
+            Err(NoAnswer::NotSent(error)) => (false, StepOutcome::NotDone { error, retry_after: None }),
+            Err(NoAnswer::Lost(error)) => (false, StepOutcome::Unknown(error)),
+        };
+        permit.end(lives);
+        outcome
     }
 
-    async fn release(&self, key: &CallKey, of: &CallKey, reservation: &Reservation) -> Reply {
-        self.perform(Call::release(key, of, reservation)).await
-    }
-
-    async fn look_up(&self, key: &CallKey) -> Standing {
-        self.stands(key).await
-    }
-}
-
-#[async_trait]
-impl Payments for HttpPartner {
-    async fn charge(&self, key: &CallKey, charge: &Charge) -> Reply {
-        self.perform(Call::charge(key, charge)).await
-    }
-
-    async fn void(&self, key: &CallKey, of: &CallKey, charge: &Charge) -> Reply {
-        self.perform(Call::void(key, of, charge)).await
-    }
-
-    async fn refund(&self, key: &CallKey, refund: &Refund) -> Reply {
-        self.perform(Call::refund(key, refund)).await
-    }
-
-    async fn look_up(&self, key: &CallKey) -> Standing {
-        self.stands(key).await
-    }
-}
-
-#[async_trait]
-impl Shipping for HttpPartner {
-    async fn ship(&self, key: &CallKey, parcel: &Parcel) -> Reply {
-        self.perform(Call::ship(key, parcel)).await
-    }
-
-    async fn call_back(&self, key: &CallKey, of: &CallKey, parcel: &Parcel) -> Reply {
-        self.perform(Call::call_back(key, of, parcel)).await
-    }
-
-    async fn look_up(&self, key: &CallKey) -> Standing {
-        self.stands(key).await
+    async fn status(&self, _: PartnerRole, key: &CallKey) -> CallStatus {
+        let Ok(permit) = self.breaker.ask(Instant::now()) else {
+            return CallStatus::Unknown("the partner has not answered for a while and is left alone".into());
+        };
+        let (lives, status) = match self.ask(key).await {
+            Ok(answer) => {
+                let status = answer.call_status(key);
+                (!matches!(status, CallStatus::Unknown(_)), status)
+            }
+            Err(NoAnswer::NotSent(error) | NoAnswer::Lost(error)) => (false, CallStatus::Unknown(error)),
+        };
+        permit.end(lives);
+        status
     }
 }

@@ -4,28 +4,68 @@ use std::collections::BTreeMap;
 
 use ordo_actors::{
     event::{StreamId, Version},
-    saga::{SagaDefinition, StepRule},
+    saga::{SagaDefinition, SagaStep},
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::{
+    call::{Call, CallKind, Terms},
+    partner::CallKey,
+};
 use crate::order::{Currency, Order, OrderId, OrderState, ProductId, Reference};
 
-/// Sets stock aside.
-pub(super) const RESERVE: &str = "reserve_inventory";
-/// Takes the money.
-pub(super) const PAY: &str = "process_payment";
-/// Sends the parcel.
-pub(super) const SHIP: &str = "create_shipment";
-/// Gives money back for items that came back.
-pub(super) const REFUND: &str = "refund_payment";
-
-const fn undoable(name: &'static str) -> StepRule {
-    StepRule { name, has_undo: true }
+/// A step of a fulfilment or of a refund.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Sets stock aside.
+    Reserve,
+    /// Takes the money.
+    Pay,
+    /// Sends the parcel.
+    Ship,
+    /// Gives money back for items that came back.
+    Refund,
 }
 
-const FULFILMENT: &[StepRule] = &[undoable(RESERVE), undoable(PAY), undoable(SHIP)];
-const REFUNDING: &[StepRule] = &[StepRule { name: REFUND, has_undo: false }];
+impl Step {
+    /// What the partner is asked to do.
+    #[must_use]
+    pub const fn call_kind(self) -> CallKind {
+        match self {
+            Self::Reserve => CallKind::Reserve,
+            Self::Pay => CallKind::Charge,
+            Self::Ship => CallKind::Ship,
+            Self::Refund => CallKind::Refund,
+        }
+    }
+
+    /// What the partner is asked to undo it with.
+    #[must_use]
+    pub const fn undo_kind(self) -> Option<CallKind> {
+        match self {
+            Self::Reserve => Some(CallKind::Release),
+            Self::Pay => Some(CallKind::Void),
+            Self::Ship => Some(CallKind::CallBack),
+            Self::Refund => None,
+        }
+    }
+}
+
+impl SagaStep for Step {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Reserve => "reserve_inventory",
+            Self::Pay => "process_payment",
+            Self::Ship => "create_shipment",
+            Self::Refund => "refund_payment",
+        }
+    }
+
+    fn has_undo(self) -> bool {
+        self.undo_kind().is_some()
+    }
+}
 
 /// The payload of a `SagaStarted`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,11 +111,30 @@ pub struct Goods {
 impl SagaDefinition for Fulfilment {
     const TYPE: &'static str = "FulfilmentSaga";
 
-    fn steps(&self) -> &'static [StepRule] {
+    type Step = Step;
+
+    fn steps(&self) -> &'static [Step] {
         match self.kind {
-            Kind::Fulfilment => FULFILMENT,
-            Kind::Refund => REFUNDING,
+            Kind::Fulfilment => &[Step::Reserve, Step::Pay, Step::Ship],
+            Kind::Refund => &[Step::Refund],
         }
+    }
+}
+
+impl Fulfilment {
+    /// The call of this kind, with all that the partner needs to know.
+    #[must_use]
+    pub(super) fn call(&self, kind: CallKind, key: CallKey) -> Call {
+        let terms = match kind {
+            CallKind::Reserve | CallKind::Release | CallKind::Ship | CallKind::CallBack => {
+                Terms::Goods(self.goods.iter().map(|goods| (goods.product_id.clone(), goods.quantity)).collect())
+            }
+            CallKind::Charge | CallKind::Void | CallKind::Refund => {
+                Terms::Money { amount_cents: self.amount_cents, currency: self.currency }
+            }
+        };
+        let payment_id = self.payment_id.clone().filter(|_| kind == CallKind::Refund);
+        Call { payment_id, ..Call::new(key, kind, self.order_id, terms) }
     }
 }
 

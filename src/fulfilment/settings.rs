@@ -5,11 +5,7 @@ use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 use reqwest::Url;
 use serde::Deserialize;
 
-use super::{
-    http_partner::HttpPartner,
-    partner::{Inventory, Payments, Shipping},
-    simulated::SimulatedPartners,
-};
+use super::{call::PartnerRole, http_partner::HttpPartner, partner::Partner};
 
 /// Where a partner answers: scheme, host, port and the beginning of every path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,35 +100,51 @@ pub struct PartnerSettings {
 /// The partners, ready to be called.
 #[derive(Clone)]
 pub struct Partners {
-    /// Who holds stock.
-    pub inventory: Arc<dyn Inventory>,
-    /// Who takes money.
-    pub payments: Arc<dyn Payments>,
-    /// Who sends parcels.
-    pub shipping: Arc<dyn Shipping>,
+    /// Holds stock.
+    pub inventory: Arc<dyn Partner>,
+    /// Takes and gives back money.
+    pub payments: Arc<dyn Partner>,
+    /// Sends parcels.
+    pub shipping: Arc<dyn Partner>,
 }
 
-/// Makes the partners. None is asked anything yet: one that is down is not in the way of a start.
-///
-/// # Errors
-/// The HTTP client cannot be made.
-pub fn partners(settings: &PartnerSettings) -> Result<Partners, reqwest::Error> {
-    let simulated = Arc::new(SimulatedPartners::default());
-    let over_http = |base: &BaseUrl| HttpPartner::new(base.clone(), settings.limits).map(Arc::new);
-    Ok(Partners {
-        inventory: match &settings.inventory {
-            Some(base) => over_http(base)?,
-            None => simulated.clone(),
-        },
-        payments: match &settings.payments {
-            Some(base) => over_http(base)?,
-            None => simulated.clone(),
-        },
-        shipping: match &settings.shipping {
-            Some(base) => over_http(base)?,
-            None => simulated,
-        },
-    })
+impl Partners {
+    /// One partner in all roles.
+    #[must_use]
+    pub fn all(partner: &Arc<impl Partner + 'static>) -> Self {
+        Self { inventory: partner.clone(), payments: partner.clone(), shipping: partner.clone() }
+    }
+
+    /// The partner in a role.
+    #[must_use]
+    pub fn in_role(&self, role: PartnerRole) -> &dyn Partner {
+        match role {
+            PartnerRole::Inventory => &*self.inventory,
+            PartnerRole::Payments => &*self.payments,
+            PartnerRole::Shipping => &*self.shipping,
+        }
+    }
+}
+
+impl PartnerSettings {
+    /// Makes the partners; `others` stands in for those without a URL. No partner is called yet: one that is down does not
+    /// hinder a start.
+    ///
+    /// # Errors
+    /// The HTTP client cannot be made.
+    pub fn partners(&self, others: &Arc<impl Partner + 'static>) -> Result<Partners, reqwest::Error> {
+        let partner = |base: &Option<BaseUrl>| -> Result<Arc<dyn Partner>, reqwest::Error> {
+            Ok(match base {
+                Some(base) => Arc::new(HttpPartner::new(base.clone(), self.limits)?),
+                None => others.clone(),
+            })
+        };
+        Ok(Partners {
+            inventory: partner(&self.inventory)?,
+            payments: partner(&self.payments)?,
+            shipping: partner(&self.shipping)?,
+        })
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{
     FulfilmentSaga,
-    plan::{Kind, PAY, RESERVE, SHIP},
+    plan::{self, Kind},
 };
 use crate::order::{OrderId, Reference};
 
@@ -69,19 +69,19 @@ impl<'a> SagaView<'a> {
     /// A saga that somebody has started.
     #[must_use]
     pub fn of(saga_id: StreamId, saga: &'a FulfilmentSaga) -> Option<Self> {
-        let plan = saga.definition()?;
+        let started = saga.definition()?;
         let done = saga.steps().iter().filter(|step| step.state == StepState::Completed);
-        let payment = saga.reference(PAY).or(plan.payment_id.as_ref().map(Reference::as_str));
+        let payment = saga.reference(plan::Step::Pay).or(started.payment_id.as_ref().map(Reference::as_str));
         Some(Self {
             saga_id,
-            order_id: plan.order_id,
-            kind: plan.kind,
+            order_id: started.order_id,
+            kind: started.kind,
             state: saga.state(),
             completed_steps: done.map(|step| step.name.as_str()).collect(),
-            reservation_id: saga.reference(RESERVE),
+            reservation_id: saga.reference(plan::Step::Reserve),
             payment_id: payment,
-            tracking_number: saga.reference(SHIP),
-            return_id: plan.return_id.as_ref(),
+            tracking_number: saga.reference(plan::Step::Ship),
+            return_id: started.return_id.as_ref(),
             failure_reason: saga.stuck().map(|(_, error)| error).or(saga.reason()),
             steps: saga.steps().iter().map(step_view).collect(),
             started_at: saga.started_at(),

@@ -60,7 +60,7 @@ pub struct CallAnswer {
 
 /// The answer to a question about a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StandingAnswer {
+pub struct StatusAnswer {
     /// The key that was asked for.
     pub key: String,
     /// `done`, `refused`, `undone`; anything else leaves the outcome open.

@@ -9,8 +9,7 @@ use ordo_actors::{
     aggregate::Aggregate,
     event::StreamId,
     row_store::{Condition, Page, Row, Value},
-    saga::{SagaCommand, SagaRejection, SagaState},
-    saga_workshop::SagaRefusal,
+    saga::{SagaCommand, SagaRejection, SagaState, context::SagaRefusal},
 };
 use serde::Deserialize;
 use uuid::Uuid;

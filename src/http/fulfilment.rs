@@ -12,9 +12,7 @@ use ordo_actors::{
     event::{StreamId, Version},
     rehydrate::{Loaded, Until, rehydrate},
     request::{Answered, Failure, Intent, Outcome, Request, always},
-    saga::{SagaCommand, SagaDefinition, SagaState},
-    saga_effects::start_write,
-    saga_workshop::SagaRefusal,
+    saga::{SagaCommand, SagaDefinition, SagaState, context::SagaRefusal, effects::start_write},
     store::{ExpectedVersion, StreamWrite},
 };
 use serde::{Deserialize, Serialize};
@@ -310,7 +308,7 @@ fn taken(saga_id: StreamId) -> Problem {
 
 /// Has a saga run. When it cannot be now, it is found in the durable index later.
 pub async fn attend(state: &AppState, saga_id: StreamId, begun_at: Option<Version>) {
-    if let Err(failure) = state.sagas.attend(saga_id, begun_at).await {
+    if let Err(failure) = state.sagas.ensure_running(saga_id, begun_at).await {
         log::warn!(saga = saga_id.to_string(); "a saga waits to be run: {failure}");
     }
 }
@@ -322,9 +320,9 @@ async fn rest(
     begun_at: Option<Version>,
     wait: Duration,
 ) -> Result<SagaState, Problem> {
-    match state.sagas.attend(saga_id, begun_at).await {
+    match state.sagas.ensure_running(saga_id, begun_at).await {
         Ok(attended) => {
-            if let Ok(Some(rested)) = tokio::time::timeout(wait, attended.rested()).await {
+            if let Ok(Some(rested)) = tokio::time::timeout(wait, attended.settled()).await {
                 return Ok(rested);
             }
         }

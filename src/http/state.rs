@@ -24,7 +24,7 @@ use super::{
     fault_tally::FaultTally,
     http_metrics::HttpMetrics,
 };
-use crate::{fulfilment::Sagas, guard::rules::Guard, order::Order};
+use crate::{fulfilment::SagaSupervisorHandle, guard::rules::Guard, order::Order};
 
 /// What bounds the HTTP side.
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +74,7 @@ pub struct AppState {
     /// The limits.
     pub limits: HttpLimits,
     /// The sagas that run.
-    pub sagas: Sagas,
+    pub sagas: SagaSupervisorHandle,
     /// Whether submitting an order starts its fulfilment.
     pub fulfil_on_submit: bool,
     /// Room for bodies.

@@ -7,8 +7,10 @@ use chrono::{DateTime, Utc};
 use ordo_actors::{
     event::StreamId,
     row_store::{Condition, Page, RowStore, Value},
-    saga::SagaState,
-    saga_effects::{OpenSaga, OpenSagas},
+    saga::{
+        SagaState,
+        effects::{OpenSaga, OpenSagas},
+    },
     store::StoreError,
 };
 use uuid::Uuid;

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use ordo::fulfilment::{call::CallKind, fate::Fate};
+use ordo::{fulfilment::call::CallKind, partner_sim::fault_injection::Fault};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -18,14 +18,14 @@ fn on_every_store(test: impl Fn(Shop)) {
 }
 
 fn totals(shop: &Shop) -> [u64; 6] {
-    let totals = shop.outside.ledger.reckon().totals;
+    let totals = shop.outside.ledger.reconcile().totals;
     [totals.reserved, totals.released, totals.charged, totals.voided, totals.shipped, totals.called_back]
 }
 
 /// Nothing taken without being given or given back.
 fn settled(shop: &Shop) {
-    let reckoning = shop.outside.ledger.reckon();
-    assert!(reckoning.faults.is_empty(), "{:?}", reckoning.faults);
+    let reconciliation = shop.outside.ledger.reconcile();
+    assert!(reconciliation.faults.is_empty(), "{:?}", reconciliation.faults);
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_fulfilment_takes_as_many_commits_as_the_steps_by_hand() {
 #[test]
 fn a_refused_payment_gives_the_stock_back_and_cancels_the_order() {
     on_every_store(|shop| {
-        shop.outside.script(CallKind::Charge, &[Fate::Refuse]);
+        shop.outside.script(CallKind::Charge, &[Fault::Refuse]);
         let path = shop.draft();
         let saga = shop.fulfill(&path).expect(200).json();
         assert_eq!(saga["saga_state"], "Failed");
@@ -83,7 +83,7 @@ fn a_refused_payment_gives_the_stock_back_and_cancels_the_order() {
 #[test]
 fn a_refused_shipment_gives_money_and_stock_back_in_reverse() {
     let shop = Shop::open();
-    shop.outside.script(CallKind::Ship, &[Fate::Refuse]);
+    shop.outside.script(CallKind::Ship, &[Fault::Refuse]);
     let path = shop.draft();
     assert_eq!(shop.fulfill(&path).expect(200).json()["saga_state"], "Failed");
     assert_eq!(shop.get(&path).json()["state"], "Cancelled");
@@ -99,9 +99,9 @@ fn a_refused_shipment_gives_money_and_stock_back_in_reverse() {
 #[test]
 fn partners_that_fail_lose_and_repeat_calls_end_in_one_charge_and_one_parcel() {
     let shop = Shop::open();
-    shop.outside.script(CallKind::Reserve, &[Fate::Error, Fate::Duplicate]);
-    shop.outside.script(CallKind::Charge, &[Fate::Timeout]);
-    shop.outside.script(CallKind::Ship, &[Fate::Lose, Fate::Slow]);
+    shop.outside.script(CallKind::Reserve, &[Fault::Error, Fault::Duplicate]);
+    shop.outside.script(CallKind::Charge, &[Fault::Timeout]);
+    shop.outside.script(CallKind::Ship, &[Fault::Lose, Fault::Slow]);
     let path = shop.draft();
     assert_eq!(shop.rested(&path)["state"], "Completed");
     assert_eq!(totals(&shop), [1, 0, 1, 0, 1, 0]);
@@ -340,7 +340,7 @@ fn items_that_come_back_are_refunded_once_and_everybody_sees_it() {
         let position = shop.get("/readyz").json()["position"].as_u64().unwrap();
         let customer = shop.get(&format!("/customers/ada?min_position={position}")).expect(200).json();
         assert_eq!(customer["total_spent_cents"], 1500);
-        assert_eq!(shop.outside.ledger.reckon().totals.refunded, 1);
+        assert_eq!(shop.outside.ledger.reconcile().totals.refunded, 1);
         settled(&shop);
     });
 }
@@ -357,7 +357,7 @@ fn a_return_that_is_repeated_with_its_key_is_refunded_once() {
     let (first, again) = (keyed().expect(202), keyed().expect(202));
     assert_eq!((first.body.as_str(), first.header("location")), (again.body.as_str(), again.header("location")));
     until(|| (shop.get(&path).json()["refunded_cents"] == 1000).then_some(()));
-    assert_eq!(shop.outside.ledger.reckon().totals.refunded, 1);
+    assert_eq!(shop.outside.ledger.reconcile().totals.refunded, 1);
 }
 
 #[test]
@@ -365,7 +365,7 @@ fn a_refused_refund_is_stuck_for_an_operator() {
     let shop = Shop::open();
     let path = shop.draft();
     shop.fulfill(&path).expect(200);
-    shop.outside.script(CallKind::Refund, &[Fate::Refuse]);
+    shop.outside.script(CallKind::Refund, &[Fault::Refuse]);
     let back = json!({"items": [{"line_id": 1, "quantity": 1}], "reason": "broken"});
     let saga = shop.post(&format!("{path}/returns"), &back).expect(202).header("location").unwrap().to_owned();
     let saga = until(|| Some(shop.get(&saga).json()).filter(|saga| saga["state"] == "Stuck"));
@@ -389,8 +389,8 @@ fn submitting_starts_the_fulfilment_when_the_server_is_told_so() {
 #[test]
 fn a_log_with_sagas_is_verified_migrated_and_exported() {
     let mut shop = Shop::open_on(Store::sqlite(), false);
-    for fates in [vec![], vec![Fate::Refuse]] {
-        shop.outside.script(CallKind::Charge, &fates);
+    for faults in [vec![], vec![Fault::Refuse]] {
+        shop.outside.script(CallKind::Charge, &faults);
         shop.fulfill(&shop.draft()).expect(200);
     }
     let (store, folder) = (shop.store(), tempfile::tempdir().unwrap());
@@ -410,7 +410,7 @@ fn a_log_with_sagas_is_verified_migrated_and_exported() {
 fn stuck(shop: &Shop) -> String {
     let path = shop.draft();
     shop.fulfill(&path).expect(200);
-    shop.outside.script(CallKind::Refund, &[Fate::Refuse]);
+    shop.outside.script(CallKind::Refund, &[Fault::Refuse]);
     let back = json!({"items": [{"line_id": 1, "quantity": 1}], "reason": "broken"});
     let saga = shop.post(&format!("{path}/returns"), &back).expect(202).header("location").unwrap().to_owned();
     until(|| (shop.get(&saga).json()["state"] == "Stuck").then_some(()));

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use ordo::{
     application::{Core, Stores},
     config::FulfilmentSettings,
-    fulfilment::settings::{PartnerSettings, partners},
+    fulfilment::settings::Partners,
     guard::{origin::Origins, rules::Guard},
     http::{
         admission::Admission,
@@ -30,6 +30,7 @@ use ordo::{
         routes::routes,
         state::{AppState, HttpLimits},
     },
+    partner_sim::in_process::SimulatedPartners,
     read_models::{
         CurrentOrders, CustomerOrders, InventoryDemand, OrderHistory, OrderProjection, ReadModelGate, ReadModels,
         Sagas, Standing,
@@ -86,7 +87,7 @@ impl Parts {
             inventory_demand: Arc::new(demand.clone()),
             sagas: Arc::new(start(|| Box::new(Sagas::default()))),
         };
-        let partners = partners(&PartnerSettings::default()).unwrap();
+        let partners = Partners::all(&Arc::new(SimulatedPartners::default()));
         let sagas = core.start_sagas(partners, &FulfilmentSettings::default()).unwrap();
         // Nothing moves by itself here.
         sagas.stop().await;

@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["application"],
     &["config"],
     &["live"],
-    &["http", "console", "partners"],
+    &["http", "console", "partner_sim"],
     &["read_models", "stores", "import", "audit", "migration", "guard"],
     &["fulfilment"],
     &["telemetry"],
@@ -38,21 +38,22 @@ const FOREIGN: &[(&str, &[&[&str]])] = &[
     ("src/http/", &[SQL]),
     ("src/live/", &[SQL]),
     ("src/fulfilment/", &[SQL]),
-    ("src/partners/", &[SQL]),
+    ("src/partner_sim/", &[SQL]),
     ("src/console/", &[SQL]),
     ("src/cli/", &[SQL]),
     ("actors/src/", &[WEB, SQL]),
 ];
 
 /// The only files in those folders that speak SQL all the same: a ledger of its own, which is no store.
-const SQL_FILES: &[&str] = &["src/partners/ledger_file.rs", "src/partners/ledger_rows.rs"];
+const SQL_FILES: &[&str] = &["src/partner_sim/ledger_file.rs", "src/partner_sim/ledger_rows.rs"];
 
 /// The only files that know actix: the engine's actors, the application's composition root, and the import, which runs the
 /// actors without a server.
 const ACTOR_FILES: &[&str] = &[
     "actors/src/message.rs",
     "actors/src/registry.rs",
-    "actors/src/saga_supervisor.rs",
+    "actors/src/saga/actor.rs",
+    "actors/src/saga/supervisor.rs",
     "src/application.rs",
     "src/cli/import.rs",
     "src/main.rs",

@@ -5,11 +5,13 @@ use std::{fs, sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use ordo::{
     fulfilment::{
+        call::{Call, CallKind, PartnerRole, Terms},
         http_partner::HttpPartner,
-        partner::{CallKey, Charge, Inventory, Parcel, Payments, Refund, Reply, Reservation, Shipping, Standing},
+        partner::{CallKey, Partner},
     },
     order::{Currency, OrderId, ProductId, Reference},
 };
+use ordo_actors::saga::{CallStatus, StepOutcome};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -22,8 +24,21 @@ fn key(name: &str) -> CallKey {
     CallKey(name.into())
 }
 
-fn charge_of(order_id: OrderId) -> Charge {
-    Charge { order_id, amount_cents: 1_999, currency: Currency::USD }
+fn charge(name: &str, order_id: OrderId) -> Call {
+    Call::new(key(name), CallKind::Charge, order_id, Terms::Money { amount_cents: 1_999, currency: Currency::USD })
+}
+
+fn reserve(name: &str, order_id: OrderId) -> Call {
+    Call::new(key(name), CallKind::Reserve, order_id, Terms::Goods(goods()))
+}
+
+fn ship(name: &str, order_id: OrderId) -> Call {
+    Call::new(key(name), CallKind::Ship, order_id, Terms::Goods(goods()))
+}
+
+fn undo(call: Call, kind: CallKind) -> Call {
+    let of = call.key.clone();
+    Call { key: key(&format!("{}:undo", of.0)), kind, ..call }.undoing(of)
 }
 
 fn goods() -> Vec<(ProductId, u64)> {
@@ -31,9 +46,9 @@ fn goods() -> Vec<(ProductId, u64)> {
 }
 
 #[track_caller]
-fn done(reply: Reply) -> Reference {
-    match reply {
-        Reply::Done(reference) => reference,
+fn done(outcome: StepOutcome) -> String {
+    match outcome {
+        StepOutcome::Done(reference) => reference,
         other => panic!("{other:?}"),
     }
 }
@@ -134,14 +149,18 @@ async fn an_order_goes_through_all_three_and_the_audit_is_content() {
     let order_id = OrderId::generate();
     let [inventory, payments, shipping] =
         ["inventory", "payments", "shipping"].map(|name| partners.partner(name, PATIENCE));
-    let reserved = inventory.reserve(&key("r"), &Reservation { order_id, goods: goods() }).await;
-    assert_eq!(Inventory::look_up(&inventory, &key("r")).await, Standing::Done(done(reserved)));
-    let paid = done(payments.charge(&key("p"), &charge_of(order_id)).await);
-    done(shipping.ship(&key("s"), &Parcel { order_id, goods: goods() }).await);
-    let refund =
-        |cents| Refund { order_id, payment_id: Some(paid.clone()), amount_cents: cents, currency: Currency::USD };
-    done(payments.refund(&key("f"), &refund(999)).await);
-    assert!(matches!(payments.refund(&key("g"), &refund(1_001)).await, Reply::Refused(_)));
+    let reserved = inventory.call(&reserve("r", order_id)).await;
+    assert_eq!(inventory.status(PartnerRole::Inventory, &key("r")).await, CallStatus::Done(done(reserved)));
+    let paid = done(payments.call(&charge("p", order_id)).await);
+    done(shipping.call(&ship("s", order_id)).await);
+    let refund = |name, amount_cents| Call {
+        kind: CallKind::Refund,
+        payment_id: Reference::new(&paid).ok(),
+        terms: Terms::Money { amount_cents, currency: Currency::USD },
+        ..charge(name, order_id)
+    };
+    done(payments.call(&refund("f", 999)).await);
+    assert!(matches!(payments.call(&refund("g", 1_001)).await, StepOutcome::Refused(_)));
     let audit = partners.audit(None).await;
     assert_eq!(audit["faults"], json!({}), "{audit}");
     assert_eq!(audit["totals"]["money"]["USD"], json!({"charged": 1_999, "voided": 0, "refunded": 999}));
@@ -156,17 +175,16 @@ async fn everything_can_be_undone_and_says_so() {
     let order_id = OrderId::generate();
     let [inventory, payments, shipping] =
         ["inventory", "payments", "shipping"].map(|name| partners.partner(name, PATIENCE));
-    let (held, parcel) = (Reservation { order_id, goods: goods() }, Parcel { order_id, goods: goods() });
-    done(inventory.reserve(&key("r"), &held).await);
-    done(payments.charge(&key("p"), &charge_of(order_id)).await);
-    done(shipping.ship(&key("s"), &parcel).await);
-    done(shipping.call_back(&key("s:undo"), &key("s"), &parcel).await);
-    done(payments.void(&key("p:undo"), &key("p"), &charge_of(order_id)).await);
-    done(inventory.release(&key("r:undo"), &key("r"), &held).await);
-    assert_eq!(Inventory::look_up(&inventory, &key("r")).await, Standing::Undone);
-    assert_eq!(Payments::look_up(&payments, &key("p")).await, Standing::Undone);
-    assert_eq!(Shipping::look_up(&shipping, &key("s")).await, Standing::Undone);
-    assert!(matches!(payments.charge(&key("p"), &charge_of(order_id)).await, Reply::Refused(_)));
+    done(inventory.call(&reserve("r", order_id)).await);
+    done(payments.call(&charge("p", order_id)).await);
+    done(shipping.call(&ship("s", order_id)).await);
+    done(shipping.call(&undo(ship("s", order_id), CallKind::CallBack)).await);
+    done(payments.call(&undo(charge("p", order_id), CallKind::Void)).await);
+    done(inventory.call(&undo(reserve("r", order_id), CallKind::Release)).await);
+    assert_eq!(inventory.status(PartnerRole::Inventory, &key("r")).await, CallStatus::Undone);
+    assert_eq!(payments.status(PartnerRole::Payments, &key("p")).await, CallStatus::Undone);
+    assert_eq!(shipping.status(PartnerRole::Shipping, &key("s")).await, CallStatus::Undone);
+    assert!(matches!(payments.call(&charge("p", order_id)).await, StepOutcome::Refused(_)));
     let audit = partners.audit(None).await;
     assert_eq!(audit["faults"], json!({}));
     let undone = ["released", "voided", "called_back"].map(|total| audit["totals"][total].clone());
@@ -179,11 +197,11 @@ async fn the_audit_names_every_order_that_is_wrong() {
     let [inventory, payments, shipping] =
         ["inventory", "payments", "shipping"].map(|name| partners.partner(name, PATIENCE));
     let [held, paid, sent, twice] = [(); 4].map(|()| OrderId::generate());
-    done(inventory.reserve(&key("r"), &Reservation { order_id: held, goods: goods() }).await);
-    done(payments.charge(&key("p"), &charge_of(paid)).await);
-    done(shipping.ship(&key("s"), &Parcel { order_id: sent, goods: goods() }).await);
+    done(inventory.call(&reserve("r", held)).await);
+    done(payments.call(&charge("p", paid)).await);
+    done(shipping.call(&ship("s", sent)).await);
     for name in ["t", "u"] {
-        done(payments.charge(&key(name), &charge_of(twice)).await);
+        done(payments.call(&charge(name, twice)).await);
     }
     for (order, faults) in [
         (held, json!(["stock_still_held"])),
@@ -200,22 +218,22 @@ async fn the_audit_names_every_order_that_is_wrong() {
 async fn scripted_faults_reach_the_caller_as_what_they_are() {
     let partners = PartnerProcess::start_with(&["--slow-ms", "10", "--silence-ms", "60000"]);
     let order = OrderId::generate();
-    let (payments, charge) = (partners.partner("payments", Duration::from_millis(500)), charge_of(order));
+    let payments = partners.partner("payments", Duration::from_millis(500));
     let outcomes = ["error", "lose", "timeout", "slow", "duplicate"];
     partners.script(Some(&order.to_string()), "charge", &outcomes).await;
-    assert!(matches!(payments.charge(&key("1"), &charge).await, Reply::NotDone { retry_after: Some(_), .. }));
-    assert_eq!(Payments::look_up(&payments, &key("1")).await, Standing::Unheard);
-    assert!(matches!(payments.charge(&key("2"), &charge).await, Reply::Unknown(_)));
-    assert_eq!(Payments::look_up(&payments, &key("2")).await, Standing::Unheard);
-    assert!(matches!(payments.charge(&key("3"), &charge).await, Reply::Unknown(_)));
-    let Standing::Done(reference) = Payments::look_up(&payments, &key("3")).await else { panic!() };
-    assert_eq!(done(payments.charge(&key("3"), &charge).await), reference);
-    done(payments.charge(&key("5"), &charge).await);
+    assert!(matches!(payments.call(&charge("1", order)).await, StepOutcome::NotDone { retry_after: Some(_), .. }));
+    assert_eq!(payments.status(PartnerRole::Payments, &key("1")).await, CallStatus::NotReceived);
+    assert!(matches!(payments.call(&charge("2", order)).await, StepOutcome::Unknown(_)));
+    assert_eq!(payments.status(PartnerRole::Payments, &key("2")).await, CallStatus::NotReceived);
+    assert!(matches!(payments.call(&charge("3", order)).await, StepOutcome::Unknown(_)));
+    let CallStatus::Done(reference) = payments.status(PartnerRole::Payments, &key("3")).await else { panic!() };
+    assert_eq!(done(payments.call(&charge("3", order)).await), reference);
+    done(payments.call(&charge("5", order)).await);
     partners.script(None, "charge", &["refuse"]).await;
-    assert!(matches!(payments.charge(&key("6"), &charge).await, Reply::Refused(_)));
-    assert!(matches!(Payments::look_up(&payments, &key("6")).await, Standing::Refused(_)));
+    assert!(matches!(payments.call(&charge("6", order)).await, StepOutcome::Refused(_)));
+    assert!(matches!(payments.status(PartnerRole::Payments, &key("6")).await, CallStatus::Refused(_)));
     partners.script(None, "look_up_payments", &["error"]).await;
-    assert!(matches!(Payments::look_up(&payments, &key("6")).await, Standing::Unknown(_)));
+    assert!(matches!(payments.status(PartnerRole::Payments, &key("6")).await, CallStatus::Unknown(_)));
 }
 
 #[tokio::test]
@@ -223,9 +241,9 @@ async fn rates_apply_to_their_partner_alone() {
     let partners = PartnerProcess::start_with(&["--refuse", "1", "--shipping-refuse", "0"]);
     let order_id = OrderId::generate();
     let payments: Arc<HttpPartner> = Arc::new(partners.partner("payments", PATIENCE));
-    assert!(matches!(payments.charge(&key("p"), &charge_of(order_id)).await, Reply::Refused(_)));
+    assert!(matches!(payments.call(&charge("p", order_id)).await, StepOutcome::Refused(_)));
     let shipping = partners.partner("shipping", PATIENCE);
-    done(shipping.ship(&key("s"), &Parcel { order_id, goods: goods() }).await);
+    done(shipping.call(&ship("s", order_id)).await);
 }
 
 #[tokio::test]
@@ -281,7 +299,7 @@ async fn the_page_shows_what_came_in_as_text() {
     let page = reqwest::get(partners.url("/")).await.unwrap().text().await.unwrap();
     assert!(page.contains("Every order that was charged is shipped or has its money back"), "{page}");
     let order_id = OrderId::generate();
-    done(partners.partner("payments", PATIENCE).charge(&key("p"), &charge_of(order_id)).await);
+    done(partners.partner("payments", PATIENCE).call(&charge("p", order_id)).await);
     let page = reqwest::get(partners.url("/")).await.unwrap().text().await.unwrap();
     assert!(page.contains(&order_id.to_string()) && page.contains("$19.99"), "{page}");
 }

@@ -14,12 +14,14 @@ use std::{
 
 use ordo::{
     fulfilment::{
+        call::{Call, CallKind, PartnerRole, Terms},
         http_partner::HttpPartner,
-        partner::{CallKey, Charge, Payments, Reply, Standing},
+        partner::{CallKey, Partner},
         settings::PartnerLimits,
     },
     order::{Currency, OrderId},
 };
+use ordo_actors::saga::{CallStatus, StepOutcome};
 use serde_json::{Value, json};
 
 /// Answers every request in its own way.
@@ -87,38 +89,33 @@ fn key() -> CallKey {
     CallKey("k:1".into())
 }
 
-fn charge() -> Charge {
-    Charge {
-        order_id: "018f0000-0000-7000-8000-000000000001"
-            .parse::<uuid::Uuid>()
-            .map(ordo_actors::event::StreamId)
-            .unwrap(),
-        amount_cents: 100,
-        currency: Currency::USD,
-    }
+const ORDER: &str = "018f0000-0000-7000-8000-000000000001";
+
+fn charge() -> Call {
+    let order_id = ordo_actors::event::StreamId(ORDER.parse().unwrap());
+    Call::new(key(), CallKind::Charge, order_id, Terms::Money { amount_cents: 100, currency: Currency::USD })
 }
 
 fn done_but(member: &str, value: Value) -> String {
-    let Charge { order_id, amount_cents, .. } = charge();
-    let mut body = json!({"key": "k:1", "order_id": order_id, "status": "done", "reference": "pay-1",
-                          "amount_cents": amount_cents, "currency": "USD"});
+    let mut body = json!({"key": "k:1", "order_id": ORDER, "status": "done", "reference": "pay-1",
+                          "amount_cents": 100, "currency": "USD"});
     body[member] = value;
     body.to_string()
 }
 
-async fn reply_to(hostile: &Hostile) -> Reply {
-    hostile.partner().charge(&key(), &charge()).await
+async fn reply_to(hostile: &Hostile) -> StepOutcome {
+    hostile.partner().call(&charge()).await
 }
 
 #[track_caller]
-fn is_unknown(reply: &Reply) {
-    assert!(matches!(reply, Reply::Unknown(_)), "{reply:?}");
+fn is_unknown(reply: &StepOutcome) {
+    assert!(matches!(reply, StepOutcome::Unknown(_)), "{reply:?}");
 }
 
 #[tokio::test]
 async fn a_plain_answer_is_understood() {
     let hostile = Hostile::says("200 OK", &done_but("more", json!(1)));
-    assert!(matches!(reply_to(&hostile).await, Reply::Done(_)));
+    assert!(matches!(reply_to(&hostile).await, StepOutcome::Done(_)));
 }
 
 #[tokio::test]
@@ -148,7 +145,7 @@ async fn an_answer_that_never_ends_is_cut_off_at_its_limit() {
         while stream.write_all(chunk.as_bytes()).is_ok() {}
     });
     let reply = reply_to(&endless).await;
-    assert!(matches!(&reply, Reply::Unknown(reason) if reason.contains("larger than 65536")), "{reply:?}");
+    assert!(matches!(&reply, StepOutcome::Unknown(reason) if reason.contains("larger than 65536")), "{reply:?}");
     let padded = format!("{}{}", done_but("more", json!(1)), " ".repeat(70_000));
     is_unknown(&reply_to(&Hostile::says("200 OK", &padded)).await);
 }
@@ -162,7 +159,7 @@ async fn a_broken_or_silent_connection_leaves_the_outcome_open() {
     );
     let silent = Hostile::new(|stream| drop(stream.read(&mut [0])));
     let reply = reply_to(&silent).await;
-    assert!(matches!(&reply, Reply::Unknown(reason) if reason.contains("in time")), "{reply:?}");
+    assert!(matches!(&reply, StepOutcome::Unknown(reason) if reason.contains("in time")), "{reply:?}");
 }
 
 #[tokio::test]
@@ -178,9 +175,9 @@ async fn a_redirect_is_not_followed() {
 #[tokio::test]
 async fn a_partner_that_is_not_there_has_done_nothing() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let reply = partner(&free).charge(&key(), &charge()).await;
-    assert!(matches!(reply, Reply::NotDone { .. }), "{reply:?}");
-    assert!(matches!(Payments::look_up(&partner(&free), &key()).await, Standing::Unknown(_)));
+    let reply = partner(&free).call(&charge()).await;
+    assert!(matches!(reply, StepOutcome::NotDone { .. }), "{reply:?}");
+    assert!(matches!(partner(&free).status(PartnerRole::Payments, &key()).await, CallStatus::Unknown(_)));
 }
 
 #[tokio::test]
@@ -188,11 +185,11 @@ async fn a_partner_that_keeps_failing_is_left_alone() {
     let hostile = Hostile::says("500 Oops", "{}");
     let partner = hostile.partner();
     for _ in 0..3 {
-        is_unknown(&partner.charge(&key(), &charge()).await);
+        is_unknown(&partner.call(&charge()).await);
     }
-    let reply = partner.charge(&key(), &charge()).await;
-    assert!(matches!(reply, Reply::NotDone { retry_after: Some(_), .. }), "{reply:?}");
-    assert!(matches!(Payments::look_up(&partner, &key()).await, Standing::Unknown(_)));
+    let reply = partner.call(&charge()).await;
+    assert!(matches!(reply, StepOutcome::NotDone { retry_after: Some(_), .. }), "{reply:?}");
+    assert!(matches!(partner.status(PartnerRole::Payments, &key()).await, CallStatus::Unknown(_)));
     assert_eq!(hostile.asked(), 3);
 }
 
@@ -202,27 +199,27 @@ async fn refusals_do_not_count_as_failures() {
     let hostile = Hostile::says(head, "{\"detail\":\"no\"}");
     let partner = hostile.partner();
     for _ in 0..8 {
-        assert_eq!(partner.charge(&key(), &charge()).await, Reply::Refused("no".into()));
+        assert_eq!(partner.call(&charge()).await, StepOutcome::Refused("no".into()));
     }
 }
 
 #[tokio::test]
 async fn a_busy_partner_is_asked_later_and_not_later_than_is_sensible() {
     let hostile = Hostile::says("503 Busy\r\nRetry-After: 86400", "");
-    let Reply::NotDone { retry_after, .. } = reply_to(&hostile).await else { panic!() };
+    let StepOutcome::NotDone { retry_after, .. } = reply_to(&hostile).await else { panic!() };
     assert_eq!(retry_after, Some(PartnerLimits::default().longest_pause));
 }
 
 #[tokio::test]
-async fn a_look_up_believes_only_what_speaks_of_its_key() {
-    let standing = |head: &str, body: &str| {
+async fn a_status_query_believes_only_what_speaks_of_its_key() {
+    let status = |head: &str, body: &str| {
         let hostile = Hostile::says(head, body);
-        async move { Payments::look_up(&hostile.partner(), &key()).await }
+        async move { hostile.partner().status(PartnerRole::Payments, &key()).await }
     };
-    let undone = standing("200 OK", "{\"key\":\"k:1\",\"status\":\"undone\"}").await;
-    assert_eq!(undone, Standing::Undone);
-    let other = standing("200 OK", "{\"key\":\"k:2\",\"status\":\"undone\"}").await;
-    assert!(matches!(other, Standing::Unknown(_)), "{other:?}");
-    let proxy = standing("404 Not Found\r\nContent-Type: text/html", "<html>").await;
-    assert!(matches!(proxy, Standing::Unknown(_)), "{proxy:?}");
+    let undone = status("200 OK", "{\"key\":\"k:1\",\"status\":\"undone\"}").await;
+    assert_eq!(undone, CallStatus::Undone);
+    let other = status("200 OK", "{\"key\":\"k:2\",\"status\":\"undone\"}").await;
+    assert!(matches!(other, CallStatus::Unknown(_)), "{other:?}");
+    let proxy = status("404 Not Found\r\nContent-Type: text/html", "<html>").await;
+    assert!(matches!(proxy, CallStatus::Unknown(_)), "{proxy:?}");
 }

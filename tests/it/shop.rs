@@ -7,13 +7,16 @@ use ordo::{
     application::{Application, open_stores},
     config::{ServeArgs, Settings, StoreArgs},
     fulfilment::{
-        call::CallKind,
-        fate::{Asked, Fate},
-        partner::{self, CallKey, Charge, Inventory, Parcel, Payments, Refund, Reservation, Shipping, Standing},
+        call::{Call, CallKind, PartnerRole},
+        partner::{CallKey, Partner},
         settings::Partners,
-        simulated::SimulatedPartners,
+    },
+    partner_sim::{
+        fault_injection::{Fault, Target},
+        in_process::SimulatedPartners,
     },
 };
+use ordo_actors::saga::{CallStatus, StepOutcome};
 use reqwest::{
     Method,
     blocking::{Client, RequestBuilder},
@@ -36,8 +39,8 @@ pub struct Outside {
 
 impl Outside {
     /// Sets what happens to the next such calls for any order.
-    pub fn script(&self, call: CallKind, fates: &[Fate]) {
-        self.ledger.script(None, Asked::Call(call), fates.to_vec()).unwrap();
+    pub fn script(&self, call: CallKind, faults: &[Fault]) {
+        self.ledger.script(None, Target::Call(call), faults.to_vec()).unwrap();
     }
 
     /// Holds charges that have been taken before they are answered, until told otherwise.
@@ -55,59 +58,18 @@ impl Outside {
 }
 
 #[async_trait]
-impl Payments for Outside {
-    async fn charge(&self, key: &CallKey, charge: &Charge) -> partner::Reply {
-        let reply = self.ledger.charge(key, charge).await;
-        if *self.hangs.borrow() {
+impl Partner for Outside {
+    async fn call(&self, call: &Call) -> StepOutcome {
+        let outcome = self.ledger.call(call).await;
+        if call.kind == CallKind::Charge && *self.hangs.borrow() {
             self.hanging.send_modify(|hanging| *hanging += 1);
             self.hangs.subscribe().wait_for(|hangs| !hangs).await.unwrap();
         }
-        reply
+        outcome
     }
 
-    async fn void(&self, key: &CallKey, of: &CallKey, charge: &Charge) -> partner::Reply {
-        self.ledger.void(key, of, charge).await
-    }
-
-    async fn refund(&self, key: &CallKey, refund: &Refund) -> partner::Reply {
-        self.ledger.refund(key, refund).await
-    }
-
-    async fn look_up(&self, key: &CallKey) -> Standing {
-        Payments::look_up(&self.ledger, key).await
-    }
-}
-
-/// Delegates everything but payments.
-struct Others(Arc<Outside>);
-
-#[async_trait]
-impl Inventory for Others {
-    async fn reserve(&self, key: &CallKey, goods: &Reservation) -> partner::Reply {
-        self.0.ledger.reserve(key, goods).await
-    }
-
-    async fn release(&self, key: &CallKey, of: &CallKey, goods: &Reservation) -> partner::Reply {
-        self.0.ledger.release(key, of, goods).await
-    }
-
-    async fn look_up(&self, key: &CallKey) -> Standing {
-        Inventory::look_up(&self.0.ledger, key).await
-    }
-}
-
-#[async_trait]
-impl Shipping for Others {
-    async fn ship(&self, key: &CallKey, parcel: &Parcel) -> partner::Reply {
-        self.0.ledger.ship(key, parcel).await
-    }
-
-    async fn call_back(&self, key: &CallKey, of: &CallKey, parcel: &Parcel) -> partner::Reply {
-        self.0.ledger.call_back(key, of, parcel).await
-    }
-
-    async fn look_up(&self, key: &CallKey) -> Standing {
-        Shipping::look_up(&self.0.ledger, key).await
+    async fn status(&self, role: PartnerRole, key: &CallKey) -> CallStatus {
+        self.ledger.status(role, key).await
     }
 }
 
@@ -153,12 +115,7 @@ impl Shop {
             ..ServeArgs::default()
         };
         let settings = Settings::resolve(&store, &serve, None).unwrap();
-        let others = Arc::new(Others(Arc::clone(&self.outside)));
-        let partners = Partners {
-            inventory: Arc::clone(&others) as _,
-            payments: Arc::clone(&self.outside) as _,
-            shipping: others,
-        };
+        let partners = Partners::all(&self.outside);
         let (stop, stopped) = oneshot::channel::<()>();
         let (tell, told) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {

@@ -7,43 +7,43 @@ use super::{
     state::{Saga, SagaState, Step, StepState},
 };
 
-/// What whoever runs a saga knows of its last step beyond the log. Gone with the process.
+/// What the runner of a saga knows of the saga's last call beyond the log. Lost when the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Knowledge {
-    /// Nothing: somebody may have called.
+pub enum CallKnowledge {
+    /// Nothing: a runner may have called.
     Nothing,
-    /// This runner has written its start itself, and nobody has called.
+    /// This runner has appended the start of the step itself; no runner has called yet.
     Begun,
-    /// The partner was asked and has never heard of its key.
-    Unheard,
+    /// The partner was asked and has not received the key.
+    NotReceived,
 }
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
+pub enum Action<S> {
     /// Call the partner.
     Call {
         /// For this step.
-        step: &'static str,
+        step: S,
         /// With this key.
         key: String,
     },
     /// Ask the partner what became of a call.
-    LookUp {
+    QueryStatus {
         /// Of this step.
-        step: &'static str,
+        step: S,
         /// With this key.
         key: String,
     },
     /// Write another attempt down, then call.
     Begin {
         /// At this step.
-        step: &'static str,
+        step: S,
     },
     /// Have the partner undo a call.
     Undo {
         /// Of this step.
-        step: &'static str,
+        step: S,
         /// With this key.
         key: String,
         /// The key of the call.
@@ -54,7 +54,7 @@ pub enum Action {
     /// The time of a step is over: give it up.
     GiveUp {
         /// Which step.
-        step: &'static str,
+        step: S,
     },
     /// Nothing, for ever.
     Ended,
@@ -68,9 +68,9 @@ impl<D: SagaDefinition> Saga<D> {
     pub fn next(
         &self,
         now: DateTime<Utc>,
-        policy: impl Fn(&'static str) -> StepPolicy,
-        knowledge: Knowledge,
-    ) -> Action {
+        policy: impl Fn(D::Step) -> StepPolicy,
+        knowledge: CallKnowledge,
+    ) -> Action<D::Step> {
         match self.state {
             SagaState::Absent | SagaState::Completed | SagaState::Failed => Action::Ended,
             SagaState::Stuck => Action::Stuck,
@@ -82,20 +82,19 @@ impl<D: SagaDefinition> Saga<D> {
     fn next_step(
         &self,
         now: DateTime<Utc>,
-        policy: impl Fn(&'static str) -> StepPolicy,
-        knowledge: Knowledge,
-    ) -> Action {
-        let Some((last, rule)) = self.steps.last().and_then(|step| Some((step, self.rule(&step.name)?))) else {
+        policy: impl Fn(D::Step) -> StepPolicy,
+        knowledge: CallKnowledge,
+    ) -> Action<D::Step> {
+        let Some((last, step)) = self.steps.last().and_then(|last| Some((last, self.kind_of(last)?))) else {
             return Action::Stuck;
         };
-        let step = rule.name;
         let key = last.key.clone();
         // It may have been done long ago, by a process that could not say so any more.
-        if (last.state, knowledge) == (StepState::Started, Knowledge::Nothing) {
-            return Action::LookUp { step, key };
+        if (last.state, knowledge) == (StepState::Started, CallKnowledge::Nothing) {
+            return Action::QueryStatus { step, key };
         }
         let deadline = later(last.started_at, policy(step).deadline);
-        if knowledge != Knowledge::Begun && now >= deadline {
+        if knowledge != CallKnowledge::Begun && now >= deadline {
             return Action::GiveUp { step };
         }
         if let Some(at) = last.retry_at.filter(|at| now < *at) {
@@ -103,16 +102,16 @@ impl<D: SagaDefinition> Saga<D> {
         }
         match (last.state, knowledge) {
             (StepState::Started, _) => Action::Call { step, key },
-            (StepState::Unknown, Knowledge::Nothing | Knowledge::Begun) => Action::LookUp { step, key },
+            (StepState::Unknown, CallKnowledge::Nothing | CallKnowledge::Begun) => Action::QueryStatus { step, key },
             _ => Action::Begin { step },
         }
     }
 
-    fn next_compensation(&self, now: DateTime<Utc>) -> Action {
-        let Some((step, rule)) = self.next_undo() else { return Action::Stuck };
-        match step.retry_at.filter(|at| now < *at) {
+    fn next_compensation(&self, now: DateTime<Utc>) -> Action<D::Step> {
+        let Some((started, step)) = self.next_undo() else { return Action::Stuck };
+        match started.retry_at.filter(|at| now < *at) {
             Some(at) => Action::WaitUntil(at),
-            None => Action::Undo { step: rule.name, key: undo_key(step), of: step.key.clone() },
+            None => Action::Undo { step, key: undo_key(started), of: started.key.clone() },
         }
     }
 }
@@ -124,7 +123,7 @@ fn undo_key(step: &Step) -> String {
     }
 }
 
-/// A time so much later; the end of time when there is none so late.
+/// Adds a duration to a time; saturates at the largest time.
 pub(super) fn later(time: DateTime<Utc>, by: std::time::Duration) -> DateTime<Utc> {
     let by = TimeDelta::from_std(by).unwrap_or(TimeDelta::MAX);
     time.checked_add_signed(by).unwrap_or(DateTime::<Utc>::MAX_UTC)

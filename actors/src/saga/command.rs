@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{definition::StepPolicy, state::SagaState};
+use super::{
+    definition::{SagaDefinition, StepPolicy},
+    state::SagaState,
+};
 use crate::event::StreamId;
 
 /// What came of a call. Named by what the saga does next.
@@ -27,20 +30,22 @@ pub enum StepOutcome {
 
 /// What a partner knows of the key of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StepStanding {
+pub enum CallStatus {
     /// It was done.
     Done(String),
-    /// Nothing will ever come of this key: it was refused, or undone.
+    /// It was refused.
     Refused(String),
+    /// It was undone, or its undo came before it: the key has no effect any more.
+    Undone,
     /// The partner has never heard of it: call.
-    Unheard,
+    NotReceived,
     /// The partner is still at it, or could not be asked.
     Unknown(String),
 }
 
 /// A request to a saga.
 #[derive(Debug, Clone, PartialEq)]
-pub enum SagaCommand<D> {
+pub enum SagaCommand<D: SagaDefinition> {
     /// Begins it, with its first step.
     Start {
         /// Its stream: the beginning of every key.
@@ -51,12 +56,12 @@ pub enum SagaCommand<D> {
     /// Begins another attempt at a step that was not done.
     Begin {
         /// Which step.
-        step: &'static str,
+        step: D::Step,
     },
     /// Notes what came of a call, or of asking about it.
     Record {
         /// Which step.
-        step: &'static str,
+        step: D::Step,
         /// What came of it.
         outcome: StepOutcome,
         /// When.
@@ -67,7 +72,7 @@ pub enum SagaCommand<D> {
     /// Notes that a step was done and that what it was done for does not want it any more.
     RecordUnwanted {
         /// Which step.
-        step: &'static str,
+        step: D::Step,
         /// What the partner calls what came of it.
         reference: String,
         /// Why it is not wanted.
@@ -76,7 +81,7 @@ pub enum SagaCommand<D> {
     /// Notes what came of undoing a step.
     RecordUndo {
         /// Which step.
-        step: &'static str,
+        step: D::Step,
         /// What came of it.
         outcome: StepOutcome,
         /// When.
@@ -87,7 +92,7 @@ pub enum SagaCommand<D> {
     /// Gives up a step whose time is over.
     GiveUp {
         /// Which step.
-        step: &'static str,
+        step: D::Step,
     },
     /// Undoes everything, at once.
     Cancel {

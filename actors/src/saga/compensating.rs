@@ -6,7 +6,7 @@ use super::{
     action::later,
     command::{SagaRejection, StepOutcome},
     decide::Decision,
-    definition::{SagaDefinition, StepPolicy},
+    definition::{SagaDefinition, SagaStep, StepPolicy},
     event::{
         CompensationStepCompleted, CompensationStepFailed, FailedHow, SagaAnnotated, SagaEvent, SagaFailed, SagaStuck,
         StepRetried, StepSkipped, StepStarted,
@@ -18,13 +18,14 @@ use crate::aggregate::Aggregate;
 impl<D: SagaDefinition> Saga<D> {
     pub(super) fn record_undo(
         &self,
-        name: &str,
+        step: D::Step,
         outcome: &StepOutcome,
         at: DateTime<Utc>,
         policy: &StepPolicy,
     ) -> Vec<SagaEvent<D>> {
-        let next = self.next_undo().filter(|(step, _)| step.name == name && self.state == SagaState::Compensating);
-        let Some((step, _)) = next else { return Vec::new() };
+        let next = self.next_undo().filter(|(_, next)| *next == step && self.state == SagaState::Compensating);
+        let Some((started, _)) = next else { return Vec::new() };
+        let name = step.name();
         let (how, error, asked) = match outcome {
             StepOutcome::Done(reference) => {
                 let undone = CompensationStepCompleted { step: name.to_owned(), reference: Some(reference.clone()) };
@@ -34,10 +35,10 @@ impl<D: SagaDefinition> Saga<D> {
             StepOutcome::NotDone { error, retry_after } => (FailedHow::NotDone, error, *retry_after),
             StepOutcome::Unknown(error) => (FailedHow::Unknown, error, None),
         };
-        let failures = step.undo_failures + 1;
+        let failures = started.undo_failures + 1;
         let goes_on = how != FailedHow::Refused && failures < policy.undo_attempts;
         let retry_at = goes_on.then(|| later(at, policy.pause_after(failures, asked)));
-        let mut events = vec![undo_failed(step, how, error, retry_at)];
+        let mut events = vec![undo_failed(started, how, error, retry_at)];
         if !goes_on {
             events.push(SagaEvent::SagaStuck(SagaStuck { step: name.to_owned(), error: error.clone() }));
         }
@@ -58,7 +59,8 @@ impl<D: SagaDefinition> Saga<D> {
     pub(super) fn retry(&self, by: &str) -> Decision<D> {
         let name = self.stuck_step()?;
         let mut events = vec![SagaEvent::StepRetried(StepRetried { by: by.to_owned() })];
-        if let Some(step) = self.step(name).filter(|step| step.state == StepState::Refused && !self.compensating) {
+        let stuck = self.steps.iter().find(|step| step.name == name);
+        if let Some(step) = stuck.filter(|step| step.state == StepState::Refused && !self.compensating) {
             let attempt = step.attempt.saturating_add(1);
             let first_key = step.key.splitn(3, ':').take(2).collect::<Vec<_>>().join(":");
             let idempotency_key = format!("{first_key}:{attempt}");

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::{
     action::later,
     command::{SagaCommand, SagaRejection, StepOutcome},
-    definition::{SagaDefinition, StepPolicy},
+    definition::{SagaDefinition, SagaStep, StepPolicy},
     event::{
         CompensationStarted, FailedHow, SagaAnnotated, SagaCompleted, SagaEvent, SagaStuck, StepCompleted, StepFailed,
         StepStarted,
@@ -28,13 +28,13 @@ impl<D: SagaDefinition> Aggregate for Saga<D> {
     fn decide(&self, command: &SagaCommand<D>) -> Decision<D> {
         match command {
             SagaCommand::Start { saga_id, definition } => self.start(*saga_id, definition),
-            SagaCommand::Begin { step } => Ok(self.begin(step)),
-            SagaCommand::Record { step, outcome, at, policy } => Ok(self.record(step, outcome, *at, policy)),
+            SagaCommand::Begin { step } => Ok(self.begin(*step)),
+            SagaCommand::Record { step, outcome, at, policy } => Ok(self.record(*step, outcome, *at, policy)),
             SagaCommand::RecordUnwanted { step, reference, reason } => {
-                Ok(self.record_unwanted(step, reference, reason))
+                Ok(self.record_unwanted(*step, reference, reason))
             }
-            SagaCommand::RecordUndo { step, outcome, at, policy } => Ok(self.record_undo(step, outcome, *at, policy)),
-            SagaCommand::GiveUp { step } => Ok(self.give_up(step)),
+            SagaCommand::RecordUndo { step, outcome, at, policy } => Ok(self.record_undo(*step, outcome, *at, policy)),
+            SagaCommand::GiveUp { step } => Ok(self.give_up(*step)),
             SagaCommand::Cancel { reason, requested_by } => self.cancel(reason, requested_by.as_deref()),
             SagaCommand::Retry { by } => self.retry(by),
             SagaCommand::Skip { by, reason } => self.skip(by, reason),
@@ -54,107 +54,106 @@ impl<D: SagaDefinition> Saga<D> {
             return Err(SagaRejection::AlreadyStarted);
         }
         let mut events = vec![SagaEvent::SagaStarted(definition.clone())];
-        events.extend(definition.steps().first().map(|first| first_attempt(first.name, &saga_id.to_string())));
+        events.extend(definition.steps().first().map(|first| first_attempt(*first, &saga_id.to_string())));
         Ok(events)
     }
 
-    fn begin(&self, name: &str) -> Vec<SagaEvent<D>> {
-        let Some(step) = self.current(name) else { return Vec::new() };
+    fn begin(&self, step: D::Step) -> Vec<SagaEvent<D>> {
+        let Some(current) = self.current(step) else { return Vec::new() };
         vec![SagaEvent::StepStarted(StepStarted {
-            step: step.name.clone(),
-            attempt: step.attempt.saturating_add(1),
-            idempotency_key: step.key.clone(),
+            step: current.name.clone(),
+            attempt: current.attempt.saturating_add(1),
+            idempotency_key: current.key.clone(),
         })]
     }
 
     /// The outcome of a call that was out when compensation began is noted, too: it says what there is to undo.
-    fn record(&self, name: &str, outcome: &StepOutcome, at: DateTime<Utc>, policy: &StepPolicy) -> Vec<SagaEvent<D>> {
-        let step = if self.state == SagaState::Compensating { self.out(name) } else { self.current(name) };
-        let Some(step) = step else { return Vec::new() };
+    fn record(
+        &self,
+        step: D::Step,
+        outcome: &StepOutcome,
+        at: DateTime<Utc>,
+        policy: &StepPolicy,
+    ) -> Vec<SagaEvent<D>> {
+        let called = if self.state == SagaState::Compensating { self.out(step) } else { self.current(step) };
+        let Some(called) = called else { return Vec::new() };
         match outcome {
-            StepOutcome::Done(reference) => self.done(step, reference),
+            StepOutcome::Done(reference) => self.done(called, step, reference),
             StepOutcome::Refused(error) => {
-                let failed = failed(step, FailedHow::Refused, error, None);
-                self.over(failed, step, &format!("{name} was refused: {error}"))
+                let failed = failed(called, FailedHow::Refused, error, None);
+                self.over(failed, step, &format!("{} was refused: {error}", step.name()))
             }
             StepOutcome::NotDone { error, retry_after } => {
-                let pause = policy.pause_after(step.failures + 1, *retry_after);
-                self.again(step, FailedHow::NotDone, error, later(at, pause), policy)
+                let pause = policy.pause_after(called.failures + 1, *retry_after);
+                self.again(called, step, FailedHow::NotDone, error, later(at, pause), policy)
             }
             StepOutcome::Unknown(error) => {
-                let pause = policy.pause_after(step.failures + 1, None);
-                self.again(step, FailedHow::Unknown, error, later(at, pause), policy)
+                let pause = policy.pause_after(called.failures + 1, None);
+                self.again(called, step, FailedHow::Unknown, error, later(at, pause), policy)
             }
         }
     }
 
-    fn done(&self, step: &Step, reference: &str) -> Vec<SagaEvent<D>> {
-        let completed = completed(step, reference);
+    fn done(&self, called: &Step, step: D::Step, reference: &str) -> Vec<SagaEvent<D>> {
+        let completed = completed(called, reference);
         if self.state == SagaState::Compensating {
             return vec![completed];
         }
-        vec![completed, self.after(step)]
+        vec![completed, self.after(called, step)]
     }
 
     /// What follows a step that is done: the next one, or the end.
-    fn after(&self, step: &Step) -> SagaEvent<D> {
-        let rules = self.definition.as_ref().map_or(&[][..], D::steps);
-        let next = rules.iter().skip_while(|rule| rule.name != step.name).nth(1);
-        let saga_id = step.key.split(':').next().unwrap_or_default();
-        next.map_or(SagaEvent::SagaCompleted(SagaCompleted {}), |rule| first_attempt(rule.name, saga_id))
+    fn after(&self, called: &Step, step: D::Step) -> SagaEvent<D> {
+        let steps = self.definition.as_ref().map_or(&[][..], D::steps);
+        let next = steps.iter().skip_while(|other| **other != step).nth(1);
+        let saga_id = called.key.split(':').next().unwrap_or_default();
+        next.map_or(SagaEvent::SagaCompleted(SagaCompleted {}), |next| first_attempt(*next, saga_id))
     }
 
-    /// A step that did not succeed is tried, or asked about, again; not for ever.
+    /// A step that did not succeed is tried, or its status is queried, again; not for ever.
     fn again(
         &self,
-        step: &Step,
+        called: &Step,
+        step: D::Step,
         how: FailedHow,
         error: &str,
         retry_at: DateTime<Utc>,
         policy: &StepPolicy,
     ) -> Vec<SagaEvent<D>> {
         if self.state == SagaState::Compensating {
-            return vec![failed(step, how, error, None)];
+            return vec![failed(called, how, error, None)];
         }
-        if step.failures + 1 < policy.attempts {
-            return vec![failed(step, how, error, Some(retry_at))];
+        if called.failures + 1 < policy.attempts {
+            return vec![failed(called, how, error, Some(retry_at))];
         }
-        let reason = format!("{} failed {} times: {error}", step.name, step.failures + 1);
-        self.over(failed(step, how, error, None), step, &reason)
+        let reason = format!("{} failed {} times: {error}", called.name, called.failures + 1);
+        self.over(failed(called, how, error, None), step, &reason)
     }
 
     /// A step has failed for good: undo the others, or wait for an operator when it cannot be undone.
-    fn over(&self, failed: SagaEvent<D>, step: &Step, reason: &str) -> Vec<SagaEvent<D>> {
+    fn over(&self, failed: SagaEvent<D>, step: D::Step, reason: &str) -> Vec<SagaEvent<D>> {
         let mut events = vec![failed];
         if self.state != SagaState::Compensating {
-            events.push(self.no_further(&step.name, reason));
+            events.push(no_further(step, reason));
         }
         self.with_end(events)
     }
 
-    fn no_further(&self, step: &str, reason: &str) -> SagaEvent<D> {
-        if self.rule(step).is_some_and(|rule| rule.has_undo) {
-            SagaEvent::CompensationStarted(CompensationStarted { reason: reason.to_owned(), requested_by: None })
-        } else {
-            SagaEvent::SagaStuck(SagaStuck { step: step.to_owned(), error: reason.to_owned() })
-        }
-    }
-
-    fn record_unwanted(&self, name: &str, reference: &str, reason: &str) -> Vec<SagaEvent<D>> {
-        let Some(step) = self.current(name) else { return Vec::new() };
-        let completed = completed(step, reference);
-        if self.rule(name).is_some_and(|rule| rule.has_undo) {
-            return vec![completed, self.no_further(name, reason)];
+    fn record_unwanted(&self, step: D::Step, reference: &str, reason: &str) -> Vec<SagaEvent<D>> {
+        let Some(current) = self.current(step) else { return Vec::new() };
+        let completed = completed(current, reference);
+        if step.has_undo() {
+            return vec![completed, no_further(step, reason)];
         }
         // It cannot be undone, so it stands, and what went on beside it is told.
         let told = SagaAnnotated { by: D::TYPE.to_owned(), note: reason.to_owned() };
-        vec![completed, SagaEvent::SagaAnnotated(told), self.after(step)]
+        vec![completed, SagaEvent::SagaAnnotated(told), self.after(current, step)]
     }
 
-    fn give_up(&self, name: &str) -> Vec<SagaEvent<D>> {
-        let Some(step) = self.current(name) else { return Vec::new() };
-        let why = step.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
-        vec![self.no_further(name, &format!("{name} was not done in time{why}"))]
+    fn give_up(&self, step: D::Step) -> Vec<SagaEvent<D>> {
+        let Some(current) = self.current(step) else { return Vec::new() };
+        let why = current.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
+        vec![no_further(step, &format!("{} was not done in time{why}", current.name))]
     }
 
     fn cancel(&self, reason: &str, requested_by: Option<&str>) -> Decision<D> {
@@ -175,23 +174,32 @@ impl<D: SagaDefinition> Saga<D> {
     }
 
     /// The step a running saga is at.
-    pub(super) fn current(&self, name: &str) -> Option<&Step> {
-        let open = |step: &&Step| matches!(step.state, StepState::Started | StepState::NotDone | StepState::Unknown);
-        let last = self.steps.last().filter(|step| step.name == name && self.state == SagaState::Running);
-        last.filter(open)
+    pub(super) fn current(&self, step: D::Step) -> Option<&Step> {
+        let is_open = |step: &&Step| matches!(step.state, StepState::Started | StepState::NotDone | StepState::Unknown);
+        let last = self.steps.last().filter(|last| last.name == step.name() && self.state == SagaState::Running);
+        last.filter(is_open)
     }
 
     /// The step whose call was out when compensation began, and that has not been undone since.
-    fn out(&self, name: &str) -> Option<&Step> {
-        self.step(name).filter(|step| step.state == StepState::Started)
+    fn out(&self, step: D::Step) -> Option<&Step> {
+        self.step(step).filter(|step| step.state == StepState::Started)
     }
 }
 
-fn first_attempt<D>(step: &'static str, saga_id: &str) -> SagaEvent<D> {
+/// What follows a step that has failed for good: compensation, or an operator when the step cannot be undone.
+fn no_further<D: SagaDefinition>(step: D::Step, reason: &str) -> SagaEvent<D> {
+    if step.has_undo() {
+        SagaEvent::CompensationStarted(CompensationStarted { reason: reason.to_owned(), requested_by: None })
+    } else {
+        SagaEvent::SagaStuck(SagaStuck { step: step.name().to_owned(), error: reason.to_owned() })
+    }
+}
+
+fn first_attempt<D: SagaDefinition>(step: D::Step, saga_id: &str) -> SagaEvent<D> {
     SagaEvent::StepStarted(StepStarted {
-        step: step.to_owned(),
+        step: step.name().to_owned(),
         attempt: 1,
-        idempotency_key: format!("{saga_id}:{step}"),
+        idempotency_key: format!("{saga_id}:{}", step.name()),
     })
 }
 

@@ -11,17 +11,20 @@ pub trait SagaDefinition:
     /// The `aggregate_type` of its streams.
     const TYPE: &'static str;
 
+    /// What its steps are: an enum.
+    type Step: SagaStep;
+
     /// Its steps, in order; at least one. The same for ever once a saga of it was started.
-    fn steps(&self) -> &'static [StepRule];
+    fn steps(&self) -> &'static [Self::Step];
 }
 
-/// One step of a kind of saga.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StepRule {
-    /// Its name in the log; unique within the saga.
-    pub name: &'static str,
-    /// Whether it can be undone. One that cannot must succeed: when it fails, the saga is stuck.
-    pub has_undo: bool,
+/// A step of a kind of saga.
+pub trait SagaStep: Copy + fmt::Debug + Eq + Send + Sync + Unpin + 'static {
+    /// Its name in the log: unique within the saga, the same for ever.
+    fn name(self) -> &'static str;
+
+    /// Whether it can be undone. A step that cannot must succeed: when it fails, the saga is stuck.
+    fn has_undo(self) -> bool;
 }
 
 /// How patient a step is. Every field is a limit.

@@ -80,7 +80,7 @@ fn read<T: DeserializeOwned>(event_type: &str, payload: &RawValue) -> Result<T, 
 pub struct StepStarted {
     /// Which step.
     pub step: String,
-    /// The how-manieth attempt, from 1.
+    /// The number of the attempt, from 1.
     pub attempt: u32,
     /// The key of the call.
     pub idempotency_key: String,
@@ -91,7 +91,7 @@ pub struct StepStarted {
 pub struct StepCompleted {
     /// Which step.
     pub step: String,
-    /// What the partner calls what came of it.
+    /// The partner's reference for what was done.
     pub reference: String,
 }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    definition::{SagaDefinition, StepRule},
+    definition::{SagaDefinition, SagaStep},
     event::{
         CompensationStarted, CompensationStepCompleted, CompensationStepFailed, FailedHow, SagaEvent, StepCompleted,
         StepFailed, StepSkipped, StepStarted,
@@ -58,7 +58,7 @@ pub struct Step {
     pub state: StepState,
     /// The key of its call.
     pub key: String,
-    /// The how-manieth attempt this is, from 1.
+    /// The number of this attempt, from 1.
     pub attempt: u32,
     /// How often it failed, since the last time an operator had it tried again.
     pub failures: u32,
@@ -66,9 +66,9 @@ pub struct Step {
     pub undo_failures: u32,
     /// Which undo this is, from 1: another one is begun after one that was refused.
     pub undo_generation: u32,
-    /// What the partner calls what came of it.
+    /// The partner's reference for what was done.
     pub reference: Option<String>,
-    /// What happened last that should not have.
+    /// The last error.
     pub error: Option<String>,
     /// When the next attempt, question or undo is due.
     pub retry_at: Option<DateTime<Utc>>,
@@ -132,16 +132,16 @@ impl<D: SagaDefinition> Saga<D> {
         &self.steps
     }
 
-    /// The step of this name, if it was started.
+    /// A step, if it was started.
     #[must_use]
-    pub fn step(&self, name: &str) -> Option<&Step> {
-        self.steps.iter().find(|step| step.name == name)
+    pub fn step(&self, step: D::Step) -> Option<&Step> {
+        self.steps.iter().find(|started| started.name == step.name())
     }
 
-    /// What the partner calls what came of a step that was done.
+    /// The partner's reference for a step that was done.
     #[must_use]
-    pub fn reference(&self, name: &str) -> Option<&str> {
-        self.step(name)?.reference.as_deref()
+    pub fn reference(&self, step: D::Step) -> Option<&str> {
+        self.step(step)?.reference.as_deref()
     }
 
     /// Why it does not go on.
@@ -174,23 +174,27 @@ impl<D: SagaDefinition> Saga<D> {
         self.updated_at
     }
 
-    /// The rule of a step, when its kind of saga has it.
+    /// The step with this name in the log; nothing when this kind of saga has no such step.
     #[must_use]
-    pub fn rule(&self, name: &str) -> Option<StepRule> {
-        let rules = self.definition.as_ref().map_or(&[][..], D::steps);
-        rules.iter().find(|rule| rule.name == name).copied()
+    pub fn step_named(&self, name: &str) -> Option<D::Step> {
+        let steps = self.definition.as_ref().map_or(&[][..], D::steps);
+        steps.iter().find(|step| step.name() == name).copied()
+    }
+
+    pub(super) fn kind_of(&self, started: &Step) -> Option<D::Step> {
+        self.step_named(&started.name)
     }
 
     /// The next step to undo: of those that were started and may have had an effect, the last.
     #[must_use]
-    pub fn next_undo(&self) -> Option<(&Step, StepRule)> {
-        self.steps.iter().rev().find_map(|step| {
-            let may_stand = match step.state {
+    pub fn next_undo(&self) -> Option<(&Step, D::Step)> {
+        self.steps.iter().rev().find_map(|started| {
+            let may_stand = match started.state {
                 StepState::Started | StepState::NotDone | StepState::Unknown | StepState::Completed => true,
                 StepState::Refused | StepState::Undone | StepState::Skipped => false,
             };
-            let rule = self.rule(&step.name).filter(|rule| rule.has_undo && may_stand)?;
-            Some((step, rule))
+            let step = self.kind_of(started).filter(|step| step.has_undo() && may_stand)?;
+            Some((started, step))
         })
     }
 

@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use chrono::{DateTime, Utc};
 use ordo_actors::{
     aggregate::Aggregate,
-    saga::{Action, Knowledge, SagaCommand, SagaState, StepOutcome},
+    saga::{Action, CallKnowledge, SagaCommand, SagaState, StepOutcome},
     testing::nth_second,
 };
 use serde_json::to_string;
 
-use crate::toy::{POLICY, SAGA, Trip, TripSaga, trip};
+use crate::toy::{POLICY, SAGA, Trip, TripSaga, TripStep, trip};
 
 /// What the partner remembers of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,7 +25,7 @@ enum Entry {
 #[derive(Debug, Clone)]
 struct World {
     saga: TripSaga,
-    knowledge: Knowledge,
+    knowledge: CallKnowledge,
     partner: BTreeMap<String, Entry>,
     /// Calls whose caller has given up, and that may still arrive.
     late: Vec<String>,
@@ -40,7 +40,7 @@ impl World {
     fn new() -> Self {
         let mut world = Self {
             saga: TripSaga::default(),
-            knowledge: Knowledge::Nothing,
+            knowledge: CallKnowledge::Nothing,
             partner: BTreeMap::new(),
             late: Vec::new(),
             effects: BTreeMap::new(),
@@ -66,7 +66,7 @@ impl World {
         }
         events.iter().for_each(|event| self.saga.evolve(event, nth_second(0)));
         let begun = events.iter().any(|event| matches!(event, ordo_actors::saga::SagaEvent::StepStarted(_)));
-        self.knowledge = if begun { Knowledge::Begun } else { Knowledge::Nothing };
+        self.knowledge = if begun { CallKnowledge::Begun } else { CallKnowledge::Nothing };
     }
 
     /// A call arrives at the partner, which decides unless it has before.
@@ -89,13 +89,13 @@ impl World {
         }
     }
 
-    fn recorded(&self, step: &'static str, outcome: StepOutcome) -> Self {
+    fn recorded(&self, step: TripStep, outcome: StepOutcome) -> Self {
         let mut next = self.clone();
         next.apply(&SagaCommand::Record { step, outcome, at: next.now, policy: POLICY });
         next
     }
 
-    fn recorded_undo(&self, step: &'static str, outcome: StepOutcome) -> Self {
+    fn recorded_undo(&self, step: TripStep, outcome: StepOutcome) -> Self {
         let mut next = self.clone();
         next.apply(&SagaCommand::RecordUndo { step, outcome, at: next.now, policy: POLICY });
         next
@@ -106,7 +106,7 @@ impl World {
         let mut all = self.surprises();
         match self.saga.next(self.now, |_| POLICY, self.knowledge) {
             Action::Call { step, key } => all.extend(self.call(step, &key)),
-            Action::LookUp { step, key } => all.extend(self.look_up(step, &key)),
+            Action::QueryStatus { step, key } => all.extend(self.query_status(step, &key)),
             Action::Undo { step, of, .. } => all.extend(self.undo(step, &of)),
             Action::Begin { step } => {
                 let mut next = self.clone();
@@ -128,7 +128,8 @@ impl World {
     fn surprises(&self) -> Vec<Self> {
         let mut all = Vec::new();
         if self.crashes_left > 0 {
-            let crashed = Self { knowledge: Knowledge::Nothing, crashes_left: self.crashes_left - 1, ..self.clone() };
+            let crashed =
+                Self { knowledge: CallKnowledge::Nothing, crashes_left: self.crashes_left - 1, ..self.clone() };
             all.push(crashed);
         }
         if self.cancels_left > 0 && self.saga.state() == SagaState::Running {
@@ -148,7 +149,7 @@ impl World {
         all
     }
 
-    fn call(&self, step: &'static str, key: &str) -> Vec<Self> {
+    fn call(&self, step: TripStep, key: &str) -> Vec<Self> {
         let mut all = Vec::new();
         for says_yes in [true, false] {
             let mut arrived = self.clone();
@@ -158,7 +159,7 @@ impl World {
             all.push(arrived.recorded(step, StepOutcome::Unknown("lost".into())));
             if arrived.crashes_left > 0 {
                 arrived.crashes_left -= 1;
-                arrived.knowledge = Knowledge::Nothing;
+                arrived.knowledge = CallKnowledge::Nothing;
                 all.push(arrived.clone());
             }
             // It is cancelled while the call is out.
@@ -176,15 +177,15 @@ impl World {
         all
     }
 
-    fn look_up(&self, step: &'static str, key: &str) -> Vec<Self> {
+    fn query_status(&self, step: TripStep, key: &str) -> Vec<Self> {
         let silence = self.recorded(step, StepOutcome::Unknown("silence".into()));
         match self.partner.get(key) {
             Some(entry) => vec![self.recorded(step, Self::answer(*entry)), silence],
-            None => vec![Self { knowledge: Knowledge::Unheard, ..self.clone() }, silence],
+            None => vec![Self { knowledge: CallKnowledge::NotReceived, ..self.clone() }, silence],
         }
     }
 
-    fn undo(&self, step: &'static str, of: &str) -> Vec<Self> {
+    fn undo(&self, step: TripStep, of: &str) -> Vec<Self> {
         let mut undone = self.clone();
         undone.partner.insert(of.to_owned(), Entry::Undone);
         let not_done = StepOutcome::NotDone { error: "busy".into(), retry_after: None };

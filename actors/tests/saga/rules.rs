@@ -5,14 +5,14 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use ordo_actors::{
     saga::{
-        Action, CompensationStarted, CompensationStepCompleted, CompensationStepFailed, FailedHow, Knowledge,
-        SagaAnnotated, SagaCommand, SagaCompleted, SagaEvent, SagaFailed, SagaRejection, SagaState, SagaStuck,
-        StepCompleted, StepFailed, StepOutcome, StepPolicy, StepRetried, StepSkipped, StepStarted,
+        Action, CallKnowledge, CompensationStarted, CompensationStepCompleted, CompensationStepFailed, FailedHow,
+        SagaAnnotated, SagaCommand, SagaCompleted, SagaEvent, SagaFailed, SagaRejection, SagaState, SagaStep,
+        SagaStuck, StepCompleted, StepFailed, StepOutcome, StepPolicy, StepRetried, StepSkipped, StepStarted,
     },
     testing::{Given, given, nth_second},
 };
 
-use crate::toy::{FLIGHT, GIFT, HOTEL, POLICY, SAGA, TripEvent, TripSaga, key, present, started, trip};
+use crate::toy::{FLIGHT, GIFT, HOTEL, POLICY, SAGA, TripEvent, TripSaga, TripStep, key, present, started, trip};
 
 fn running() -> Vec<TripEvent> {
     vec![SagaEvent::SagaStarted(trip()), started(FLIGHT, 1)]
@@ -22,16 +22,16 @@ fn giving() -> Vec<TripEvent> {
     vec![SagaEvent::SagaStarted(present()), started(GIFT, 1)]
 }
 
-fn completed(step: &str) -> TripEvent {
-    SagaEvent::StepCompleted(StepCompleted { step: step.into(), reference: "R".into() })
+fn completed(step: TripStep) -> TripEvent {
+    SagaEvent::StepCompleted(StepCompleted { step: step.name().into(), reference: "R".into() })
 }
 
 fn at_hotel() -> Vec<TripEvent> {
     [running(), vec![completed(FLIGHT), started(HOTEL, 1)]].concat()
 }
 
-fn failed(step: &str, outcome: FailedHow, error: &str, retry_at: Option<DateTime<Utc>>) -> TripEvent {
-    SagaEvent::StepFailed(StepFailed { step: step.into(), attempt: 1, outcome, error: error.into(), retry_at })
+fn failed(step: TripStep, outcome: FailedHow, error: &str, retry_at: Option<DateTime<Utc>>) -> TripEvent {
+    SagaEvent::StepFailed(StepFailed { step: step.name().into(), attempt: 1, outcome, error: error.into(), retry_at })
 }
 
 fn compensation(reason: &str, requested_by: Option<&str>) -> TripEvent {
@@ -41,28 +41,28 @@ fn compensation(reason: &str, requested_by: Option<&str>) -> TripEvent {
     })
 }
 
-fn undone(step: &str) -> TripEvent {
+fn undone(step: TripStep) -> TripEvent {
     let reference = Some("U".into());
-    SagaEvent::CompensationStepCompleted(CompensationStepCompleted { step: step.into(), reference })
+    SagaEvent::CompensationStepCompleted(CompensationStepCompleted { step: step.name().into(), reference })
 }
 
 fn ended(reason: &str) -> TripEvent {
     SagaEvent::SagaFailed(SagaFailed { reason: reason.into() })
 }
 
-fn stuck(step: &str, error: &str) -> TripEvent {
-    SagaEvent::SagaStuck(SagaStuck { step: step.into(), error: error.into() })
+fn stuck(step: TripStep, error: &str) -> TripEvent {
+    SagaEvent::SagaStuck(SagaStuck { step: step.name().into(), error: error.into() })
 }
 
 fn cancelled() -> Vec<TripEvent> {
     [at_hotel(), vec![compensation("rain", Some("ada"))]].concat()
 }
 
-fn record(step: &'static str, outcome: StepOutcome) -> SagaCommand<crate::toy::Trip> {
+fn record(step: TripStep, outcome: StepOutcome) -> SagaCommand<crate::toy::Trip> {
     SagaCommand::Record { step, outcome, at: now(), policy: POLICY }
 }
 
-fn record_undo(step: &'static str, outcome: StepOutcome) -> SagaCommand<crate::toy::Trip> {
+fn record_undo(step: TripStep, outcome: StepOutcome) -> SagaCommand<crate::toy::Trip> {
     SagaCommand::RecordUndo { step, outcome, at: now(), policy: POLICY }
 }
 
@@ -90,7 +90,7 @@ fn cancel() -> SagaCommand<crate::toy::Trip> {
     SagaCommand::Cancel { reason: "rain".into(), requested_by: Some("ada".into()) }
 }
 
-fn next(events: Vec<TripEvent>, now: DateTime<Utc>, knowledge: Knowledge) -> Action {
+fn next(events: Vec<TripEvent>, now: DateTime<Utc>, knowledge: CallKnowledge) -> Action<TripStep> {
     let mut action = None;
     let saga: Given<TripSaga> = given(events);
     saga.then_state(|saga| action = Some(saga.next(now, |_| POLICY, knowledge)));
@@ -150,29 +150,32 @@ fn a_refused_first_step_ends_the_saga_at_once() {
 #[test]
 fn what_was_not_done_is_called_again_with_the_same_key_and_what_is_unknown_is_asked_about() {
     let waiting = [running(), vec![failed(FLIGHT, FailedHow::NotDone, "busy", Some(now()))]].concat();
-    assert_eq!(next(waiting.clone(), now(), Knowledge::Nothing), Action::Begin { step: FLIGHT });
+    assert_eq!(next(waiting.clone(), now(), CallKnowledge::Nothing), Action::Begin { step: FLIGHT });
     given::<TripSaga>(waiting).when(SagaCommand::Begin { step: FLIGHT }).then([started(FLIGHT, 2)]);
     let unsure = [running(), vec![failed(FLIGHT, FailedHow::Unknown, "silence", Some(now()))]].concat();
-    assert_eq!(next(unsure.clone(), now(), Knowledge::Nothing), Action::LookUp { step: FLIGHT, key: key(FLIGHT) });
-    assert_eq!(next(unsure, now(), Knowledge::Unheard), Action::Begin { step: FLIGHT });
+    assert_eq!(
+        next(unsure.clone(), now(), CallKnowledge::Nothing),
+        Action::QueryStatus { step: FLIGHT, key: key(FLIGHT) }
+    );
+    assert_eq!(next(unsure, now(), CallKnowledge::NotReceived), Action::Begin { step: FLIGHT });
 }
 
 #[test]
 fn a_call_is_made_by_whoever_wrote_its_start_and_asked_about_by_everybody_else() {
     let call = Action::Call { step: FLIGHT, key: key(FLIGHT) };
-    assert_eq!(next(running(), nth_second(2), Knowledge::Begun), call);
-    assert_eq!(next(running(), nth_second(2), Knowledge::Unheard), call);
-    let ask = Action::LookUp { step: FLIGHT, key: key(FLIGHT) };
-    assert_eq!(next(running(), nth_second(2), Knowledge::Nothing), ask);
-    assert_eq!(next(running(), nth_second(999_999), Knowledge::Nothing), ask);
+    assert_eq!(next(running(), nth_second(2), CallKnowledge::Begun), call);
+    assert_eq!(next(running(), nth_second(2), CallKnowledge::NotReceived), call);
+    let ask = Action::QueryStatus { step: FLIGHT, key: key(FLIGHT) };
+    assert_eq!(next(running(), nth_second(2), CallKnowledge::Nothing), ask);
+    assert_eq!(next(running(), nth_second(999_999), CallKnowledge::Nothing), ask);
 }
 
 #[test]
 fn nothing_happens_before_the_pause_is_over() {
     let later = nth_second(200);
     let waiting = [running(), vec![failed(FLIGHT, FailedHow::NotDone, "busy", Some(later))]].concat();
-    assert_eq!(next(waiting.clone(), nth_second(199), Knowledge::Nothing), Action::WaitUntil(later));
-    assert_eq!(next(waiting, later, Knowledge::Nothing), Action::Begin { step: FLIGHT });
+    assert_eq!(next(waiting.clone(), nth_second(199), CallKnowledge::Nothing), Action::WaitUntil(later));
+    assert_eq!(next(waiting, later, CallKnowledge::Nothing), Action::Begin { step: FLIGHT });
 }
 
 #[test]
@@ -195,7 +198,7 @@ fn after_the_last_attempt_it_compensates_even_what_nobody_knows() {
             .then([failed(FLIGHT, how, error, None), compensation(&reason, None)])
             .then_state(|saga| {
                 let undo = Action::Undo { step: FLIGHT, key: format!("{}:undo", key(FLIGHT)), of: key(FLIGHT) };
-                assert_eq!(saga.next(now(), |_| POLICY, Knowledge::Nothing), undo);
+                assert_eq!(saga.next(now(), |_| POLICY, CallKnowledge::Nothing), undo);
             });
     }
 }
@@ -204,8 +207,8 @@ fn after_the_last_attempt_it_compensates_even_what_nobody_knows() {
 fn a_step_whose_time_is_over_is_given_up_and_undone() {
     let over = nth_second(3602);
     let waiting = [running(), vec![failed(FLIGHT, FailedHow::NotDone, "busy", Some(nth_second(9999)))]].concat();
-    assert_eq!(next(waiting.clone(), now(), Knowledge::Nothing), Action::WaitUntil(over));
-    assert_eq!(next(waiting.clone(), over, Knowledge::Nothing), Action::GiveUp { step: FLIGHT });
+    assert_eq!(next(waiting.clone(), now(), CallKnowledge::Nothing), Action::WaitUntil(over));
+    assert_eq!(next(waiting.clone(), over, CallKnowledge::Nothing), Action::GiveUp { step: FLIGHT });
     given::<TripSaga>(waiting)
         .when(SagaCommand::GiveUp { step: FLIGHT })
         .then([compensation("book_flight was not done in time: busy", None)]);
@@ -259,7 +262,7 @@ fn a_step_that_nobody_wants_any_more_is_noted_and_undone() {
 fn an_undo_that_fails_is_tried_again_and_then_it_is_stuck() {
     let undo_failed = |attempt, outcome, retry_at| {
         SagaEvent::CompensationStepFailed(CompensationStepFailed {
-            step: HOTEL.into(),
+            step: HOTEL.name().into(),
             attempt,
             outcome,
             error: "busy".into(),
@@ -271,12 +274,12 @@ fn an_undo_that_fails_is_tried_again_and_then_it_is_stuck() {
         .then([undo_failed(1, FailedHow::NotDone, Some(now()))])
         .when(record_undo(HOTEL, not_done()))
         .then([undo_failed(2, FailedHow::NotDone, None), stuck(HOTEL, "busy")])
-        .then_state(|saga| assert_eq!(saga.next(now(), |_| POLICY, Knowledge::Nothing), Action::Stuck));
+        .then_state(|saga| assert_eq!(saga.next(now(), |_| POLICY, CallKnowledge::Nothing), Action::Stuck));
 }
 
 fn undo_refused() -> Vec<TripEvent> {
     let refused = CompensationStepFailed {
-        step: HOTEL.into(),
+        step: HOTEL.name().into(),
         attempt: 1,
         outcome: FailedHow::Refused,
         error: "full".into(),
@@ -298,14 +301,14 @@ fn an_operator_has_the_stuck_undo_tried_again_with_another_key_when_the_first_wa
         .then([SagaEvent::StepRetried(StepRetried { by: "op".into() })])
         .then_state(|saga| {
             let undo = Action::Undo { step: HOTEL, key: format!("{}:undo:2", key(HOTEL)), of: key(HOTEL) };
-            assert_eq!(saga.next(now(), |_| POLICY, Knowledge::Nothing), undo);
+            assert_eq!(saga.next(now(), |_| POLICY, CallKnowledge::Nothing), undo);
         });
 }
 
 #[test]
 fn an_operator_skips_the_stuck_undo_and_the_others_go_on() {
     let skipped =
-        SagaEvent::StepSkipped(StepSkipped { step: HOTEL.into(), by: "op".into(), reason: "by phone".into() });
+        SagaEvent::StepSkipped(StepSkipped { step: HOTEL.name().into(), by: "op".into(), reason: "by phone".into() });
     given::<TripSaga>(undo_refused())
         .when(SagaCommand::Skip { by: "op".into(), reason: "by phone".into() })
         .then([skipped])
@@ -348,7 +351,7 @@ fn a_step_without_an_undo_that_fails_is_stuck_and_cannot_be_cancelled() {
 
 #[test]
 fn a_refused_step_is_retried_with_another_key() {
-    let again = StepStarted { step: GIFT.into(), attempt: 2, idempotency_key: format!("{}:2", key(GIFT)) };
+    let again = StepStarted { step: GIFT.name().into(), attempt: 2, idempotency_key: format!("{}:2", key(GIFT)) };
     given::<TripSaga>(giving())
         .when(record(GIFT, refused()))
         .then([failed(GIFT, FailedHow::Refused, "full", None), stuck(GIFT, "give_gift was refused: full")])

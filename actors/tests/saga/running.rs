@@ -17,18 +17,21 @@ use ordo_actors::{
     memory_store::MemoryStore,
     metrics::EngineMetrics,
     rehydrate::{Until, rehydrate},
-    saga::{SagaCommand, SagaRejection, SagaState, StepOutcome, StepPolicy, StepStanding},
-    saga_effects::{CommitError, OpenSaga, OpenSagas, SagaCommit, SagaEffects, start_write},
-    saga_metrics::SagaMetrics,
-    saga_supervisor::{SagaHandle, SagaLimits, SagaParts},
-    saga_workshop::SagaRefusal,
+    saga::{
+        CallStatus, SagaCommand, SagaRejection, SagaState, SagaStep, StepOutcome, StepPolicy,
+        context::SagaRefusal,
+        effects::{CommitError, OpenSaga, OpenSagas, SagaCommit, SagaEffects, start_write},
+        limits::SagaLimits,
+        metrics::SagaMetrics,
+        supervisor::{SagaHandle, SagaParts},
+    },
     store::{Commit, EventStore, StoreError},
     testing::{AppendFault, FaultyStore},
 };
 use parking_lot::Mutex;
 use tokio::{sync::watch, time::timeout};
 
-use crate::toy::{FLIGHT, GIFT, HOTEL, POLICY, Trip, TripSaga, present, trip};
+use crate::toy::{FLIGHT, GIFT, HOTEL, POLICY, Trip, TripSaga, TripStep, present, trip};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -46,7 +49,7 @@ struct Partner {
     scripts: Mutex<HashMap<String, VecDeque<Does>>>,
     /// Every message, in order: what and of which step.
     heard: Mutex<Vec<String>>,
-    standing: Mutex<HashMap<String, StepStanding>>,
+    standing: Mutex<HashMap<String, CallStatus>>,
     hears: watch::Sender<usize>,
     lets_go: watch::Sender<bool>,
 }
@@ -64,7 +67,7 @@ impl Partner {
         self.hears.subscribe().wait_for(|heard| *heard >= messages).await.expect("the partner lives");
     }
 
-    async fn does(&self, what: String, key: &str, standing: StepStanding) -> StepOutcome {
+    async fn does(&self, what: String, key: &str, standing: CallStatus) -> StepOutcome {
         self.heard.lock().push(what.clone());
         self.hears.send_modify(|heard| *heard += 1);
         let does = self.scripts.lock().get_mut(&what).and_then(VecDeque::pop_front);
@@ -100,21 +103,21 @@ struct TripEffects {
 impl SagaEffects for TripEffects {
     type Definition = Trip;
 
-    fn policy(&self, _: &'static str) -> StepPolicy {
+    fn policy(&self, _: TripStep) -> StepPolicy {
         StepPolicy { attempts: 3, first_pause: Duration::from_millis(1), ..POLICY }
     }
 
-    async fn call(&self, step: &'static str, key: &str, _: &TripSaga) -> StepOutcome {
-        self.partner.does(format!("call {step}"), key, StepStanding::Done(format!("R-{key}"))).await
+    async fn call(&self, step: TripStep, key: &str, _: &TripSaga) -> StepOutcome {
+        self.partner.does(format!("call {}", step.name()), key, CallStatus::Done(format!("R-{key}"))).await
     }
 
-    async fn look_up(&self, step: &'static str, key: &str, _: &TripSaga) -> StepStanding {
-        self.partner.heard.lock().push(format!("look up {step}"));
-        self.partner.standing.lock().get(key).cloned().unwrap_or(StepStanding::Unheard)
+    async fn query_status(&self, step: TripStep, key: &str, _: &TripSaga) -> CallStatus {
+        self.partner.heard.lock().push(format!("look up {}", step.name()));
+        self.partner.standing.lock().get(key).cloned().unwrap_or(CallStatus::NotReceived)
     }
 
-    async fn undo(&self, step: &'static str, _: &str, of: &str, _: &TripSaga) -> StepOutcome {
-        self.partner.does(format!("undo {step}"), of, StepStanding::Refused("undone".into())).await
+    async fn undo(&self, step: TripStep, _: &str, of: &str, _: &TripSaga) -> StepOutcome {
+        self.partner.does(format!("undo {}", step.name()), of, CallStatus::Refused("undone".into())).await
     }
 
     async fn commit(&self, commit: SagaCommit<'_, Trip>) -> Result<(), CommitError> {
@@ -196,12 +199,12 @@ impl Rig {
 
     async fn begin_and_run(&self, definition: Trip) -> SagaState {
         let saga_id = self.begin(definition).await;
-        self.rested(&self.sagas, saga_id, Some(Version(2))).await
+        self.settled(&self.sagas, saga_id, Some(Version(2))).await
     }
 
-    async fn rested(&self, sagas: &SagaHandle<TripEffects>, saga_id: StreamId, begun: Option<Version>) -> SagaState {
-        let attended = sagas.attend(saga_id, begun).await.expect("room");
-        attended.rested().await.expect("an end")
+    async fn settled(&self, sagas: &SagaHandle<TripEffects>, saga_id: StreamId, begun: Option<Version>) -> SagaState {
+        let attended = sagas.ensure_running(saga_id, begun).await.expect("room");
+        attended.settled().await.expect("an end")
     }
 
     async fn saga(&self, saga_id: StreamId) -> TripSaga {
@@ -267,10 +270,10 @@ fn many_who_attend_wait_for_one_run() {
         let saga_id = rig.begin(trip()).await;
         let mut all = Vec::new();
         for _ in 0..32 {
-            all.push(rig.sagas.attend(saga_id, Some(Version(2))).await.expect("room"));
+            all.push(rig.sagas.ensure_running(saga_id, Some(Version(2))).await.expect("room"));
         }
         for attended in all {
-            assert_eq!(attended.rested().await, Some(SagaState::Completed));
+            assert_eq!(attended.settled().await, Some(SagaState::Completed));
         }
         assert_eq!(rig.partner.heard().len(), 2);
     });
@@ -302,13 +305,13 @@ fn a_cancellation_is_in_the_log_while_the_call_is_still_out() {
         let rig = Rig::start();
         rig.partner.script("call book_flight", [Does::Waits]);
         let saga_id = rig.begin(trip()).await;
-        let attended = rig.sagas.attend(saga_id, Some(Version(2))).await.expect("room");
+        let attended = rig.sagas.ensure_running(saga_id, Some(Version(2))).await.expect("room");
         rig.partner.has_heard(1).await;
         assert_eq!(rig.sagas.ask(saga_id, cancel()).await, Ok(SagaState::Compensating));
         assert_eq!(rig.events(saga_id).await, ["SagaStarted", "StepStarted", "CompensationStarted"]);
         assert_eq!(rig.partner.heard(), ["call book_flight"]);
         rig.partner.lets_go.send_replace(true);
-        assert_eq!(attended.rested().await, Some(SagaState::Failed));
+        assert_eq!(attended.settled().await, Some(SagaState::Failed));
         assert_eq!(rig.events(saga_id).await[3..], ["StepCompleted", "CompensationStepCompleted", "SagaFailed"]);
         assert_eq!(rig.partner.heard(), ["call book_flight", "undo book_flight"]);
     });
@@ -319,7 +322,7 @@ fn an_ended_saga_still_answers() {
     run(async {
         let rig = Rig::start();
         let saga_id = rig.begin(trip()).await;
-        assert_eq!(rig.rested(&rig.sagas, saga_id, None).await, SagaState::Completed);
+        assert_eq!(rig.settled(&rig.sagas, saga_id, None).await, SagaState::Completed);
         let answer = rig.sagas.ask(saga_id, cancel()).await;
         assert_eq!(answer, Err(SagaRefusal::Rejected(SagaRejection::Ended(SagaState::Completed))));
         let unknown = rig.sagas.ask(StreamId::generate(), cancel()).await;
@@ -333,9 +336,9 @@ fn a_stuck_saga_goes_on_when_an_operator_says_so() {
         let rig = Rig::start();
         rig.partner.script("call give_gift", [refused()]);
         let saga_id = rig.begin(present()).await;
-        assert_eq!(rig.rested(&rig.sagas, saga_id, Some(Version(2))).await, SagaState::Stuck);
+        assert_eq!(rig.settled(&rig.sagas, saga_id, Some(Version(2))).await, SagaState::Stuck);
         assert_eq!(rig.sagas.ask(saga_id, SagaCommand::Retry { by: "op".into() }).await, Ok(SagaState::Running));
-        assert_eq!(rig.rested(&rig.sagas, saga_id, None).await, SagaState::Completed);
+        assert_eq!(rig.settled(&rig.sagas, saga_id, None).await, SagaState::Completed);
         assert_eq!(rig.saga(saga_id).await.step(GIFT).expect("a step").attempt, 2);
     });
 }
@@ -348,7 +351,7 @@ fn whatever_the_store_does_at_a_commit_the_saga_goes_on_and_nothing_is_done_twic
                 let rig = Rig::start();
                 let saga_id = rig.begin(trip()).await;
                 rig.store.fail_nth_append(nth, fault);
-                assert_eq!(rig.rested(&rig.sagas, saga_id, Some(Version(2))).await, SagaState::Completed);
+                assert_eq!(rig.settled(&rig.sagas, saga_id, Some(Version(2))).await, SagaState::Completed);
                 let calls = rig.partner.heard().into_iter().filter(|heard| heard.starts_with("call")).count();
                 assert_eq!(calls, 2, "{fault:?} at {nth}");
             });
@@ -363,7 +366,7 @@ fn two_runners_of_one_saga_come_to_one_end() {
         let other = rig.another();
         for _ in 0..20 {
             let saga_id = rig.begin(trip()).await;
-            let (one, two) = tokio::join!(rig.rested(&rig.sagas, saga_id, None), rig.rested(&other, saga_id, None));
+            let (one, two) = tokio::join!(rig.settled(&rig.sagas, saga_id, None), rig.settled(&other, saga_id, None));
             assert_eq!((one, two), (SagaState::Completed, SagaState::Completed));
             let events = rig.events(saga_id).await;
             assert_eq!(events.iter().filter(|name| *name == "StepCompleted").count(), 2, "{events:?}");
@@ -377,14 +380,14 @@ fn what_was_out_when_the_process_stopped_is_asked_about_by_the_next_one() {
         let rig = Rig::start();
         rig.partner.script("call book_flight", [Does::Waits]);
         let saga_id = rig.begin(trip()).await;
-        let attended = rig.sagas.attend(saga_id, Some(Version(2))).await.expect("room");
+        let attended = rig.sagas.ensure_running(saga_id, Some(Version(2))).await.expect("room");
         rig.partner.has_heard(1).await;
         rig.sagas.stop().await;
-        assert_eq!(attended.rested().await, None);
-        assert!(rig.sagas.attend(saga_id, None).await.is_err());
+        assert_eq!(attended.settled().await, None);
+        assert!(rig.sagas.ensure_running(saga_id, None).await.is_err());
         rig.remember(saga_id);
         let next = rig.another();
-        assert_eq!(rig.rested(&next, saga_id, None).await, SagaState::Completed);
+        assert_eq!(rig.settled(&next, saga_id, None).await, SagaState::Completed);
         assert_eq!(rig.partner.heard(), ["call book_flight", "look up book_flight", "call book_hotel"]);
     });
 }
@@ -401,7 +404,7 @@ fn sagas_that_nobody_runs_are_found_in_the_index() {
         }
         rig.partner.has_heard(10).await;
         for saga_id in all {
-            assert_eq!(rig.rested(&rig.sagas, saga_id, None).await, SagaState::Completed);
+            assert_eq!(rig.settled(&rig.sagas, saga_id, None).await, SagaState::Completed);
         }
     });
 }
@@ -412,13 +415,13 @@ fn no_more_run_than_may_and_the_others_come_later() {
         let rig = Rig::with(SagaLimits { running: 1, ..limits() });
         rig.partner.script("call book_flight", [Does::Waits]);
         let one = rig.begin(trip()).await;
-        let attended = rig.sagas.attend(one, Some(Version(2))).await.expect("room");
+        let attended = rig.sagas.ensure_running(one, Some(Version(2))).await.expect("room");
         rig.partner.has_heard(1).await;
         let other = rig.begin(trip()).await;
-        assert!(rig.sagas.attend(other, None).await.is_err());
+        assert!(rig.sagas.ensure_running(other, None).await.is_err());
         rig.remember(other);
         rig.partner.lets_go.send_replace(true);
-        assert_eq!(attended.rested().await, Some(SagaState::Completed));
+        assert_eq!(attended.settled().await, Some(SagaState::Completed));
         rig.partner.has_heard(4).await;
     });
 }
@@ -429,10 +432,10 @@ fn a_panic_costs_one_run_of_one_saga_and_it_goes_on_after_a_pause() {
         let rig = Rig::start();
         rig.partner.script("call book_hotel", [Does::Panics]);
         let unlucky = rig.begin(trip()).await;
-        let attended = rig.sagas.attend(unlucky, Some(Version(2))).await.expect("room");
+        let attended = rig.sagas.ensure_running(unlucky, Some(Version(2))).await.expect("room");
         rig.partner.has_heard(2).await;
         assert_eq!(rig.begin_and_run(present()).await, SagaState::Completed);
-        assert_eq!(attended.rested().await, Some(SagaState::Completed));
+        assert_eq!(attended.settled().await, Some(SagaState::Completed));
         assert_eq!(rig.saga(unlucky).await.step(HOTEL).expect("a step").attempt, 1);
         assert!(rig.partner.heard().contains(&"look up book_hotel".to_owned()));
         assert_eq!(rig.saga(unlucky).await.step(FLIGHT).expect("a step").attempt, 1);

@@ -4,17 +4,36 @@ use std::time::Duration;
 
 use ordo_actors::{
     event::StreamId,
-    saga::{Saga, SagaDefinition, SagaEvent, StepPolicy, StepRule, StepStarted},
+    saga::{Saga, SagaDefinition, SagaEvent, SagaStep, StepPolicy, StepStarted},
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub const FLIGHT: &str = "book_flight";
-pub const HOTEL: &str = "book_hotel";
-pub const GIFT: &str = "give_gift";
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TripStep {
+    Flight,
+    Hotel,
+    Gift,
+}
 
-const TRIP: &[StepRule] = &[StepRule { name: FLIGHT, has_undo: true }, StepRule { name: HOTEL, has_undo: true }];
-const PRESENT: &[StepRule] = &[StepRule { name: GIFT, has_undo: false }];
+pub use TripStep::{Flight as FLIGHT, Gift as GIFT, Hotel as HOTEL};
+
+impl SagaStep for TripStep {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Flight => "book_flight",
+            Self::Hotel => "book_hotel",
+            Self::Gift => "give_gift",
+        }
+    }
+
+    fn has_undo(self) -> bool {
+        match self {
+            Self::Flight | Self::Hotel => true,
+            Self::Gift => false,
+        }
+    }
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trip {
@@ -24,8 +43,10 @@ pub struct Trip {
 impl SagaDefinition for Trip {
     const TYPE: &'static str = "Trip";
 
-    fn steps(&self) -> &'static [StepRule] {
-        if self.kind == "trip" { TRIP } else { PRESENT }
+    type Step = TripStep;
+
+    fn steps(&self) -> &'static [TripStep] {
+        if self.kind == "trip" { &[FLIGHT, HOTEL] } else { &[GIFT] }
     }
 }
 
@@ -42,12 +63,12 @@ pub fn present() -> Trip {
 
 pub const SAGA: StreamId = StreamId(Uuid::from_u128(7));
 
-pub fn key(step: &str) -> String {
-    format!("{SAGA}:{step}")
+pub fn key(step: TripStep) -> String {
+    format!("{SAGA}:{}", step.name())
 }
 
-pub fn started(step: &str, attempt: u32) -> TripEvent {
-    SagaEvent::StepStarted(StepStarted { step: step.into(), attempt, idempotency_key: key(step) })
+pub fn started(step: TripStep, attempt: u32) -> TripEvent {
+    SagaEvent::StepStarted(StepStarted { step: step.name().into(), attempt, idempotency_key: key(step) })
 }
 
 /// Two attempts, no pauses, an hour.

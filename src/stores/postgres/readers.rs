@@ -3,6 +3,7 @@
 use std::{borrow::Cow, collections::HashMap, pin::pin, sync::Arc, time::Duration};
 
 use bb8::{ManageConnection, Pool, PooledConnection, RunError};
+use bb8_postgres::PostgresConnectionManager;
 use futures_util::{TryStreamExt, future::BoxFuture};
 use ordo_actors::store::StoreError;
 use parking_lot::Mutex;
@@ -11,7 +12,7 @@ use tokio_postgres::{Client, Row, Statement, error::SqlState, types::ToSql};
 
 use super::{
     options::PostgresOptions,
-    server::{ConnectError, Server},
+    server::{ConnectError, Server, Tls},
     server_error::{Fate, describe, not_connected, nothing_done},
 };
 
@@ -36,8 +37,9 @@ pub(super) struct Reader {
     is_busy: bool,
 }
 
-/// Makes readers and keeps the last failure: bb8 itself only says that time ran out.
+/// bb8-postgres' manager, with the session set up in time and the last failure kept: bb8 itself only says that time ran out.
 struct ReaderManager {
+    sessions: PostgresConnectionManager<Tls>,
     server: Server,
     set_up: String,
     last_failure: Arc<Mutex<String>>,
@@ -63,6 +65,7 @@ impl Readers {
     pub(super) fn new(server: &Server, options: &PostgresOptions, runtime: Handle) -> Self {
         let last_failure = Arc::new(Mutex::new(String::new()));
         let manager = ReaderManager {
+            sessions: PostgresConnectionManager::new(server.config(), Server::tls()),
             server: server.clone(),
             set_up: format!("{SESSION}; {}", options.time_limits()),
             last_failure: Arc::clone(&last_failure),
@@ -312,13 +315,18 @@ impl ManageConnection for ReaderManager {
     type Error = ConnectError;
 
     async fn connect(&self) -> Result<Reader, ConnectError> {
-        let connected = self.server.connect(&self.set_up).await;
+        let connecting = async {
+            let client = self.sessions.connect().await?;
+            client.batch_execute(&self.set_up).await?;
+            Ok(client)
+        };
+        let connected = self.server.in_time(connecting).await;
         let client = connected.inspect_err(|error| *self.last_failure.lock() = error.to_string())?;
         Ok(Reader { client, statements: HashMap::new(), is_busy: false })
     }
 
     async fn is_valid(&self, reader: &mut Reader) -> Result<(), ConnectError> {
-        reader.client.check_connection().await.map_err(ConnectError::Driver)
+        self.sessions.is_valid(&mut reader.client).await.map_err(ConnectError::Driver)
     }
 
     fn has_broken(&self, reader: &mut Reader) -> bool {

@@ -13,6 +13,8 @@ use std::{
     },
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::Duration,
 };
 
 use super::OpenError;
@@ -22,6 +24,10 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// What lies beside a database while it is open, and after a crash.
 const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
+
+/// How often the lock of a file in use is tried, and how far apart.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// A database file that this process alone has open.
 ///
@@ -103,7 +109,7 @@ impl OwnFile {
         let path = beside(&self.path, ".lock");
         let failed = |source| OpenError::File { path: path.clone(), source };
         let lock = open_private(&path, true).map_err(failed)?;
-        self.name_lock = Some(match lock.try_lock() {
+        self.name_lock = Some(match in_time(&lock, File::try_lock) {
             Ok(()) => lock,
             Err(TryLockError::WouldBlock) => return Err(OpenError::InUse { path: self.path.clone() }),
             Err(TryLockError::Error(source)) => return Err(failed(source)),
@@ -225,8 +231,8 @@ fn open_private(path: &Path, write_only: bool) -> io::Result<File> {
     OpenOptions::new().create(true).truncate(false).read(!write_only).write(true).mode(0o600).open(path)
 }
 
-fn lock(file: File, path: &Path, how: impl FnOnce(&File) -> Result<(), TryLockError>) -> Result<File, OpenError> {
-    match how(&file) {
+fn lock(file: File, path: &Path, how: fn(&File) -> Result<(), TryLockError>) -> Result<File, OpenError> {
+    match in_time(&file, how) {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             // Never closed: another store of this process may have the file open, and closing releases SQLite's locks.
@@ -235,6 +241,18 @@ fn lock(file: File, path: &Path, how: impl FnOnce(&File) -> Result<(), TryLockEr
         }
         Err(TryLockError::Error(source)) => Err(OpenError::File { path: path.to_owned(), source }),
     }
+}
+
+/// Tries for a second: a process that is ending, or a child that it has forked and that has not yet become another program,
+/// may hold the lock for a moment longer.
+fn in_time(file: &File, how: fn(&File) -> Result<(), TryLockError>) -> Result<(), TryLockError> {
+    for _ in 1..LOCK_TRIES {
+        match how(file) {
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+            done => return done,
+        }
+    }
+    how(file)
 }
 
 fn sync_directory(path: &Path) -> Result<(), OpenError> {

@@ -4,17 +4,17 @@ use ordo_actors::saga::{SagaEvent, SagaState};
 
 use super::{
     FulfilmentSaga,
-    plan::{Fulfilment, Kind, PAY, REFUND, RESERVE, SHIP},
+    plan::{Fulfilment, Kind, Step},
 };
 use crate::order::{OrderCommand, Reason, RecordRefund, Reference, on_one_line};
 
 /// The command that belongs into one commit with these events of a saga; nothing when they mean nothing to the order.
-pub(super) fn order_part(saga: &FulfilmentSaga, events: &[SagaEvent<Fulfilment>]) -> Option<OrderCommand> {
+pub(super) fn order_command_for(saga: &FulfilmentSaga, events: &[SagaEvent<Fulfilment>]) -> Option<OrderCommand> {
     let plan = saga.definition()?;
     events.iter().find_map(|event| match event {
         SagaEvent::StepCompleted(done) if saga.state() == SagaState::Running => {
             let reference = Reference::stored(&done.reference).ok();
-            step_part(plan, &done.step, reference)
+            command_of_step(plan, saga.step_named(&done.step)?, reference)
         }
         SagaEvent::SagaFailed(failed) if plan.kind == Kind::Fulfilment => {
             let asked = events.iter().find_map(|event| match event {
@@ -28,17 +28,16 @@ pub(super) fn order_part(saga: &FulfilmentSaga, events: &[SagaEvent<Fulfilment>]
     })
 }
 
-fn step_part(plan: &Fulfilment, step: &str, reference: Option<Reference>) -> Option<OrderCommand> {
+fn command_of_step(plan: &Fulfilment, step: Step, reference: Option<Reference>) -> Option<OrderCommand> {
     match step {
-        RESERVE => Some(OrderCommand::MarkReserved { reservation_id: reference }),
-        PAY => Some(OrderCommand::StartProcessing { payment_id: reference }),
-        SHIP => Some(OrderCommand::CompleteOrder { tracking_number: reference }),
-        REFUND => Some(OrderCommand::RecordRefund(RecordRefund {
+        Step::Reserve => Some(OrderCommand::MarkReserved { reservation_id: reference }),
+        Step::Pay => Some(OrderCommand::StartProcessing { payment_id: reference }),
+        Step::Ship => Some(OrderCommand::CompleteOrder { tracking_number: reference }),
+        Step::Refund => Some(OrderCommand::RecordRefund(RecordRefund {
             return_id: plan.return_id.clone()?,
             refund_id: reference?,
             refund_cents: plan.amount_cents,
         })),
-        _ => None,
     }
 }
 

@@ -7,9 +7,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use crate::{
     clock::Clock,
     request::Failure,
-    saga::{SagaCommand, SagaRejection, SagaState},
-    saga_effects::SagaEffects,
-    saga_metrics::SagaMetrics,
+    saga::{SagaCommand, SagaDefinition, SagaRejection, SagaState, effects::SagaEffects, metrics::SagaMetrics},
     store::EventStore,
 };
 
@@ -28,13 +26,13 @@ pub enum SagaRefusal {
 }
 
 /// A request from outside, and where its answer goes.
-pub(crate) struct Ask<D> {
+pub(crate) struct SagaRequest<D: SagaDefinition> {
     pub command: SagaCommand<D>,
     pub reply: oneshot::Sender<SagaAnswer>,
 }
 
 /// What every saga of a kind is run with.
-pub(crate) struct Workshop<E: SagaEffects> {
+pub(crate) struct SagaContext<E: SagaEffects> {
     pub effects: Arc<E>,
     pub store: Arc<dyn EventStore>,
     pub clock: Arc<dyn Clock>,
@@ -56,7 +54,7 @@ impl Drop for Place<'_> {
     }
 }
 
-impl<E: SagaEffects> Workshop<E> {
+impl<E: SagaEffects> SagaContext<E> {
     /// Waits until another call may go out.
     pub async fn place(&self) -> Place<'_> {
         // Nobody closes it.

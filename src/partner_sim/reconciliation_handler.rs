@@ -1,4 +1,4 @@
-//! What the ledger comes to, as JSON.
+//! The reconciliation as JSON.
 
 use actix_web::{
     HttpResponse,
@@ -11,12 +11,12 @@ use super::{
     ledger_file::{LedgerError, LedgerFile},
     ledger_rows::Shown,
     problem::Problem,
+    reconciliation::reconcile,
     server::State,
 };
 use crate::{
     fulfilment::{
         call::{Call, Terms},
-        reckoning::reckon,
         wire::goods_bodies,
     },
     order::Reference,
@@ -24,7 +24,7 @@ use crate::{
 
 /// `GET /audit`
 pub async fn all(state: Data<State>) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::Ok().json(read(&state, LedgerFile::reckon).await?))
+    Ok(HttpResponse::Ok().json(read(&state, LedgerFile::reconcile).await?))
 }
 
 /// `GET /audit/{order_id}`
@@ -36,7 +36,7 @@ pub async fn one(state: Data<State>, order: Path<Uuid>) -> Result<HttpResponse, 
     }
     let entries: Vec<_> = shown.iter().map(|shown| shown.entry.clone()).collect();
     let calls: Vec<Value> = shown.iter().map(call).collect();
-    Ok(HttpResponse::Ok().json(json!({"order_id": order, "faults": reckon(&entries).faults, "calls": calls})))
+    Ok(HttpResponse::Ok().json(json!({"order_id": order, "faults": reconcile(&entries).faults, "calls": calls})))
 }
 
 /// Reads the ledger on a thread that may wait.

@@ -1,11 +1,5 @@
 use super::*;
-use crate::{
-    fulfilment::{
-        memory_entries::MemoryEntries,
-        partner::{Charge, Parcel, Refund, Reservation},
-    },
-    order::Currency,
-};
+use crate::{order::Currency, partner_sim::memory_entries::MemoryEntries};
 
 fn key(name: &str) -> CallKey {
     CallKey(name.into())
@@ -15,31 +9,30 @@ fn order() -> OrderId {
     ordo_actors::event::StreamId(Uuid::from_u128(7))
 }
 
-fn charge(amount_cents: i64) -> Call {
-    Call::charge(&key("charge"), &price(amount_cents))
+fn money(amount_cents: i64) -> Terms {
+    Terms::Money { amount_cents, currency: Currency::USD }
 }
 
-fn price(amount_cents: i64) -> Charge {
-    Charge { order_id: order(), amount_cents, currency: Currency::USD }
+fn charge(amount_cents: i64) -> Call {
+    Call::new(key("charge"), CallKind::Charge, order(), money(amount_cents))
 }
 
 fn void(amount_cents: i64) -> Call {
-    Call::void(&key("void"), &key("charge"), &price(amount_cents))
+    Call::new(key("void"), CallKind::Void, order(), money(amount_cents)).undoing(key("charge"))
 }
 
 fn refund(name: &str, amount_cents: i64) -> Call {
-    let asked = Refund { order_id: order(), payment_id: None, amount_cents, currency: Currency::USD };
-    Call::refund(&key(name), &asked)
+    Call::new(key(name), CallKind::Refund, order(), money(amount_cents))
 }
 
 #[derive(Default)]
 struct Ledger {
     entries: MemoryEntries,
-    rules: Rules,
+    rules: PartnerRules,
 }
 
 impl Ledger {
-    fn perform(&mut self, call: &Call) -> Verdict {
+    fn perform(&mut self, call: &Call) -> CallVerdict {
         let Ok(verdict) = self.rules.perform(&mut self.entries, call, None);
         verdict
     }
@@ -47,7 +40,7 @@ impl Ledger {
     #[track_caller]
     fn done(&mut self, call: &Call) -> Reference {
         match self.perform(call) {
-            Verdict::Done(reference) => reference,
+            CallVerdict::Done(reference) => reference,
             other => panic!("{other:?}"),
         }
     }
@@ -55,19 +48,19 @@ impl Ledger {
     #[track_caller]
     fn refused(&mut self, call: &Call) -> String {
         match self.perform(call) {
-            Verdict::Refused(reason) => reason,
+            CallVerdict::Refused(reason) => reason,
             other => panic!("{other:?}"),
         }
     }
 
     #[track_caller]
     fn contradicts(&mut self, call: &Call) {
-        assert!(matches!(self.perform(call), Verdict::Contradiction(_)));
+        assert!(matches!(self.perform(call), CallVerdict::Contradiction(_)));
     }
 
-    fn standing(&self, name: &str) -> Standing {
-        let Ok(standing) = standing(&self.entries, &key(name));
-        standing
+    fn call_status(&self, name: &str) -> CallStatus {
+        let Ok(status) = call_status(&self.entries, &key(name));
+        status
     }
 
     fn effects(&self) -> usize {
@@ -82,7 +75,7 @@ fn the_same_call_again_has_one_effect_and_the_same_answer() {
     let first = ledger.done(&charge(100));
     assert_eq!(ledger.done(&charge(100)), first);
     assert_eq!(ledger.effects(), 1);
-    assert_eq!(ledger.standing("charge"), Standing::Done(first));
+    assert_eq!(ledger.call_status("charge"), CallStatus::Done(first.to_string()));
 }
 
 #[test]
@@ -92,16 +85,16 @@ fn a_key_of_another_call_says_nothing_about_that_call() {
     ledger.contradicts(&charge(101));
     ledger.contradicts(&Call { order_id: OrderId::generate(), ..charge(100) });
     ledger.contradicts(&Call { key: key("charge"), ..refund("refund", 100) });
-    assert!(matches!(ledger.standing("charge"), Standing::Done(_)));
+    assert!(matches!(ledger.call_status("charge"), CallStatus::Done(_)));
 }
 
 #[test]
 fn a_refused_step_stays_refused() {
     let mut ledger = Ledger::default();
     let Ok(verdict) = ledger.rules.perform(&mut ledger.entries, &charge(100), Some("no money"));
-    assert_eq!(verdict, Verdict::Refused("no money".into()));
+    assert_eq!(verdict, CallVerdict::Refused("no money".into()));
     assert_eq!(ledger.refused(&charge(100)), "no money");
-    assert_eq!(ledger.standing("charge"), Standing::Refused("no money".into()));
+    assert_eq!(ledger.call_status("charge"), CallStatus::Refused("no money".into()));
     assert_eq!(ledger.effects(), 0);
 }
 
@@ -110,8 +103,8 @@ fn a_refused_undo_can_be_asked_again() {
     let mut ledger = Ledger::default();
     ledger.done(&charge(100));
     let Ok(verdict) = ledger.rules.perform(&mut ledger.entries, &void(100), Some("not today"));
-    assert_eq!(verdict, Verdict::Refused("not today".into()));
-    assert_eq!(ledger.standing("void"), Standing::Unheard);
+    assert_eq!(verdict, CallVerdict::Refused("not today".into()));
+    assert_eq!(ledger.call_status("void"), CallStatus::NotReceived);
     ledger.done(&void(100));
 }
 
@@ -121,7 +114,7 @@ fn an_undo_ends_what_was_done() {
     ledger.done(&charge(100));
     let first = ledger.done(&void(100));
     assert_eq!(ledger.done(&void(100)), first);
-    assert_eq!(ledger.standing("charge"), Standing::Undone);
+    assert_eq!(ledger.call_status("charge"), CallStatus::Undone);
     assert!(ledger.refused(&charge(100)).contains("undone"));
 }
 
@@ -129,7 +122,7 @@ fn an_undo_ends_what_was_done() {
 fn a_call_that_comes_after_its_undo_is_refused() {
     let mut ledger = Ledger::default();
     ledger.done(&void(100));
-    assert_eq!(ledger.standing("charge"), Standing::Undone);
+    assert_eq!(ledger.call_status("charge"), CallStatus::Undone);
     assert!(ledger.refused(&charge(100)).contains("undone"));
     assert_eq!(ledger.effects(), 0);
 }
@@ -139,7 +132,7 @@ fn an_undo_of_what_was_refused_is_done() {
     let mut ledger = Ledger::default();
     let Ok(_) = ledger.rules.perform(&mut ledger.entries, &charge(100), Some("no money"));
     ledger.done(&void(100));
-    assert_eq!(ledger.standing("charge"), Standing::Refused("no money".into()));
+    assert_eq!(ledger.call_status("charge"), CallStatus::Refused("no money".into()));
 }
 
 #[test]
@@ -148,23 +141,22 @@ fn an_undo_of_another_order_or_amount_ends_nothing() {
     ledger.done(&charge(100));
     ledger.contradicts(&void(99));
     ledger.contradicts(&Call { order_id: OrderId::generate(), ..void(100) });
-    assert!(matches!(ledger.standing("charge"), Standing::Done(_)));
+    assert!(matches!(ledger.call_status("charge"), CallStatus::Done(_)));
 }
 
 #[test]
 fn calls_that_make_no_sense_are_not_taken() {
     let mut ledger = Ledger::default();
     let goods = vec![(ProductId::new("tea").unwrap(), 1), (ProductId::new("tea").unwrap(), 2)];
-    let twice = Reservation { order_id: order(), goods: goods.clone() };
     ledger.contradicts(&charge(0));
     ledger.contradicts(&Call { of: None, ..void(100) });
     ledger.contradicts(&Call { of: Some(key("x")), ..charge(100) });
     ledger.contradicts(&Call { of: Some(key("void")), ..void(100) });
     ledger.contradicts(&Call { kind: CallKind::Ship, ..charge(100) });
     ledger.contradicts(&Call { terms: Terms::Goods(Vec::new()), ..charge(100) });
-    ledger.contradicts(&Call::reserve(&key("reserve"), &twice));
-    ledger.contradicts(&Call::ship(&key("ship"), &Parcel { order_id: order(), goods }));
-    assert_eq!(ledger.standing("charge"), Standing::Unheard);
+    ledger.contradicts(&Call::new(key("reserve"), CallKind::Reserve, order(), Terms::Goods(goods.clone())));
+    ledger.contradicts(&Call::new(key("ship"), CallKind::Ship, order(), Terms::Goods(goods)));
+    assert_eq!(ledger.call_status("charge"), CallStatus::NotReceived);
 }
 
 #[test]
@@ -203,10 +195,10 @@ fn a_refund_that_was_refused_stays_refused_under_its_key_and_is_taken_under_anot
     let mut ledger = Ledger::default();
     ledger.done(&charge(100));
     let Ok(verdict) = ledger.rules.perform(&mut ledger.entries, &refund("first", 10), Some("closed"));
-    assert_eq!(verdict, Verdict::Refused("closed".into()));
+    assert_eq!(verdict, CallVerdict::Refused("closed".into()));
     ledger.done(&refund("second", 10));
     assert_eq!(ledger.refused(&refund("first", 10)), "closed");
-    assert_eq!(ledger.standing("first"), Standing::Refused("closed".into()));
+    assert_eq!(ledger.call_status("first"), CallStatus::Refused("closed".into()));
 }
 
 #[test]
@@ -220,5 +212,5 @@ fn a_voided_payment_is_not_refunded_nor_a_refunded_one_voided() {
     ledger.done(&charge(100));
     ledger.done(&refund("refund", 10));
     ledger.refused(&void(100));
-    assert!(matches!(ledger.standing("charge"), Standing::Done(_)));
+    assert!(matches!(ledger.call_status("charge"), CallStatus::Done(_)));
 }

@@ -12,15 +12,15 @@ use actix_web::{
 use parking_lot::Mutex;
 
 use super::{
-    audit, calls,
+    fault_injection::FaultPlan,
+    handlers,
+    ledger::PartnerRules,
     ledger_file::{LedgerError, LedgerFile},
     page,
     problem::Problem,
+    reconciliation_handler,
 };
-use crate::{
-    fulfilment::{fate::Fates, ledger::Rules},
-    guard::{headers, host::AllowedHost, origin::Origins, rules::Guard},
-};
+use crate::guard::{headers, host::AllowedHost, origin::Origins, rules::Guard};
 
 /// The largest body of a call.
 const LARGEST_BODY: usize = 1 << 20;
@@ -37,11 +37,11 @@ pub struct PartnerServerSettings {
     /// How many of each product there are; unlimited when absent.
     pub stock: Option<u64>,
     /// What happens to calls.
-    pub fates: Fates,
+    pub faults: FaultPlan,
     /// How late a slow answer is.
     pub slow: Duration,
     /// How long a caller is kept waiting for an answer that never comes.
-    pub silence: Duration,
+    pub hang_for: Duration,
 }
 
 /// Why it does not run.
@@ -67,9 +67,9 @@ pub enum PartnerServerError {
 pub(super) struct State {
     guard: Guard,
     pub(super) ledger: LedgerFile,
-    pub(super) fates: Mutex<Fates>,
+    pub(super) faults: Mutex<FaultPlan>,
     pub(super) slow: Duration,
-    pub(super) silence: Duration,
+    pub(super) hang_for: Duration,
 }
 
 /// What every request meets first, and every answer last.
@@ -97,14 +97,14 @@ pub struct PartnerServer {
 impl PartnerServer {
     /// Opens the ledger and listens.
     pub fn start(settings: PartnerServerSettings) -> Result<Self, PartnerServerError> {
-        let rules = Rules { stock: settings.stock, trusts_refunds: false };
+        let rules = PartnerRules { stock: settings.stock, trusts_refunds: false };
         let ledger = LedgerFile::open(&settings.ledger, rules)?;
         let state = Data::new(State {
             guard: Guard::new(settings.listen.ip(), settings.hosts, Origins::default()),
             ledger: ledger.clone(),
-            fates: Mutex::new(settings.fates),
+            faults: Mutex::new(settings.faults),
             slow: settings.slow,
-            silence: settings.silence,
+            hang_for: settings.hang_for,
         });
         let address = settings.listen;
         let failed = |source| PartnerServerError::Listen { address, source };
@@ -114,11 +114,11 @@ impl PartnerServer {
                 .app_data(PayloadConfig::new(LARGEST_BODY))
                 .wrap(from_fn(wrap))
                 .route("/", web::get().to(page::page))
-                .route("/audit", web::get().to(audit::all))
-                .route("/audit/{order_id}", web::get().to(audit::one))
-                .route("/script", web::post().to(calls::script))
-                .route("/{partner}/calls/{key}", web::get().to(calls::look_up))
-                .route("/{partner}/{calls}", web::post().to(calls::perform))
+                .route("/audit", web::get().to(reconciliation_handler::all))
+                .route("/audit/{order_id}", web::get().to(reconciliation_handler::one))
+                .route("/script", web::post().to(handlers::script))
+                .route("/{partner}/calls/{key}", web::get().to(handlers::status))
+                .route("/{partner}/{calls}", web::post().to(handlers::perform))
         })
         .disable_signals()
         .shutdown_timeout(2)

@@ -1,17 +1,20 @@
-//! What a ledger comes to: sums, and what is wrong when everything has come to rest. While orders are being fulfilled, each
-//! looks wrong for a moment: money is taken before the parcel goes.
+//! Reconciliation of a ledger: sums, and what is wrong with each order. An order that is being fulfilled looks wrong for a moment:
+//! money is taken before the parcel is sent.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{call::CallKind, ledger::Entry};
-use crate::order::OrderId;
+use super::ledger::{Entry, EntryState};
+use crate::{
+    fulfilment::call::{CallKind, Terms},
+    order::OrderId,
+};
 
 /// Orders listed with their faults; the others are only counted.
 const MOST_LISTED: usize = 200;
 
-/// What must not be once everything has come to rest.
+/// What must not be true of an order that no saga is working on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LedgerFault {
@@ -83,17 +86,17 @@ pub struct Money {
     pub refunded: i128,
 }
 
-/// What one order comes to.
+/// The sums and faults of one order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OrderReckoning {
+pub struct OrderReconciliation {
     totals: Totals,
     /// What is wrong with it.
     pub faults: Vec<LedgerFault>,
 }
 
-/// What all orders come to.
+/// The sums and faults of all orders.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Reckoning {
+pub struct Reconciliation {
     /// Orders that a partner has heard of.
     pub orders: u64,
     /// Sums.
@@ -113,9 +116,9 @@ pub struct FaultyOrder {
     pub faults: Vec<LedgerFault>,
 }
 
-impl Reckoning {
+impl Reconciliation {
     /// Counts an order in; each once.
-    pub fn add(&mut self, order_id: OrderId, order: &OrderReckoning) {
+    pub fn add(&mut self, order_id: OrderId, order: &OrderReconciliation) {
         self.orders += 1;
         self.totals.add(&order.totals);
         for fault in &order.faults {
@@ -129,12 +132,12 @@ impl Reckoning {
 
 /// Adds up the entries of one order.
 #[must_use]
-pub fn reckon(entries: &[Entry]) -> OrderReckoning {
+pub fn reconcile(entries: &[Entry]) -> OrderReconciliation {
     let mut totals = Totals::default();
     for entry in entries {
         totals.count(entry);
     }
-    OrderReckoning { totals, faults: faults(entries) }
+    OrderReconciliation { totals, faults: faults(entries) }
 }
 
 fn faults(entries: &[Entry]) -> Vec<LedgerFault> {
@@ -161,7 +164,7 @@ fn faults(entries: &[Entry]) -> Vec<LedgerFault> {
 
 impl Totals {
     fn count(&mut self, entry: &Entry) {
-        let ended = entry.state == super::ledger::EntryState::Undone;
+        let ended = entry.state == EntryState::Undone;
         if !entry.took_effect {
             *(if ended { &mut self.ended_unheard } else { &mut self.refused }) += 1;
             return;
@@ -179,7 +182,7 @@ impl Totals {
     }
 
     fn count_money(&mut self, entry: &Entry, ended: bool) {
-        let super::call::Terms::Money { amount_cents, currency } = entry.call.terms else { return };
+        let Terms::Money { amount_cents, currency } = entry.call.terms else { return };
         let money = self.money.entry(currency.code().to_owned()).or_default();
         let amount = i128::from(amount_cents);
         if entry.call.kind == CallKind::Refund {

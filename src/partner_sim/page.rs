@@ -8,14 +8,14 @@ use actix_web::{
     web::Data,
 };
 
-use super::{audit::read, ledger_rows::Shown, problem::Problem, server::State};
-use crate::{
-    fulfilment::{
-        call::Terms,
-        reckoning::{Reckoning, Totals},
-    },
-    order,
+use super::{
+    ledger_rows::Shown,
+    problem::Problem,
+    reconciliation::{Reconciliation, Totals},
+    reconciliation_handler::read,
+    server::State,
 };
+use crate::{fulfilment::call::Terms, order};
 
 /// Entries at the foot of the page.
 const NEWEST: u32 = 50;
@@ -33,11 +33,11 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}code{font-size:.85e
 
 /// `GET /`
 pub async fn page(state: Data<State>) -> Result<HttpResponse, Problem> {
-    let reckoning = read(&state, super::ledger_file::LedgerFile::reckon).await?;
+    let reconciliation = read(&state, super::ledger_file::LedgerFile::reconcile).await?;
     let newest = read(&state, |ledger| ledger.newest(NEWEST)).await?;
     let mut html = String::from(HEAD);
     // Writing to a string never fails.
-    let _ = write_page(&mut html, &reckoning, &newest);
+    let _ = write_page(&mut html, &reconciliation, &newest);
     Ok(HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")
         .insert_header((CACHE_CONTROL, "no-store"))
@@ -45,23 +45,23 @@ pub async fn page(state: Data<State>) -> Result<HttpResponse, Problem> {
         .body(html))
 }
 
-fn write_page(html: &mut String, reckoning: &Reckoning, newest: &[Shown]) -> std::fmt::Result {
-    write_faults(html, reckoning)?;
-    write_totals(html, reckoning.orders, &reckoning.totals)?;
-    write_money(html, &reckoning.totals)?;
+fn write_page(html: &mut String, reconciliation: &Reconciliation, newest: &[Shown]) -> std::fmt::Result {
+    write_faults(html, reconciliation)?;
+    write_totals(html, reconciliation.orders, &reconciliation.totals)?;
+    write_money(html, &reconciliation.totals)?;
     write_newest(html, newest)
 }
 
-fn write_faults(html: &mut String, reckoning: &Reckoning) -> std::fmt::Result {
-    if reckoning.faults.is_empty() {
+fn write_faults(html: &mut String, reconciliation: &Reconciliation) -> std::fmt::Result {
+    if reconciliation.faults.is_empty() {
         return html.write_str("<p class=good>Every order that was charged is shipped or has its money back.</p>");
     }
     html.write_str("<h2>Open or wrong</h2><p class=note>Orders on their way look wrong for a moment.</p><table>")?;
-    for (fault, orders) in &reckoning.faults {
+    for (fault, orders) in &reconciliation.faults {
         write!(html, "<tr><td class=bad>{}<td class=n>{orders}", fault.words())?;
     }
     html.write_str("</table><table><tr><th>Order<th>What")?;
-    for order in &reckoning.faulty {
+    for order in &reconciliation.faulty {
         let words: Vec<&str> = order.faults.iter().map(|fault| fault.words()).collect();
         write!(html, "<tr><td>{}<td class=bad>{}", link(&order.order_id.to_string()), words.join(", "))?;
     }

@@ -1,4 +1,5 @@
-//! A saga: steps taken at partners outside, each with an undo, as an event-sourced aggregate of its own. Pure: no clock, no I/O.
+//! A saga: steps taken at partners outside, each with an undo, as an event-sourced aggregate of its own. The aggregate is pure: no
+//! clock, no I/O. The supervisor, its actors and their runners do what it decides.
 //!
 //! ```text
 //!                    a step is done, the next one starts            the last one is done
@@ -20,17 +21,31 @@
 //!
 //! After Garcia-Molina and Salem, "Sagas" (1987), with the steps and the log of a durable execution.
 
-mod action;
-mod command;
-mod compensating;
-mod decide;
+// Pure: what a saga is made of, what can be asked of it, what happened, what is next.
 mod definition;
+
+mod command;
 mod event;
 mod state;
 
-pub use action::{Action, Knowledge};
-pub use command::{SagaCommand, SagaRejection, StepOutcome, StepStanding};
-pub use definition::{SagaDefinition, StepPolicy, StepRule};
+mod action;
+mod compensating;
+mod decide;
+
+// At work: what an application does for its sagas, one run, all runs.
+pub mod effects;
+
+pub mod context;
+pub mod limits;
+pub mod metrics;
+
+mod actor;
+mod runner;
+pub mod supervisor;
+
+pub use action::{Action, CallKnowledge};
+pub use command::{CallStatus, SagaCommand, SagaRejection, StepOutcome};
+pub use definition::{SagaDefinition, SagaStep, StepPolicy};
 pub use event::{
     CompensationStarted, CompensationStepCompleted, CompensationStepFailed, FailedHow, SagaAnnotated, SagaCompleted,
     SagaEvent, SagaFailed, SagaStuck, StepCompleted, StepFailed, StepRetried, StepSkipped, StepStarted,

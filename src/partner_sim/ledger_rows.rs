@@ -4,10 +4,10 @@ use ordo_actors::event::StreamId;
 use rusqlite::{Connection, Row};
 use uuid::Uuid;
 
+use super::ledger::{Entry, EntryState};
 use crate::{
     fulfilment::{
         call::{Call, CallKind, Terms},
-        ledger::{Entry, EntryState},
         partner::CallKey,
         wire::{Goods, goods_of},
     },

@@ -5,11 +5,11 @@ use std::{
     convert::Infallible,
 };
 
-use super::{
-    ledger::{Entries, Entry},
-    partner::CallKey,
+use super::ledger::{Entry, LedgerStore};
+use crate::{
+    fulfilment::partner::CallKey,
+    order::{OrderId, ProductId},
 };
-use crate::order::{OrderId, ProductId};
 
 /// Keys that are remembered at once.
 const MOST_KEYS: usize = 100_000;
@@ -39,7 +39,7 @@ impl MemoryEntries {
     }
 }
 
-impl Entries for MemoryEntries {
+impl LedgerStore for MemoryEntries {
     type Failure = Infallible;
 
     fn find(&self, key: &CallKey) -> Result<Option<Entry>, Infallible> {
@@ -75,23 +75,23 @@ impl Entries for MemoryEntries {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fulfilment::{
-        call::Call,
-        ledger::{Rules, standing},
-        partner::{Parcel, Standing},
+    use ordo_actors::saga::CallStatus;
+
+    use crate::{
+        fulfilment::call::{Call, CallKind, Terms},
+        partner_sim::ledger::{PartnerRules, call_status},
     };
 
     #[test]
     fn the_oldest_keys_are_forgotten_beyond_the_limit() {
         let mut entries = MemoryEntries::default();
-        let parcel = |order_id| Parcel { order_id, goods: Vec::new() };
         let key = |number: usize| CallKey(number.to_string());
         for number in 0..=MOST_KEYS {
-            let call = Call::ship(&key(number), &parcel(OrderId::generate()));
-            let Ok(_) = Rules::default().perform(&mut entries, &call, None);
+            let call = Call::new(key(number), CallKind::Ship, OrderId::generate(), Terms::Goods(Vec::new()));
+            let Ok(_) = PartnerRules::default().perform(&mut entries, &call, None);
         }
         assert_eq!((entries.by_key.len(), entries.by_order.len()), (MOST_KEYS, MOST_KEYS));
-        assert_eq!(standing(&entries, &key(0)), Ok(Standing::Unheard));
-        assert!(matches!(standing(&entries, &key(MOST_KEYS)), Ok(Standing::Done(_))));
+        assert_eq!(call_status(&entries, &key(0)), Ok(CallStatus::NotReceived));
+        assert!(matches!(call_status(&entries, &key(MOST_KEYS)), Ok(CallStatus::Done(_))));
     }
 }

@@ -1,9 +1,9 @@
 //! Runs the sagas of one kind: each in an actor of its own, a bounded number at once, and after a crash those that were open.
 //!
 //! ```text
-//!  attend, ask -> SagaSupervisor -> SagaActor -> Runner -> SagaEffects: calls, commits
-//!                     ^    ^            |
-//!  OpenSagas -- sweep-+    +--- Ended --+
+//!  ensure_running, ask -> SagaSupervisor -> SagaActor -> Runner -> SagaEffects: calls, commits
+//!                             ^    ^            |
+//!          OpenSagas -- sweep-+    +--- Ended --+
 //! ```
 //! **Invariant:** what is in memory here is a convenience. A saga that nobody runs is found in the durable index within a sweep.
 
@@ -19,52 +19,21 @@ use actix::{
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use super::{
+    SagaCommand, SagaDefinition, SagaState,
+    actor::SagaActor,
+    context::{SagaAnswer, SagaContext, SagaRefusal, SagaRequest},
+    effects::{OpenSaga, OpenSagas, SagaEffects},
+    limits::SagaLimits,
+    metrics::SagaMetrics,
+    runner::{RunEnd, Runner},
+};
 use crate::{
     clock::Clock,
     event::{StreamId, Version},
     request::Failure,
-    saga::{SagaCommand, SagaState},
-    saga_actor::SagaActor,
-    saga_effects::{OpenSaga, OpenSagas, SagaEffects},
-    saga_metrics::SagaMetrics,
-    saga_runner::{RunEnd, Runner},
-    saga_workshop::{Ask, SagaAnswer, SagaRefusal, Workshop},
     store::{EventStore, StoreError},
 };
-
-/// What bounds the sagas of one kind.
-#[derive(Debug, Clone, Copy)]
-pub struct SagaLimits {
-    /// Sagas that run at once; the others wait in the durable index.
-    pub running: usize,
-    /// Calls to partners that are out at once, of all sagas together.
-    pub calls_out: usize,
-    /// Requests that may wait for one saga.
-    pub inbox: usize,
-    /// How often the durable index is looked through.
-    pub sweep_every: Duration,
-    /// How long nothing must have happened to a saga before a sweep takes it for one that nobody runs. The sweep at start
-    /// takes all.
-    pub quiet: Duration,
-    /// Entries of the index read at a time.
-    pub page: usize,
-    /// How long a saga rests whose code has panicked.
-    pub after_panic: Duration,
-}
-
-impl Default for SagaLimits {
-    fn default() -> Self {
-        Self {
-            running: 10_000,
-            calls_out: 1000,
-            inbox: 64,
-            sweep_every: Duration::from_secs(2),
-            quiet: Duration::from_secs(5),
-            page: 500,
-            after_panic: Duration::from_secs(5),
-        }
-    }
-}
 
 /// What a supervisor is made of.
 pub struct SagaParts<E: SagaEffects> {
@@ -92,11 +61,11 @@ impl<E: SagaEffects> Clone for SagaHandle<E> {
 }
 
 /// A saga that somebody waits for.
-pub struct Attended(watch::Receiver<Option<SagaState>>);
+pub struct WatchedSaga(watch::Receiver<Option<SagaState>>);
 
-impl Attended {
+impl WatchedSaga {
     /// Waits until the saga has ended, or is stuck; nothing when the supervisor stops before. For as long as it takes.
-    pub async fn rested(mut self) -> Option<SagaState> {
+    pub async fn settled(mut self) -> Option<SagaState> {
         self.0.wait_for(Option::is_some).await.ok().and_then(|state| *state)
     }
 }
@@ -114,10 +83,10 @@ impl<E: SagaEffects> SagaHandle<E> {
         let (stop, stopping) = watch::channel(false);
         let SagaParts { effects, store, open, clock, limits, metrics } = parts;
         let calls = Semaphore::new(limits.calls_out.max(1));
-        let workshop = Arc::new(Workshop { effects, store, clock, metrics, calls, stopping });
+        let context = Arc::new(SagaContext { effects, store, clock, metrics, calls, stopping });
         Self(SagaSupervisor::create(|ctx| {
             ctx.set_mailbox_capacity(MAILBOX);
-            SagaSupervisor { workshop, open, limits, running: HashMap::new(), stop, last_words: None }
+            SagaSupervisor { context, open, limits, running: HashMap::new(), stop, stop_reply: None }
         }))
     }
 
@@ -126,8 +95,8 @@ impl<E: SagaEffects> SagaHandle<E> {
     ///
     /// # Errors
     /// Too many sagas run: this one is run later, from the durable index. Or the supervisor has stopped.
-    pub async fn attend(&self, saga_id: StreamId, begun_at: Option<Version>) -> Result<Attended, Failure> {
-        self.0.send(Attend { saga_id, begun_at }).await.map_err(|_| stopped())?.map(Attended)
+    pub async fn ensure_running(&self, saga_id: StreamId, begun_at: Option<Version>) -> Result<WatchedSaga, Failure> {
+        self.0.send(EnsureRunning { saga_id, begun_at }).await.map_err(|_| stopped())?.map(WatchedSaga)
     }
 
     /// Asks something of a saga, running it if nobody does, and tells the state it is in then.
@@ -136,7 +105,7 @@ impl<E: SagaEffects> SagaHandle<E> {
     /// A rule of the saga says no, or the machinery failed.
     pub async fn ask(&self, saga_id: StreamId, command: SagaCommand<E::Definition>) -> SagaAnswer {
         let (reply, answer) = oneshot::channel();
-        let forward = Forward { saga_id, ask: Ask { command, reply } };
+        let forward = Deliver { saga_id, ask: SagaRequest { command, reply } };
         self.0.send(forward).await.map_err(|_| SagaRefusal::Failed(stopped()))?;
         let died = |_| SagaRefusal::Failed(Failure::Unknown("the saga's actor died".into()));
         answer.await.map_err(died)?
@@ -158,36 +127,36 @@ fn stopped() -> Failure {
 
 /// The supervisor.
 pub(crate) struct SagaSupervisor<E: SagaEffects> {
-    workshop: Arc<Workshop<E>>,
+    context: Arc<SagaContext<E>>,
     open: Arc<dyn OpenSagas>,
     limits: SagaLimits,
     running: HashMap<StreamId, Running<E>>,
     stop: watch::Sender<bool>,
     /// Told when the last run has ended.
-    last_words: Option<oneshot::Sender<()>>,
+    stop_reply: Option<oneshot::Sender<()>>,
 }
 
 /// A saga in memory.
 struct Running<E: SagaEffects> {
-    inbox: mpsc::Sender<Ask<E::Definition>>,
+    inbox: mpsc::Sender<SagaRequest<E::Definition>>,
     /// Requests that came when the run was ending: for the next one.
-    next: Vec<Ask<E::Definition>>,
-    rested: watch::Sender<Option<SagaState>>,
+    next: Vec<SagaRequest<E::Definition>>,
+    settled: watch::Sender<Option<SagaState>>,
 }
 
 #[derive(Message)]
 #[rtype(result = "Result<watch::Receiver<Option<SagaState>>, Failure>")]
-struct Attend {
+struct EnsureRunning {
     saga_id: StreamId,
     begun_at: Option<Version>,
 }
 
-struct Forward<D> {
+struct Deliver<D: SagaDefinition> {
     saga_id: StreamId,
-    ask: Ask<D>,
+    ask: SagaRequest<D>,
 }
 
-impl<D: 'static> Message for Forward<D> {
+impl<D: SagaDefinition> Message for Deliver<D> {
     type Result = ();
 }
 
@@ -224,9 +193,9 @@ impl<E: SagaEffects> SagaSupervisor<E> {
             Slot::Occupied(running) => Ok(running.into_mut()),
             Slot::Vacant(_) if !has_room => Err(Failure::Overloaded),
             Slot::Vacant(slot) => {
-                let inbox = run(&self.workshop, self.limits.inbox, saga_id, begun_at, ctx.address());
-                self.workshop.metrics.running.inc();
-                Ok(slot.insert(Running { inbox, next: Vec::new(), rested: watch::Sender::new(None) }))
+                let inbox = run(&self.context, self.limits.inbox, saga_id, begun_at, ctx.address());
+                self.context.metrics.running.inc();
+                Ok(slot.insert(Running { inbox, next: Vec::new(), settled: watch::Sender::new(None) }))
             }
         }
     }
@@ -234,7 +203,7 @@ impl<E: SagaEffects> SagaSupervisor<E> {
     /// Runs a saga once more, with the requests that waited for that.
     fn run_again(&mut self, saga_id: StreamId, ctx: &Context<Self>) {
         let Some(running) = self.running.get_mut(&saga_id) else { return };
-        running.inbox = run(&self.workshop, self.limits.inbox, saga_id, None, ctx.address());
+        running.inbox = run(&self.context, self.limits.inbox, saga_id, None, ctx.address());
         for ask in running.next.drain(..) {
             refuse_if_full(running.inbox.try_send(ask));
         }
@@ -242,16 +211,16 @@ impl<E: SagaEffects> SagaSupervisor<E> {
 
     fn forget(&mut self, saga_id: StreamId, state: Option<SagaState>) {
         if let Some(running) = self.running.remove(&saga_id) {
-            self.workshop.metrics.running.dec();
+            self.context.metrics.running.dec();
             if state.is_some() {
-                running.rested.send_replace(state);
+                running.settled.send_replace(state);
             }
         }
     }
 
     /// Looks through the durable index for sagas that nobody runs.
     fn sweep(&mut self, quiet: Duration, ctx: &mut Context<Self>) {
-        let quiet_since = self.workshop.clock.now() - TimeDelta::from_std(quiet).unwrap_or(TimeDelta::MAX);
+        let quiet_since = self.context.clock.now() - TimeDelta::from_std(quiet).unwrap_or(TimeDelta::MAX);
         self.sweep_page(quiet_since, None, ctx);
     }
 
@@ -283,7 +252,7 @@ impl<E: SagaEffects> SagaSupervisor<E> {
         let counting = async move { open.stuck(MOST_STUCK).await };
         ctx.spawn(counting.into_actor(self).map(|stuck: Result<usize, StoreError>, actor, _| {
             if let Ok(stuck) = stuck {
-                actor.workshop.metrics.stuck.set(i64::try_from(stuck).unwrap_or(i64::MAX));
+                actor.context.metrics.stuck.set(i64::try_from(stuck).unwrap_or(i64::MAX));
             }
         }));
         ctx.run_later(self.limits.sweep_every, |actor, ctx| {
@@ -295,9 +264,9 @@ impl<E: SagaEffects> SagaSupervisor<E> {
 
     fn end_if_done(&mut self, ctx: &mut Context<Self>) {
         if self.is_stopping() && self.running.is_empty() {
-            if let Some(last_words) = self.last_words.take() {
+            if let Some(stop_reply) = self.stop_reply.take() {
                 // Whoever waited may have lost patience.
-                let _ = last_words.send(());
+                let _ = stop_reply.send(());
             }
             ctx.stop();
         }
@@ -306,20 +275,20 @@ impl<E: SagaEffects> SagaSupervisor<E> {
 
 /// Starts a run in an actor of its own.
 fn run<E: SagaEffects>(
-    workshop: &Arc<Workshop<E>>,
+    context: &Arc<SagaContext<E>>,
     inbox: usize,
     saga_id: StreamId,
     begun_at: Option<Version>,
     supervisor: Addr<SagaSupervisor<E>>,
-) -> mpsc::Sender<Ask<E::Definition>> {
+) -> mpsc::Sender<SagaRequest<E::Definition>> {
     let (sender, inbox) = mpsc::channel(inbox.max(1));
-    let runner = Runner { saga_id, workshop: Arc::clone(workshop), inbox, begun_at };
+    let runner = Runner { saga_id, context: Arc::clone(context), inbox, begun_at };
     SagaActor::new(runner, supervisor).start();
     sender
 }
 
 /// Tells the asker that there was no room for a request.
-fn refuse_if_full<D>(sent: Result<(), mpsc::error::TrySendError<Ask<D>>>) {
+fn refuse_if_full<D: SagaDefinition>(sent: Result<(), mpsc::error::TrySendError<SagaRequest<D>>>) {
     if let Err(mpsc::error::TrySendError::Full(ask) | mpsc::error::TrySendError::Closed(ask)) = sent {
         let _ = ask.reply.send(Err(SagaRefusal::Failed(Failure::Overloaded)));
     }
@@ -333,18 +302,18 @@ impl<E: SagaEffects> Actor for SagaSupervisor<E> {
     }
 }
 
-impl<E: SagaEffects> Handler<Attend> for SagaSupervisor<E> {
-    type Result = MessageResult<Attend>;
+impl<E: SagaEffects> Handler<EnsureRunning> for SagaSupervisor<E> {
+    type Result = MessageResult<EnsureRunning>;
 
-    fn handle(&mut self, Attend { saga_id, begun_at }: Attend, ctx: &mut Context<Self>) -> Self::Result {
-        MessageResult(self.ensure(saga_id, begun_at, ctx).map(|running| running.rested.subscribe()))
+    fn handle(&mut self, EnsureRunning { saga_id, begun_at }: EnsureRunning, ctx: &mut Context<Self>) -> Self::Result {
+        MessageResult(self.ensure(saga_id, begun_at, ctx).map(|running| running.settled.subscribe()))
     }
 }
 
-impl<E: SagaEffects> Handler<Forward<E::Definition>> for SagaSupervisor<E> {
+impl<E: SagaEffects> Handler<Deliver<E::Definition>> for SagaSupervisor<E> {
     type Result = ();
 
-    fn handle(&mut self, Forward { saga_id, ask }: Forward<E::Definition>, ctx: &mut Context<Self>) {
+    fn handle(&mut self, Deliver { saga_id, ask }: Deliver<E::Definition>, ctx: &mut Context<Self>) {
         let most = self.limits.inbox;
         let running = match self.ensure(saga_id, None, ctx) {
             Ok(running) => running,
@@ -368,11 +337,11 @@ impl<E: SagaEffects> Handler<Ended> for SagaSupervisor<E> {
         let has_requests = self.running.get(&saga_id).is_some_and(|running| !running.next.is_empty());
         match end {
             _ if self.is_stopping() => self.forget(saga_id, None),
-            Some(RunEnd::Resting(state)) if !has_requests => self.forget(saga_id, Some(state)),
-            Some(RunEnd::Resting(_) | RunEnd::Open) => self.run_again(saga_id, ctx),
+            Some(RunEnd::Settled(state)) if !has_requests => self.forget(saga_id, Some(state)),
+            Some(RunEnd::Settled(_) | RunEnd::Open) => self.run_again(saga_id, ctx),
             None => {
                 log::error!(saga = saga_id.to_string(); "a saga panicked; it goes on after a pause");
-                self.workshop.metrics.panics.inc();
+                self.context.metrics.panics.inc();
                 ctx.run_later(self.limits.after_panic, move |actor, ctx| {
                     if actor.is_stopping() {
                         actor.forget(saga_id, None);
@@ -392,7 +361,7 @@ impl<E: SagaEffects> Handler<Stop> for SagaSupervisor<E> {
 
     fn handle(&mut self, Stop(tell): Stop, ctx: &mut Context<Self>) {
         self.stop.send_replace(true);
-        self.last_words = Some(tell);
+        self.stop_reply = Some(tell);
         // One that rests after a panic has no run that could end.
         self.running.retain(|_, running| !running.inbox.is_closed());
         self.end_if_done(ctx);

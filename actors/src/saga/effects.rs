@@ -8,9 +8,12 @@ use crate::{
     appender::Appender,
     event::{Metadata, StreamId},
     request::Failure,
-    saga::{Saga, SagaDefinition, SagaEvent, StepOutcome, StepPolicy, StepStanding},
+    saga::{CallStatus, Saga, SagaDefinition, SagaEvent, StepOutcome, StepPolicy},
     store::{Commit, ExpectedVersion, StoreError, StreamWrite, Verdict},
 };
+
+/// The steps of the sagas that these effects run.
+pub type StepOf<E> = <<E as SagaEffects>::Definition as SagaDefinition>::Step;
 
 /// What one kind of saga does to the world.
 #[async_trait]
@@ -18,17 +21,17 @@ pub trait SagaEffects: Send + Sync + 'static {
     /// What its sagas are made of.
     type Definition: SagaDefinition;
 
-    /// How patient a step is.
-    fn policy(&self, step: &'static str) -> StepPolicy;
+    /// The limits of a step.
+    fn policy(&self, step: StepOf<Self>) -> StepPolicy;
 
     /// Calls a partner: the same key has one effect, however often. Cut off after the step's `call_timeout`.
-    async fn call(&self, step: &'static str, key: &str, saga: &Saga<Self::Definition>) -> StepOutcome;
+    async fn call(&self, step: StepOf<Self>, key: &str, saga: &Saga<Self::Definition>) -> StepOutcome;
 
-    /// Asks a partner what became of a key. `Unheard` has the call made again, which must be harmless.
-    async fn look_up(&self, step: &'static str, key: &str, saga: &Saga<Self::Definition>) -> StepStanding;
+    /// Asks a partner what became of a key. `NotReceived` has the call made again, which must be harmless.
+    async fn query_status(&self, step: StepOf<Self>, key: &str, saga: &Saga<Self::Definition>) -> CallStatus;
 
     /// Has a partner undo the call with the key `of`, and end that key; the same undo has one effect, however often.
-    async fn undo(&self, step: &'static str, key: &str, of: &str, saga: &Saga<Self::Definition>) -> StepOutcome;
+    async fn undo(&self, step: StepOf<Self>, key: &str, of: &str, saga: &Saga<Self::Definition>) -> StepOutcome;
 
     /// Appends a saga's events, in one commit with what they mean to others.
     ///

@@ -11,15 +11,17 @@ use std::{future::Future, ops::ControlFlow, pin::pin, sync::Arc, time::Duration}
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 
+use super::{
+    Action, CallKnowledge, CallStatus, Saga, SagaCommand, SagaDefinition, SagaEvent, SagaState, StepOutcome,
+    context::{SagaContext, SagaRefusal, SagaRequest},
+    effects::{CommitError, SagaCommit, SagaEffects, StepOf},
+};
 use crate::{
     aggregate::Aggregate,
     event::{StreamId, Version},
     rehydrate::{Loaded, Until, rehydrate},
     request::Failure,
     retry::{Backoff, until},
-    saga::{Action, Knowledge, Saga, SagaCommand, SagaDefinition, SagaEvent, SagaState, StepOutcome, StepStanding},
-    saga_effects::{CommitError, SagaCommit, SagaEffects},
-    saga_workshop::{Ask, SagaRefusal, Workshop},
     store::{ExpectedVersion, StreamWrite},
     work::encode,
 };
@@ -38,7 +40,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RunEnd {
     /// The saga is in a state in which nothing happens by itself.
-    Resting(SagaState),
+    Settled(SagaState),
     /// It goes on, but not in this run.
     Open,
 }
@@ -46,8 +48,8 @@ pub(crate) enum RunEnd {
 /// One run of one saga.
 pub(crate) struct Runner<E: SagaEffects> {
     pub saga_id: StreamId,
-    pub workshop: Arc<Workshop<E>>,
-    pub inbox: mpsc::Receiver<Ask<E::Definition>>,
+    pub context: Arc<SagaContext<E>>,
+    pub inbox: mpsc::Receiver<SagaRequest<E::Definition>>,
     /// The version at which this process has started the saga itself, if it has.
     pub begun_at: Option<Version>,
 }
@@ -65,7 +67,7 @@ type Flow<T = ()> = ControlFlow<Break, T>;
 /// The saga in memory, and what is known beyond the log.
 struct Held<D: SagaDefinition> {
     loaded: Loaded<Saga<D>>,
-    knowledge: Knowledge,
+    knowledge: CallKnowledge,
 }
 
 impl<E: SagaEffects> Runner<E> {
@@ -90,9 +92,9 @@ impl<E: SagaEffects> Runner<E> {
     }
 
     async fn load(&mut self) -> Result<Held<E::Definition>, Failure> {
-        let loaded = rehydrate::<Saga<E::Definition>>(&*self.workshop.store, self.saga_id, Until::Now, PAGE).await?;
+        let loaded = rehydrate::<Saga<E::Definition>>(&*self.context.store, self.saga_id, Until::Now, PAGE).await?;
         let begun = self.begun_at.take().is_some_and(|version| version == loaded.version);
-        let knowledge = if begun { Knowledge::Begun } else { Knowledge::Nothing };
+        let knowledge = if begun { CallKnowledge::Begun } else { CallKnowledge::Nothing };
         Ok(Held { loaded, knowledge })
     }
 
@@ -101,11 +103,11 @@ impl<E: SagaEffects> Runner<E> {
             while let Ok(ask) = self.inbox.try_recv() {
                 self.answer(ask, held).await;
             }
-            let effects = Arc::clone(&self.workshop.effects);
+            let effects = Arc::clone(&self.context.effects);
             let action = held.loaded.state.next(self.now(), |step| effects.policy(step), held.knowledge);
             let done = match action {
                 Action::Ended | Action::Stuck => {
-                    if let Some(end) = self.rest(held).await {
+                    if let Some(end) = self.settle(held).await {
                         return Flow::Continue(end);
                     }
                     Ok(())
@@ -116,7 +118,7 @@ impl<E: SagaEffects> Runner<E> {
                 }
                 Action::Begin { step } => self.decide(held, &SagaCommand::Begin { step }).await,
                 Action::GiveUp { step } => self.decide(held, &SagaCommand::GiveUp { step }).await,
-                Action::LookUp { step, key } => self.look_up(held, step, &key).await?,
+                Action::QueryStatus { step, key } => self.query_status(held, step, key).await?,
                 Action::Call { step, key } => self.call(held, step, key).await?,
                 Action::Undo { step, key, of } => self.undo(held, step, key, of).await?,
             };
@@ -127,77 +129,83 @@ impl<E: SagaEffects> Runner<E> {
         }
     }
 
-    /// Calls the partner, answering requests meanwhile, and notes what came of it.
+    /// Calls the partner and records the outcome.
     async fn call(
         &mut self,
         held: &mut Held<E::Definition>,
-        step: &'static str,
+        step: StepOf<E>,
         key: String,
     ) -> Flow<Result<(), CommitError>> {
-        let (workshop, saga) = (Arc::clone(&self.workshop), held.loaded.state.clone());
-        let policy = workshop.effects.policy(step);
-        let calling = async move {
-            let _place = workshop.place().await;
-            let answer = tokio::time::timeout(policy.call_timeout, workshop.effects.call(step, &key, &saga)).await;
-            answer.unwrap_or_else(|_| StepOutcome::Unknown("no answer in time".into()))
-        };
-        let outcome = self.meanwhile(held, calling).await?;
+        let (effects, saga) = (Arc::clone(&self.context.effects), held.loaded.state.clone());
+        let call = async move { effects.call(step, &key, &saga).await };
+        let outcome = self.with_partner(held, step, call, StepOutcome::Unknown).await?;
         Flow::Continue(self.record(held, step, outcome).await)
     }
 
+    /// Has the partner undo a call and records the outcome.
     async fn undo(
         &mut self,
         held: &mut Held<E::Definition>,
-        step: &'static str,
+        step: StepOf<E>,
         key: String,
         of: String,
     ) -> Flow<Result<(), CommitError>> {
-        let (workshop, saga) = (Arc::clone(&self.workshop), held.loaded.state.clone());
-        let policy = workshop.effects.policy(step);
-        let undoing = async move {
-            let _place = workshop.place().await;
-            let answer = tokio::time::timeout(policy.call_timeout, workshop.effects.undo(step, &key, &of, &saga)).await;
-            answer.unwrap_or_else(|_| StepOutcome::Unknown("no answer in time".into()))
-        };
-        let outcome = self.meanwhile(held, undoing).await?;
+        let (effects, saga) = (Arc::clone(&self.context.effects), held.loaded.state.clone());
+        let undo = async move { effects.undo(step, &key, &of, &saga).await };
+        let outcome = self.with_partner(held, step, undo, StepOutcome::Unknown).await?;
+        let policy = self.context.effects.policy(step);
         let command = SagaCommand::RecordUndo { step, outcome, at: self.now(), policy };
         Flow::Continue(self.decide(held, &command).await)
     }
 
-    /// Asks the partner about a key that somebody may have used.
-    async fn look_up(
+    /// Asks the partner for the status of a call that a runner may have made.
+    async fn query_status(
         &mut self,
         held: &mut Held<E::Definition>,
-        step: &'static str,
-        key: &str,
+        step: StepOf<E>,
+        key: String,
     ) -> Flow<Result<(), CommitError>> {
-        let (workshop, key, saga) = (Arc::clone(&self.workshop), key.to_owned(), held.loaded.state.clone());
-        let policy = workshop.effects.policy(step);
-        let asking = async move {
-            let _place = workshop.place().await;
-            let answer = tokio::time::timeout(policy.call_timeout, workshop.effects.look_up(step, &key, &saga)).await;
-            answer.unwrap_or_else(|_| StepStanding::Unknown("no answer in time".into()))
-        };
-        let outcome = match self.meanwhile(held, asking).await? {
-            StepStanding::Unheard => {
-                held.knowledge = Knowledge::Unheard;
+        let (effects, saga) = (Arc::clone(&self.context.effects), held.loaded.state.clone());
+        let query = async move { effects.query_status(step, &key, &saga).await };
+        let outcome = match self.with_partner(held, step, query, CallStatus::Unknown).await? {
+            CallStatus::NotReceived => {
+                held.knowledge = CallKnowledge::NotReceived;
                 return Flow::Continue(Ok(()));
             }
-            StepStanding::Done(reference) => StepOutcome::Done(reference),
-            StepStanding::Refused(error) => StepOutcome::Refused(error),
-            StepStanding::Unknown(error) => StepOutcome::Unknown(error),
+            CallStatus::Done(reference) => StepOutcome::Done(reference),
+            CallStatus::Refused(error) => StepOutcome::Refused(error),
+            CallStatus::Undone => StepOutcome::Refused("it was undone".into()),
+            CallStatus::Unknown(error) => StepOutcome::Unknown(error),
         };
         Flow::Continue(self.record(held, step, outcome).await)
+    }
+
+    /// Waits for a partner, as long as the step's policy allows, and answers requests meanwhile. `late` makes the answer of a
+    /// partner that took too long.
+    async fn with_partner<T>(
+        &mut self,
+        held: &mut Held<E::Definition>,
+        step: StepOf<E>,
+        call: impl Future<Output = T>,
+        late: impl FnOnce(String) -> T,
+    ) -> Flow<T> {
+        let context = Arc::clone(&self.context);
+        let limit = context.effects.policy(step).call_timeout;
+        let limited = async move {
+            let _place = context.place().await;
+            tokio::time::timeout(limit, call).await.unwrap_or_else(|_| late("no answer in time".into()))
+        };
+        self.meanwhile(held, limited).await
     }
 
     /// Notes what came of a call. What nobody wants any more is noted, too, and undone.
     async fn record(
         &self,
         held: &mut Held<E::Definition>,
-        step: &'static str,
+        step: StepOf<E>,
         outcome: StepOutcome,
     ) -> Result<(), CommitError> {
-        let policy = self.workshop.effects.policy(step);
+        let policy = self.context.effects.policy(step);
         let reference = if let StepOutcome::Done(reference) = &outcome { reference.clone() } else { String::new() };
         match self.decide(held, &SagaCommand::Record { step, outcome, at: self.now(), policy }).await {
             Err(CommitError::Unwanted(reason)) => {
@@ -252,8 +260,8 @@ impl<E: SagaEffects> Runner<E> {
             snapshot: None,
         };
         let commit = SagaCommit { saga: &loaded.state, events: &events, write, not_before: loaded.last_at, alone };
-        self.workshop.effects.commit(commit).await?;
-        self.workshop.metrics.count(&events);
+        self.context.effects.commit(commit).await?;
+        self.context.metrics.count(&events);
         let at = self.now().max(loaded.last_at);
         for event in &events {
             loaded.state.evolve(event, at);
@@ -261,18 +269,18 @@ impl<E: SagaEffects> Runner<E> {
         loaded.version = loaded.version.plus(events.len() as u64);
         loaded.last_at = at;
         let begun = events.iter().any(|event| matches!(event, SagaEvent::StepStarted(_)));
-        held.knowledge = if begun { Knowledge::Begun } else { Knowledge::Nothing };
+        held.knowledge = if begun { CallKnowledge::Begun } else { CallKnowledge::Nothing };
         if loaded.state.state().has_ended() {
-            self.workshop.metrics.took(at - loaded.state.started_at());
+            self.context.metrics.took(at - loaded.state.started_at());
         }
         Ok(())
     }
 
     /// Answers a request. One that loses against another runner is decided again on what that one has written; and where there may
     /// be another one, nothing is told of memory that has not been held against the log.
-    async fn answer(&mut self, ask: Ask<E::Definition>, held: &mut Held<E::Definition>) {
+    async fn answer(&mut self, ask: SagaRequest<E::Definition>, held: &mut Held<E::Definition>) {
         let mut answer = Err(SagaRefusal::Failed(Failure::Contended(ATTEMPTS)));
-        let mut is_true = !self.workshop.store.is_shared();
+        let mut is_true = !self.context.store.is_shared();
         for _ in 0..ATTEMPTS {
             let decided = held.loaded.state.decide(&ask.command);
             if !is_true && decided.as_ref().map_or(true, Vec::is_empty) {
@@ -314,7 +322,7 @@ impl<E: SagaEffects> Runner<E> {
     /// when the saga is cancelled meanwhile.
     async fn meanwhile<T>(&mut self, held: &mut Held<E::Definition>, call: impl Future<Output = T>) -> Flow<T> {
         let mut call = pin!(call);
-        let mut stopping = self.workshop.stopping.clone();
+        let mut stopping = self.context.stopping.clone();
         loop {
             tokio::select! {
                 biased;
@@ -327,8 +335,8 @@ impl<E: SagaEffects> Runner<E> {
 
     /// Waits for a time, or for a request that changes what is next.
     async fn wait(&mut self, time: DateTime<Utc>, held: &mut Held<E::Definition>) -> Flow {
-        let clock = Arc::clone(&self.workshop.clock);
-        let mut stopping = self.workshop.stopping.clone();
+        let clock = Arc::clone(&self.context.clock);
+        let mut stopping = self.context.stopping.clone();
         tokio::select! {
             biased;
             _ = stopping.wait_for(|stopping| *stopping) => return Flow::Break(Break::Leave),
@@ -339,13 +347,13 @@ impl<E: SagaEffects> Runner<E> {
     }
 
     /// The saga has nothing to do: takes no further requests, answers those that are there, and ends unless they changed that.
-    async fn rest(&mut self, held: &mut Held<E::Definition>) -> Option<RunEnd> {
+    async fn settle(&mut self, held: &mut Held<E::Definition>) -> Option<RunEnd> {
         self.inbox.close();
         while let Some(ask) = self.inbox.recv().await {
             self.answer(ask, held).await;
         }
         let state = held.loaded.state.state();
-        Some(if state.goes_on() { RunEnd::Open } else { RunEnd::Resting(state) })
+        Some(if state.goes_on() { RunEnd::Open } else { RunEnd::Settled(state) })
     }
 
     /// What to do when a commit came to nothing.
@@ -360,7 +368,7 @@ impl<E: SagaEffects> Runner<E> {
     }
 
     async fn unless_stopping<T>(&self, future: impl Future<Output = T>) -> Option<T> {
-        let mut stopping = self.workshop.stopping.clone();
+        let mut stopping = self.context.stopping.clone();
         tokio::select! {
             biased;
             _ = stopping.wait_for(|stopping| *stopping) => None,
@@ -369,7 +377,7 @@ impl<E: SagaEffects> Runner<E> {
     }
 
     fn now(&self) -> DateTime<Utc> {
-        self.workshop.clock.now()
+        self.context.clock.now()
     }
 }
 

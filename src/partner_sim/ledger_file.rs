@@ -12,17 +12,22 @@ use std::{
     time::Duration,
 };
 
-use ordo_actors::clock::{Clock, SystemClock};
+use ordo_actors::{
+    clock::{Clock, SystemClock},
+    saga::CallStatus,
+};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 use tokio::sync::{oneshot, watch};
 
-use super::ledger_rows::{COLUMNS, Shown, entry, of_order, shown};
+use super::{
+    ledger::{CallVerdict, Entry, LedgerStore, PartnerRules, call_status},
+    ledger_rows::{COLUMNS, Shown, entry, of_order, shown},
+    reconciliation::{Reconciliation, reconcile},
+};
 use crate::{
     fulfilment::{
         call::{Call, Terms},
-        ledger::{Entries, Entry, Rules, Verdict, standing},
-        partner::{CallKey, Standing},
-        reckoning::{Reckoning, reckon},
+        partner::CallKey,
         wire::goods_bodies,
     },
     order::{OrderId, ProductId, Reference},
@@ -124,13 +129,21 @@ impl Drop for Writing {
 }
 
 enum Job {
-    Perform { call: Call, refusal: Option<String>, twice: bool, answer: oneshot::Sender<Result<Verdict, LedgerError>> },
-    Standing { key: CallKey, answer: oneshot::Sender<Result<Standing, LedgerError>> },
+    Perform {
+        call: Call,
+        refusal: Option<String>,
+        twice: bool,
+        answer: oneshot::Sender<Result<CallVerdict, LedgerError>>,
+    },
+    CallStatus {
+        key: CallKey,
+        answer: oneshot::Sender<Result<CallStatus, LedgerError>>,
+    },
 }
 
 impl LedgerFile {
     /// Opens or creates the file and starts its writer.
-    pub fn open(path: &Path, rules: Rules) -> Result<Self, LedgerError> {
+    pub fn open(path: &Path, rules: PartnerRules) -> Result<Self, LedgerError> {
         let mut file = OwnFile::open(path)?;
         let path = &file.path().to_owned();
         let connection = connect(path)?;
@@ -168,16 +181,16 @@ impl LedgerFile {
     }
 
     /// Does what is asked, once. `twice` asks it again at once and gives the second answer.
-    pub async fn perform(&self, call: Call, refusal: Option<String>, twice: bool) -> Result<Verdict, LedgerError> {
+    pub async fn perform(&self, call: Call, refusal: Option<String>, twice: bool) -> Result<CallVerdict, LedgerError> {
         let (answer, answered) = oneshot::channel();
         self.send(Job::Perform { call, refusal, twice, answer })?;
         answered.await.map_err(|_| LedgerError::Closed)?
     }
 
     /// What is known about a key.
-    pub async fn standing(&self, key: CallKey) -> Result<Standing, LedgerError> {
+    pub async fn call_status(&self, key: CallKey) -> Result<CallStatus, LedgerError> {
         let (answer, answered) = oneshot::channel();
-        self.send(Job::Standing { key, answer })?;
+        self.send(Job::CallStatus { key, answer })?;
         answered.await.map_err(|_| LedgerError::Closed)?
     }
 
@@ -190,25 +203,25 @@ impl LedgerFile {
     }
 
     /// Adds everything up, order by order. Blocks, and beside the writer.
-    pub fn reckon(&self) -> Result<Reckoning, LedgerError> {
+    pub fn reconcile(&self) -> Result<Reconciliation, LedgerError> {
         let connection = connect(&self.0.path)?;
         let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM entries ORDER BY order_id, number"))?;
         let mut rows = statement.query([])?;
-        let (mut reckoning, mut entries) = (Reckoning::default(), Vec::<Entry>::new());
+        let (mut reconciliation, mut entries) = (Reconciliation::default(), Vec::<Entry>::new());
         while let Some(row) = rows.next()? {
             let entry = entry(row)?;
             if let Some(before) = entries.first().map(|before| before.call.order_id)
                 && before != entry.call.order_id
             {
-                reckoning.add(before, &reckon(&entries));
+                reconciliation.add(before, &reconcile(&entries));
                 entries.clear();
             }
             entries.push(entry);
         }
         if let Some(last) = entries.first() {
-            reckoning.add(last.call.order_id, &reckon(&entries));
+            reconciliation.add(last.call.order_id, &reconcile(&entries));
         }
-        Ok(reckoning)
+        Ok(reconciliation)
     }
 
     /// Every entry of an order, oldest first. Blocks, and beside the writer.
@@ -234,7 +247,12 @@ fn connect(path: &Path) -> Result<Connection, LedgerError> {
 
 /// Ends when the last handle is gone; with a reason when the file is not where it was. Nothing is told then of what was written
 /// last: it may be in a file that nobody finds.
-fn write_all(mut connection: Connection, file: &OwnFile, rules: Rules, waiting: &Receiver<Job>) -> Result<(), String> {
+fn write_all(
+    mut connection: Connection,
+    file: &OwnFile,
+    rules: PartnerRules,
+    waiting: &Receiver<Job>,
+) -> Result<(), String> {
     loop {
         let first = match waiting.recv_timeout(CHECK_EVERY) {
             Ok(first) => Some(first),
@@ -258,16 +276,16 @@ fn write_all(mut connection: Connection, file: &OwnFile, rules: Rules, waiting: 
 }
 
 enum Told {
-    Verdict(Verdict),
-    Standing(Standing),
+    CallVerdict(CallVerdict),
+    CallStatus(CallStatus),
 }
 
 impl Job {
     /// Whoever asked may be gone; what is written stays.
     fn tell(self, told: Told) {
         match (self, told) {
-            (Self::Perform { answer, .. }, Told::Verdict(verdict)) => drop(answer.send(Ok(verdict))),
-            (Self::Standing { answer, .. }, Told::Standing(standing)) => drop(answer.send(Ok(standing))),
+            (Self::Perform { answer, .. }, Told::CallVerdict(verdict)) => drop(answer.send(Ok(verdict))),
+            (Self::CallStatus { answer, .. }, Told::CallStatus(call_status)) => drop(answer.send(Ok(call_status))),
             (job, _) => drop(job),
         }
     }
@@ -276,12 +294,12 @@ impl Job {
         let error = LedgerError::Sqlite(error.to_string());
         match self {
             Self::Perform { answer, .. } => drop(answer.send(Err(error))),
-            Self::Standing { answer, .. } => drop(answer.send(Err(error))),
+            Self::CallStatus { answer, .. } => drop(answer.send(Err(error))),
         }
     }
 }
 
-fn write(connection: &mut Connection, rules: Rules, jobs: &[Job]) -> rusqlite::Result<Vec<Told>> {
+fn write(connection: &mut Connection, rules: PartnerRules, jobs: &[Job]) -> rusqlite::Result<Vec<Told>> {
     let mut file = FileEntries {
         transaction: connection.transaction_with_behavior(TransactionBehavior::Immediate)?,
         now: SystemClock.now().to_rfc3339_opts(chrono::SecondsFormat::Micros, true),
@@ -292,9 +310,9 @@ fn write(connection: &mut Connection, rules: Rules, jobs: &[Job]) -> rusqlite::R
             if *twice {
                 verdict = rules.perform(&mut file, call, refusal.as_deref())?;
             }
-            Ok(Told::Verdict(verdict))
+            Ok(Told::CallVerdict(verdict))
         }
-        Job::Standing { key, .. } => Ok(Told::Standing(standing(&file, key)?)),
+        Job::CallStatus { key, .. } => Ok(Told::CallStatus(call_status(&file, key)?)),
     });
     let answers = answers.collect::<rusqlite::Result<_>>()?;
     file.transaction.commit()?;
@@ -306,7 +324,7 @@ struct FileEntries<'a> {
     now: String,
 }
 
-impl Entries for FileEntries<'_> {
+impl LedgerStore for FileEntries<'_> {
     type Failure = rusqlite::Error;
 
     fn find(&self, key: &CallKey) -> rusqlite::Result<Option<Entry>> {

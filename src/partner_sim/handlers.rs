@@ -1,4 +1,4 @@
-//! The calls: what arrives, its fate, what the ledger makes of it, the answer.
+//! The calls: what arrives, the injected fault, the ledger's verdict, the answer.
 
 use std::{pin::Pin, time::Duration};
 
@@ -7,18 +7,21 @@ use actix_web::{
     dev::Payload,
     web::{Bytes, Data, Path},
 };
-use ordo_actors::retry::Backoff;
+use ordo_actors::{retry::pass, saga::CallStatus};
 use serde::Deserialize;
 
-use super::{problem::Problem, server::State};
-use crate::fulfilment::{
-    call::{Call, CallKind, Partner, Terms},
-    fate::{Asked, Fate},
-    ledger::Verdict,
-    partner::{CallKey, Standing},
-    wire::{CallAnswer, CallBody, KEY_HEADER, StandingAnswer},
+use super::{
+    fault_injection::{Fault, Target},
+    ledger::CallVerdict,
+    problem::Problem,
+    server::State,
 };
 use crate::{
+    fulfilment::{
+        call::{Call, CallKind, PartnerRole, Terms},
+        partner::CallKey,
+        wire::{CallAnswer, CallBody, KEY_HEADER, StatusAnswer},
+    },
     guard::media::is_json,
     order::{OrderId, Reference},
 };
@@ -61,38 +64,38 @@ pub async fn perform(
     let kind = kind.ok_or(Problem::NotFound("there is no such call"))?;
     let body: CallBody = read(&body)?;
     let call = body.into_call(key(&request)?, kind).map_err(Problem::Invalid)?;
-    let fate = state.fates.lock().next(Some(call.order_id), Asked::Call(kind));
-    suffer(&state, fate).await?;
-    answer(&state, call, fate).await
+    let fault = state.faults.lock().next(Some(call.order_id), Target::Call(kind));
+    inject_fault(&state, fault).await?;
+    answer(&state, call, fault).await
 }
 
 /// What happens to a request on its way in.
-async fn suffer(state: &State, fate: Fate) -> Result<(), Problem> {
-    match fate {
-        Fate::Error => Err(Problem::TurnedAway("turned away, as it was told")),
-        Fate::Lose => {
-            pass(state.silence).await;
+async fn inject_fault(state: &State, fault: Fault) -> Result<(), Problem> {
+    match fault {
+        Fault::Error => Err(Problem::TurnedAway("turned away, as it was told")),
+        Fault::Lose => {
+            pass(state.hang_for).await;
             Err(Problem::Lost("it got lost, as it was told".into()))
         }
-        Fate::Slow => {
+        Fault::Slow => {
             pass(state.slow).await;
             Ok(())
         }
-        Fate::Ok | Fate::Refuse | Fate::Timeout | Fate::Duplicate => Ok(()),
+        Fault::None | Fault::Refuse | Fault::Timeout | Fault::Duplicate => Ok(()),
     }
 }
 
-async fn answer(state: &State, call: Call, fate: Fate) -> Result<HttpResponse, Problem> {
-    let refusal = (fate == Fate::Refuse).then(|| "refused, as it was told".to_owned());
-    let verdict = state.ledger.perform(call.clone(), refusal, fate == Fate::Duplicate).await?;
-    if fate == Fate::Timeout {
-        pass(state.silence).await;
+async fn answer(state: &State, call: Call, fault: Fault) -> Result<HttpResponse, Problem> {
+    let refusal = (fault == Fault::Refuse).then(|| "refused, as it was told".to_owned());
+    let verdict = state.ledger.perform(call.clone(), refusal, fault == Fault::Duplicate).await?;
+    if fault == Fault::Timeout {
+        pass(state.hang_for).await;
         return Err(Problem::Lost("no answer in time, as it was told".into()));
     }
     match verdict {
-        Verdict::Done(reference) => Ok(HttpResponse::Ok().json(done(&call, &reference))),
-        Verdict::Refused(reason) => Err(Problem::Refused { call: Box::new(call), reason }),
-        Verdict::Contradiction(fault) => Err(Problem::Invalid(fault)),
+        CallVerdict::Done(reference) => Ok(HttpResponse::Ok().json(done(&call, &reference))),
+        CallVerdict::Refused(reason) => Err(Problem::Refused { call: Box::new(call), reason }),
+        CallVerdict::Contradiction(fault) => Err(Problem::Invalid(fault)),
     }
 }
 
@@ -112,24 +115,24 @@ fn done(call: &Call, reference: &Reference) -> CallAnswer {
 }
 
 /// `GET /{partner}/calls/{key}`
-pub async fn look_up(state: Data<State>, path: Path<(String, String)>) -> Result<HttpResponse, Problem> {
+pub async fn status(state: Data<State>, path: Path<(String, String)>) -> Result<HttpResponse, Problem> {
     let (partner, key) = path.into_inner();
-    let partner = Partner::ALL.into_iter().find(|known| known.name() == partner);
+    let partner = PartnerRole::ALL.into_iter().find(|known| known.name() == partner);
     let partner = partner.ok_or(Problem::NotFound("there is no such partner"))?;
-    let fate = state.fates.lock().next(None, Asked::LookUp(partner));
-    suffer(&state, fate).await?;
-    if fate == Fate::Timeout {
-        pass(state.silence).await;
+    let fault = state.faults.lock().next(None, Target::Status(partner));
+    inject_fault(&state, fault).await?;
+    if fault == Fault::Timeout {
+        pass(state.hang_for).await;
         return Err(Problem::Lost("no answer in time, as it was told".into()));
     }
-    let (status, reference, reason) = match state.ledger.standing(CallKey(key.clone())).await? {
-        Standing::Done(reference) => ("done", Some(reference.as_str().to_owned()), None),
-        Standing::Refused(reason) => ("refused", None, Some(reason)),
-        Standing::Undone => ("undone", None, None),
-        Standing::Unheard => return Err(Problem::NotFound("the key has never been heard of")),
-        Standing::Unknown(reason) => return Err(Problem::Lost(reason)),
+    let (status, reference, reason) = match state.ledger.call_status(CallKey(key.clone())).await? {
+        CallStatus::Done(reference) => ("done", Some(reference), None),
+        CallStatus::Refused(reason) => ("refused", None, Some(reason)),
+        CallStatus::Undone => ("undone", None, None),
+        CallStatus::NotReceived => return Err(Problem::NotFound("the key has never been heard of")),
+        CallStatus::Unknown(reason) => return Err(Problem::Lost(reason)),
     };
-    Ok(HttpResponse::Ok().json(StandingAnswer { key, status: status.into(), reference, reason }))
+    Ok(HttpResponse::Ok().json(StatusAnswer { key, status: status.into(), reference, reason }))
 }
 
 #[derive(Deserialize)]
@@ -138,17 +141,17 @@ struct ScriptBody {
     /// For any order when absent.
     order_id: Option<OrderId>,
     call: String,
-    outcomes: Vec<Fate>,
+    outcomes: Vec<Fault>,
 }
 
 /// `POST /script`
 pub async fn script(state: Data<State>, JsonBytes(body): JsonBytes) -> Result<HttpResponse, Problem> {
     let body: ScriptBody = read(&body)?;
-    let asked = Asked::named(&body.call).ok_or_else(|| {
+    let asked = Target::named(&body.call).ok_or_else(|| {
         let names = CallKind::ALL.map(CallKind::name).join(", ");
         Problem::Invalid(format!("call: one of {names}, look_up_inventory, look_up_payments, look_up_shipping"))
     })?;
-    let scripted = state.fates.lock().script(body.order_id, asked, body.outcomes);
+    let scripted = state.faults.lock().script(body.order_id, asked, body.outcomes);
     scripted.map_err(|fault| Problem::Invalid(fault.to_string()))?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -163,8 +166,4 @@ fn key(request: &HttpRequest) -> Result<CallKey, Problem> {
         return Err(Problem::Invalid(format!("{KEY_HEADER}: 1 to {LONGEST_KEY} characters")));
     }
     Ok(CallKey(key.into()))
-}
-
-async fn pass(time: Duration) {
-    Backoff::new(time, time, 1).pause().await;
 }

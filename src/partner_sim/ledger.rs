@@ -1,19 +1,22 @@
-//! What a partner of ours keeps: an entry per key, and the rules by which a call becomes one. The same rules whether the
-//! entries are in memory or in a file.
+//! The ledger of a stand-in: an entry per key, and the rules by which a call becomes an entry. The same rules in memory and in a
+//! file.
 //!
 //! **Invariant:** a key has at most one effect. Whatever undoes it ends it, also when it has not come yet.
 
 use std::collections::HashSet;
 
+use ordo_actors::saga::CallStatus;
 use uuid::Uuid;
 
-use super::{
-    call::{Call, CallKind, Terms},
-    partner::{CallKey, Standing},
+use crate::{
+    fulfilment::{
+        call::{Call, CallKind, PartnerRole, Terms},
+        partner::CallKey,
+    },
+    order::{OrderId, ProductId, Reference},
 };
-use crate::order::{OrderId, ProductId, Reference};
 
-/// How a key stands.
+/// The state of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryState {
     /// It is done.
@@ -36,7 +39,7 @@ impl EntryState {
     }
 }
 
-/// What became of a key.
+/// A key and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// What was asked. For a key that was undone before it came: what it would have asked.
@@ -52,7 +55,7 @@ pub struct Entry {
 }
 
 /// Holds entries. What one call writes is kept as a whole or not at all.
-pub trait Entries {
+pub trait LedgerStore {
     /// Why entries cannot be read or written.
     type Failure;
 
@@ -70,7 +73,7 @@ pub trait Entries {
 
 /// What a partner makes of a call that reached it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum CallVerdict {
     /// Done, now or before.
     Done(Reference),
     /// Refused.
@@ -79,26 +82,26 @@ pub enum Verdict {
     Contradiction(String),
 }
 
-/// The house rules of a partner.
+/// How a stand-in decides.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Rules {
+pub struct PartnerRules {
     /// How many of each product there are; unlimited when absent.
     pub stock: Option<u64>,
     /// Whether it takes a refund's word for a payment it does not know, because it forgets.
     pub trusts_refunds: bool,
 }
 
-impl Rules {
+impl PartnerRules {
     /// Does what is asked, once. With a `refusal` a call that is new is refused with these words: an undo until it
     /// is asked again, anything else for good.
-    pub fn perform<E: Entries>(
+    pub fn perform<E: LedgerStore>(
         self,
         entries: &mut E,
         call: &Call,
         refusal: Option<&str>,
-    ) -> Result<Verdict, E::Failure> {
+    ) -> Result<CallVerdict, E::Failure> {
         if let Some(fault) = contradiction(call) {
-            return Ok(Verdict::Contradiction(fault.into()));
+            return Ok(CallVerdict::Contradiction(fault.into()));
         }
         if let Some(known) = entries.find(&call.key)? {
             return Ok(known.answer(call));
@@ -114,7 +117,7 @@ impl Rules {
         }
     }
 
-    fn reserve<E: Entries>(self, entries: &mut E, call: &Call) -> Result<Verdict, E::Failure> {
+    fn reserve<E: LedgerStore>(self, entries: &mut E, call: &Call) -> Result<CallVerdict, E::Failure> {
         let mut holdings = Vec::new();
         for (product, quantity) in call.goods() {
             let held = entries.held(product)?.saturating_add(*quantity);
@@ -129,7 +132,7 @@ impl Rules {
         finish(entries, call.clone())
     }
 
-    fn refund<E: Entries>(self, entries: &mut E, call: &Call) -> Result<Verdict, E::Failure> {
+    fn refund<E: LedgerStore>(self, entries: &mut E, call: &Call) -> Result<CallVerdict, E::Failure> {
         let known = entries.of_order(call.order_id)?;
         let named = |entry: &&Entry| call.payment_id.as_ref().is_none_or(|id| *id == entry.reference);
         let charge = known.iter().filter(|entry| entry.is_live(CallKind::Charge)).find(named);
@@ -156,12 +159,12 @@ impl Rules {
 }
 
 /// What is known about a key.
-pub fn standing<E: Entries>(entries: &E, key: &CallKey) -> Result<Standing, E::Failure> {
+pub fn call_status<E: LedgerStore>(entries: &E, key: &CallKey) -> Result<CallStatus, E::Failure> {
     Ok(match entries.find(key)? {
-        None => Standing::Unheard,
-        Some(Entry { state: EntryState::Done, reference, .. }) => Standing::Done(reference),
-        Some(Entry { state: EntryState::Refused, reason, .. }) => Standing::Refused(reason.unwrap_or_default()),
-        Some(Entry { state: EntryState::Undone, .. }) => Standing::Undone,
+        None => CallStatus::NotReceived,
+        Some(Entry { state: EntryState::Done, reference, .. }) => CallStatus::Done(reference.to_string()),
+        Some(Entry { state: EntryState::Refused, reason, .. }) => CallStatus::Refused(reason.unwrap_or_default()),
+        Some(Entry { state: EntryState::Undone, .. }) => CallStatus::Undone,
     })
 }
 
@@ -178,15 +181,15 @@ impl Entry {
         self.call.cents()
     }
 
-    /// The same answer as ever, if it is the same call as ever.
-    fn answer(self, call: &Call) -> Verdict {
+    /// The answer to a call whose key is known: the first answer again if the call is the same, else a contradiction.
+    fn answer(self, call: &Call) -> CallVerdict {
         if !self.call.is_the_same_as(call) {
-            return Verdict::Contradiction("the key was used for another call".into());
+            return CallVerdict::Contradiction("the key was used for another call".into());
         }
         match self.state {
-            EntryState::Done => Verdict::Done(self.reference),
-            EntryState::Refused => Verdict::Refused(self.reason.unwrap_or_default()),
-            EntryState::Undone => Verdict::Refused("it has been undone".into()),
+            EntryState::Done => CallVerdict::Done(self.reference),
+            EntryState::Refused => CallVerdict::Refused(self.reason.unwrap_or_default()),
+            EntryState::Undone => CallVerdict::Refused("it has been undone".into()),
         }
     }
 }
@@ -222,7 +225,7 @@ impl Call {
 
 fn contradiction(call: &Call) -> Option<&'static str> {
     let about_money = matches!(call.terms, Terms::Money { .. });
-    if about_money == matches!(call.kind.partner(), super::call::Partner::Payments) {
+    if about_money == matches!(call.kind.partner(), PartnerRole::Payments) {
         match (&call.of, call.kind.undoes()) {
             (None, Some(_)) => Some("it does not say what it undoes"),
             (Some(_), None) => Some("it undoes nothing"),
@@ -241,13 +244,13 @@ fn has_twice(goods: &[(ProductId, u64)]) -> bool {
     goods.iter().any(|(product, _)| !seen.insert(product))
 }
 
-fn undo<E: Entries>(entries: &mut E, call: &Call) -> Result<Verdict, E::Failure> {
+fn undo<E: LedgerStore>(entries: &mut E, call: &Call) -> Result<CallVerdict, E::Failure> {
     let Some(undone) = call.undone() else {
-        return Ok(Verdict::Contradiction("it undoes nothing".into()));
+        return Ok(CallVerdict::Contradiction("it undoes nothing".into()));
     };
     let target = entries.find(&undone.key)?;
     if target.as_ref().is_some_and(|target| !target.call.is_the_same_as(&undone)) {
-        return Ok(Verdict::Contradiction("what it undoes was another call".into()));
+        return Ok(CallVerdict::Contradiction("what it undoes was another call".into()));
     }
     match target {
         None => entries.put(Entry { state: EntryState::Undone, took_effect: false, ..done(undone) })?,
@@ -266,7 +269,7 @@ fn undo<E: Entries>(entries: &mut E, call: &Call) -> Result<Verdict, E::Failure>
     finish(entries, call.clone())
 }
 
-fn give_back<E: Entries>(entries: &mut E, reservation: &Entry) -> Result<(), E::Failure> {
+fn give_back<E: LedgerStore>(entries: &mut E, reservation: &Entry) -> Result<(), E::Failure> {
     for (product, quantity) in reservation.call.goods() {
         let held = entries.held(product)?;
         entries.set_held(product, held.saturating_sub(*quantity))?;
@@ -278,19 +281,19 @@ fn refunds(known: &[Entry]) -> impl Iterator<Item = &Entry> {
     known.iter().filter(|entry| entry.is_live(CallKind::Refund))
 }
 
-fn finish<E: Entries>(entries: &mut E, call: Call) -> Result<Verdict, E::Failure> {
+fn finish<E: LedgerStore>(entries: &mut E, call: Call) -> Result<CallVerdict, E::Failure> {
     let entry = done(call);
     let reference = entry.reference.clone();
     entries.put(entry)?;
-    Ok(Verdict::Done(reference))
+    Ok(CallVerdict::Done(reference))
 }
 
-fn refuse<E: Entries>(entries: &mut E, call: &Call, reason: String) -> Result<Verdict, E::Failure> {
+fn refuse<E: LedgerStore>(entries: &mut E, call: &Call, reason: String) -> Result<CallVerdict, E::Failure> {
     if call.kind.undoes().is_none() {
         let state = EntryState::Refused;
         entries.put(Entry { state, took_effect: false, reason: Some(reason.clone()), ..done(call.clone()) })?;
     }
-    Ok(Verdict::Refused(reason))
+    Ok(CallVerdict::Refused(reason))
 }
 
 fn done(call: Call) -> Entry {

@@ -2,10 +2,10 @@
 
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, WrapFuture};
 
-use crate::{
-    saga_effects::SagaEffects,
-    saga_runner::Runner,
-    saga_supervisor::{Ended, SagaSupervisor},
+use super::{
+    effects::SagaEffects,
+    runner::Runner,
+    supervisor::{Ended, SagaSupervisor},
 };
 
 /// One run of one saga. Tells the supervisor when it is over, and how.
