@@ -65,8 +65,10 @@ impl LiveClient {
     /// The next frame that is no heartbeat.
     #[track_caller]
     pub fn next(&mut self) -> Value {
+        let asked = Instant::now();
         loop {
             let frame = self.next_of_all();
+            assert!(asked.elapsed() < PATIENCE, "nothing but heartbeats");
             if frame["type"] != "heartbeat" {
                 return frame;
             }

@@ -185,6 +185,7 @@ fn a_request_that_is_no_upgrade_is_refused_with_a_problem() {
 fn what_listeners_do_is_counted() {
     let app = TestApp::start();
     let mut client = LiveClient::subscribed(&app, "orders", None);
+    client.until("caught_up");
     client.subscribe("b", "customer:ada", None);
     client.until("caught_up");
     app.draft();

@@ -22,7 +22,10 @@ const READER_GONE: i32 = 141;
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ordo"));
-    command.args(arguments).stdin(Stdio::null()).env_remove("ORDO_REAL_DATA");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ORDO_")) {
+        command.env_remove(name);
+    }
+    command.args(arguments).stdin(Stdio::null());
     command
 }
 
