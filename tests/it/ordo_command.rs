@@ -7,14 +7,20 @@ use assert_cmd::Command;
 /// Longer than any command of a test takes.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// The binary, with nothing inherited that could change its mind.
-pub fn ordo(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ordo"));
+/// A program that inherits no settings from the environment of the tests.
+pub fn bare(program: &str) -> std::process::Command {
+    let mut command = std::process::Command::new(program);
     for (name, _) in std::env::vars_os() {
         if name == "DATABASE_URL" || name.to_string_lossy().starts_with("ORDO_") {
             command.env_remove(name);
         }
     }
+    command
+}
+
+/// The binary, with nothing inherited that could change its mind.
+pub fn ordo(arguments: &[&str]) -> Command {
+    let mut command = Command::from_std(bare(env!("CARGO_BIN_EXE_ordo")));
     command.args(arguments).timeout(PATIENCE);
     command
 }

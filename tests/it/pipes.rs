@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::{
     crash_matrix::wait_until,
     live_client::until_metric,
-    ordo_command::{orders, run, sqlite},
+    ordo_command::{bare, orders, run, sqlite},
     test_app::{Store, TestApp, widget},
 };
 
@@ -21,10 +21,7 @@ use crate::{
 const READER_GONE: i32 = 141;
 
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ordo"));
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ORDO_")) {
-        command.env_remove(name);
-    }
+    let mut command = bare(env!("CARGO_BIN_EXE_ordo"));
     command.args(arguments).stdin(Stdio::null());
     command
 }

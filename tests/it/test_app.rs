@@ -16,7 +16,7 @@ use reqwest::{
 use serde_json::{Value, json};
 use tempfile::{NamedTempFile, TempDir};
 
-use crate::postgres_server::TestDatabase;
+use crate::{ordo_command::bare, postgres_server::TestDatabase};
 
 /// Longer than anything a test waits for.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -274,7 +274,7 @@ impl Server {
     fn start_at(address: &str, launcher: &[String], store: &str, arguments: &[String]) -> Self {
         let log = NamedTempFile::new().unwrap();
         let words: Vec<&str> = launcher.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_ordo")]).collect();
-        let mut process = Command::new(words[0])
+        let mut process = bare(words[0])
             .args(&words[1..])
             .args(["serve", "--listen", address, "--store", store])
             .args(arguments)
