@@ -112,7 +112,7 @@ pub struct ServeArgs {
     /// Largest request body, in bytes [default: 4194304]
     #[arg(long, env = "ORDO_MAX_BODY_BYTES")]
     pub max_body_bytes: Option<NonZeroUsize>,
-    /// Bytes of all request bodies together; beyond them the slowest is answered 503 [default: 268435456]
+    /// Bytes of all request bodies together; beyond them the slowest is answered 503 [default: 134217728]
     #[arg(long, env = "ORDO_MAX_BODY_MEMORY")]
     pub max_body_memory: Option<NonZeroUsize>,
     /// Requests under way at once before the server answers 503 [default: 8192]

@@ -49,7 +49,7 @@ impl Default for HttpLimits {
     fn default() -> Self {
         Self {
             body_bytes: 4 << 20,
-            body_memory: 256 << 20,
+            body_memory: 128 << 20,
             in_flight: 8192,
             order_lines: 2000,
             place_wait: Duration::from_secs(5),
