@@ -33,7 +33,7 @@ pub const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotenc
 /// A longer body is not kept with an idempotency key: what it shows is in the log.
 const KEPT_BYTES: usize = 4 << 10;
 
-/// An answer. Kept with an idempotency key it has at most [`KEPT_BYTES`] of body, or says how to make the body again.
+/// An answer. Kept with an idempotency key it has at most 4 KiB of body, or says how to make the body again.
 #[derive(Debug, Clone, Deserialize)]
 pub struct OrderAnswer {
     status: u16,

@@ -15,7 +15,7 @@ use crate::order::{self, Currency, CustomerId, InvalidValue, MAX_QUANTITY, Produ
 /// Most orders in one file: of each one handed over, its number is remembered, in about 16 bytes.
 pub const MAX_ORDERS: usize = 10_000_000;
 
-/// Bytes of the orders that are gathered at once; a line counts as its texts and [`LINE_BYTES`].
+/// Bytes of the orders that are gathered at once; a line counts as its texts and `LINE_BYTES`.
 pub const WINDOW_BYTES: usize = 64 << 20;
 
 /// What a line takes beside its texts.
