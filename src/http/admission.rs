@@ -36,7 +36,7 @@ pub struct Admission {
     limit: AtomicUsize,
     most: usize,
     /// How long one waits for a place.
-    patience: Duration,
+    prefer_wait: Duration,
     started: Instant,
     /// The piece of time that is counted, and how many were refused in it: 40 and 24 bits.
     refused: AtomicU64,
@@ -60,13 +60,13 @@ impl Drop for Place<'_> {
 impl Admission {
     /// So many at once; whoever waits for a place waits so long.
     #[must_use]
-    pub fn new(at_once: usize, patience: Duration) -> Self {
+    pub fn new(at_once: usize, prefer_wait: Duration) -> Self {
         let most = at_once.min(Semaphore::MAX_PERMITS);
         Self {
             places: Semaphore::new(most),
             limit: AtomicUsize::new(most),
             most,
-            patience,
+            prefer_wait,
             started: Instant::now(),
             refused: AtomicU64::new(0),
         }
@@ -90,7 +90,7 @@ impl Admission {
     pub async fn enter(&self) -> Result<Place<'_>, Problem> {
         let permit = match self.places.try_acquire() {
             Ok(permit) => permit,
-            Err(_) => match tokio::time::timeout(self.patience, self.places.acquire()).await {
+            Err(_) => match tokio::time::timeout(self.prefer_wait, self.places.acquire()).await {
                 Ok(Ok(permit)) => permit,
                 Ok(Err(_)) | Err(_) => return Err(full()),
             },

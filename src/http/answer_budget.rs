@@ -91,7 +91,7 @@ impl AnswerBudget {
         let mut held = self.held.lock();
         while held.bytes + bytes > self.most {
             match held.slowest(if may_refuse { STALLED } else { Duration::ZERO }) {
-                Some(slowest) => held.give_back(slowest),
+                Some(slowest) => held.return_items(slowest),
                 None if may_refuse => return Err(no_room()),
                 None => break,
             }
@@ -111,7 +111,7 @@ impl Held {
         slowest.filter(|(_, waiting)| waiting.moved.elapsed() >= at_least).map(|(number, _)| *number)
     }
 
-    fn give_back(&mut self, number: u64) {
+    fn return_items(&mut self, number: u64) {
         if let Some(waiting) = self.waiting.remove(&number) {
             self.bytes -= waiting.bytes;
         }
@@ -153,7 +153,7 @@ impl MessageBody for Paced {
         waiting.moved = Instant::now();
         self.left -= piece;
         if self.left == 0 {
-            held.give_back(self.number);
+            held.return_items(self.number);
         }
         Poll::Ready(Some(Ok(taken)))
     }
@@ -161,7 +161,7 @@ impl MessageBody for Paced {
 
 impl Drop for Paced {
     fn drop(&mut self) {
-        self.budget.held.lock().give_back(self.number);
+        self.budget.held.lock().return_items(self.number);
     }
 }
 

@@ -39,11 +39,11 @@ pub struct CommandInput<T> {
     /// The body.
     pub body: T,
     /// The rest.
-    pub terms: Terms,
+    pub options: CommandOptions,
 }
 
-/// On which terms a command is to run.
-pub struct Terms {
+/// What a client sends along with a command.
+pub struct CommandOptions {
     /// The id of the request.
     pub request_id: String,
     /// Only decide and show.
@@ -58,7 +58,7 @@ pub struct Terms {
     room: Option<BodyRoom>,
 }
 
-impl Terms {
+impl CommandOptions {
     /// Whether the order may be at this version.
     #[must_use]
     pub fn allow(&self, version: Version) -> bool {
@@ -116,10 +116,10 @@ impl<T: CommandBody> FromRequest for CommandInput<T> {
             let mut room = state.bodies.enter();
             let bytes = read_body(&request, payload, state.limits.body_bytes, &mut room).await?;
             room.whole().await?;
-            let mut terms = Terms::read(&request, &bytes, &state)?;
+            let mut options = CommandOptions::read(&request, &bytes, &state)?;
             let body = parse(&bytes)?;
-            terms.room = T::MAY_BE_LARGE.then_some(room);
-            Ok(Self { body, terms })
+            options.room = T::MAY_BE_LARGE.then_some(room);
+            Ok(Self { body, options })
         })
     }
 }
@@ -128,7 +128,7 @@ fn missing_state() -> Problem {
     Problem::new(ProblemKind::Internal, "the server is not set up")
 }
 
-impl Terms {
+impl CommandOptions {
     fn read(request: &HttpRequest, body: &[u8], state: &Data<AppState>) -> Result<Self, Problem> {
         let dry_run = query_flag(request, "dry_run")?;
         let idempotency = idempotency(request, body)?.filter(|_| !dry_run);

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     cursor::ListId,
     error::Problem,
-    listing::{Paging, Sort, array, next_link, reached, read_live, sort},
-    order_lists::{documents, state_and_times},
-    query::{Params, QueryNumber},
+    list_orders::{documents, state_and_times},
+    listed_table::{ListedTable, RowParams, TableParams, int, text},
+    pagination::{Paging, Sort, array, next_link, reached, read_live, sort},
+    query_params::{Params, QueryNumber},
     state::AppState,
-    table_list::{RowParams, TableList, TableParams, int, text},
 };
 use crate::{
     order::CustomerId,
@@ -30,7 +30,7 @@ const TOTAL_ORDERS: usize = 1;
 const TOTAL_SPENT: usize = 5;
 
 /// `/customers`
-pub(super) const CUSTOMER_LIST: TableList = TableList {
+pub(super) const CUSTOMER_LIST: ListedTable = ListedTable {
     path: "/customers",
     gate: |models| &*models.customer_orders,
     table: &CUSTOMERS,

@@ -14,7 +14,7 @@ use super::{
     answer::no_such_order,
     error::{Fault, Problem},
     orders::OrderPath,
-    query::{COUNTABLE, Params, QueryNumber, number},
+    query_params::{COUNTABLE, Params, QueryNumber, number},
     state::AppState,
     wire,
 };

@@ -21,11 +21,11 @@ use super::{
     answer::{
         IDEMPOTENCY_REPLAYED, OrderAnswer, SagaStanding, Success, X_POSITION, render, respond, saga_path, taken_in_hand,
     },
-    command_input::{CommandInput, Terms},
+    command_input::{CommandInput, CommandOptions},
     error::{Problem, ProblemKind},
-    listing::at_least,
     orders::{OrderPath, run},
-    query::{Params, QueryNumber},
+    pagination::at_least,
+    query_params::{Params, QueryNumber},
     state::AppState,
     wire::EmptyBody,
 };
@@ -51,21 +51,21 @@ pub async fn fulfill(
     order: OrderPath,
     input: CommandInput<EmptyBody>,
 ) -> Result<HttpResponse, Problem> {
-    let (wait, terms, saga_id) = (patience(&request)?, input.terms, saga_of(order.0));
+    let (wait, options, saga_id) = (prefer_wait(&request)?, input.options, saga_of(order.0));
     let known = look(&state, saga_id).await?;
-    if terms.dry_run && known.is_none() {
-        return try_to_begin(&state, order.0, terms).await;
+    if options.dry_run && known.is_none() {
+        return try_to_begin(&state, order.0, options).await;
     }
-    let replayed = was_used(&state, &terms).await?;
+    let replayed = was_used(&state, &options).await?;
     let mut begun_at = None;
     if known.is_none() {
-        match begin(&state, order.0, &terms, Success::Fulfilling).await? {
+        match begin(&state, order.0, &options, Success::Fulfilling).await? {
             Begun::Started(_) => begun_at = Some(JUST_STARTED),
             Begun::ByAnother => {}
             Begun::Refused(answered) => return respond(&state, answered).await,
         }
     }
-    let standing = rest(&state, saga_id, begun_at, wait).await?;
+    let standing = wait_settled(&state, saga_id, begun_at, wait).await?;
     let mut response = if standing.has_ended() { HttpResponse::Ok() } else { HttpResponse::Accepted() };
     if !standing.has_ended() {
         response.insert_header((LOCATION, saga_path(saga_id)));
@@ -102,33 +102,37 @@ pub async fn show(state: Data<AppState>, id: OrderPath, params: Params<SagaParam
 }
 
 /// `POST /orders/{id}/submit` when that starts the fulfilment: answers at once.
-pub async fn submit_and_fulfil(state: &AppState, order: StreamId, terms: Terms) -> Result<HttpResponse, Problem> {
-    match begin(state, order, &terms, Success::Submitted).await? {
+pub async fn submit_and_fulfil(
+    state: &AppState,
+    order: StreamId,
+    options: CommandOptions,
+) -> Result<HttpResponse, Problem> {
+    match begin(state, order, &options, Success::Submitted).await? {
         Begun::Started(answered) => {
-            attend(state, saga_of(order), Some(JUST_STARTED)).await;
+            ensure_running(state, saga_of(order), Some(JUST_STARTED)).await;
             respond(state, answered).await
         }
         Begun::Refused(answered) => respond(state, answered).await,
-        Begun::ByAnother => run(state, order, OrderCommand::SubmitOrder, terms, Success::Order).await,
+        Begun::ByAnother => run(state, order, OrderCommand::SubmitOrder, options, Success::Order).await,
     }
 }
 
 /// A step of those who run without a saga; refused while one is at work.
-pub async fn by_hand(
+pub async fn manual_step(
     state: &AppState,
     order: StreamId,
     command: OrderCommand,
-    terms: Terms,
+    options: CommandOptions,
 ) -> Result<HttpResponse, Problem> {
-    if let Some(answered) = unless_saga(state, order, &command, &terms).await? {
+    if let Some(answered) = unless_saga(state, order, &command, &options).await? {
         return respond(state, answered).await;
     }
     match find(state, saga_of(order)).await? {
         Some(saga) if !saga.state.state().has_ended() => {
-            let seen = see(state, order, &terms).await?;
+            let seen = observe(state, order, &options).await?;
             Err(saga_at_work(seen.state, saga_of(order), saga.state.state()))
         }
-        _ => run(state, order, command, terms, Success::Order).await,
+        _ => run(state, order, command, options, Success::Order).await,
     }
 }
 
@@ -139,44 +143,44 @@ pub async fn cancel_order(
     request: &HttpRequest,
     reason: Reason,
     cancelled_by: Option<Reference>,
-    terms: Terms,
+    options: CommandOptions,
 ) -> Result<HttpResponse, Problem> {
-    let wait = patience(request)?;
+    let wait = prefer_wait(request)?;
     let by_saga = SagaCommand::Cancel {
         reason: reason.to_string(),
         requested_by: cancelled_by.as_ref().map(ToString::to_string),
     };
     let command = OrderCommand::CancelOrder { reason, cancelled_by };
-    if let Some(answered) = unless_saga(state, order, &command, &terms).await? {
+    if let Some(answered) = unless_saga(state, order, &command, &options).await? {
         return respond(state, answered).await;
     }
     let saga_id = saga_of(order);
     let at_work = find(state, saga_id).await?.is_some_and(|saga| !saga.state.state().has_ended());
-    if terms.dry_run || !at_work {
-        return run(state, order, command, terms, Success::Order).await;
+    if options.dry_run || !at_work {
+        return run(state, order, command, options, Success::Order).await;
     }
-    let seen = see(state, order, &terms).await?;
+    let seen = observe(state, order, &options).await?;
     if seen.is_elsewhere {
         return Err(Problem::version(seen.version));
     }
     match state.sagas.ask(saga_id, by_saga).await {
         Ok(_) => {}
         // It has come to its end meanwhile: the order says what that means.
-        Err(SagaRefusal::Rejected(_)) => return run(state, order, command, terms, Success::Order).await,
+        Err(SagaRefusal::Rejected(_)) => return run(state, order, command, options, Success::Order).await,
         Err(SagaRefusal::Failed(failure)) => return Err(failure.into()),
     }
-    let standing = rest(state, saga_id, None, wait).await?;
+    let standing = wait_settled(state, saga_id, None, wait).await?;
     let success = if standing.has_ended() { Success::Order } else { Success::Cancelling };
-    let looking = Request::new(Intent::Read, render(order, success, terms.request_id.clone()));
+    let looking = Request::new(Intent::Read, render(order, success, options.request_id.clone()));
     respond(state, state.ask(order, looking).await?).await
 }
 
 /// What starting the fulfilment would come to.
-async fn try_to_begin(state: &AppState, order: StreamId, terms: Terms) -> Result<HttpResponse, Problem> {
-    if let Some(problem) = taken_in_hand(see(state, order, &terms).await?.state) {
+async fn try_to_begin(state: &AppState, order: StreamId, options: CommandOptions) -> Result<HttpResponse, Problem> {
+    if let Some(problem) = taken_in_hand(observe(state, order, &options).await?.state) {
         return Err(problem);
     }
-    run(state, order, OrderCommand::SubmitOrder, terms, Success::DryRun).await
+    run(state, order, OrderCommand::SubmitOrder, options, Success::DryRun).await
 }
 
 /// How the start of a fulfilment went.
@@ -191,13 +195,18 @@ enum Begun {
 
 /// Submits an order and starts its saga, in one commit: from a draft with items, or a submitted order. The plan is made of the
 /// state that the order decides on.
-async fn begin(state: &AppState, order: StreamId, terms: &Terms, success: Success) -> Result<Begun, Problem> {
+async fn begin(
+    state: &AppState,
+    order: StreamId,
+    options: &CommandOptions,
+    success: Success,
+) -> Result<Begun, Problem> {
     let request = Request {
-        if_version: terms.if_version.clone(),
-        idempotency: terms.idempotency.clone(),
-        metadata: terms.metadata(),
+        if_version: options.if_version.clone(),
+        idempotency: options.idempotency.clone(),
+        metadata: options.metadata(),
         alongside: Some(Box::new(move |state, _| started(saga_of(order), fulfilment_of(order, state)))),
-        ..Request::execute(OrderCommand::SubmitOrder, render(order, success, terms.request_id.clone()))
+        ..Request::execute(OrderCommand::SubmitOrder, render(order, success, options.request_id.clone()))
     };
     match state.ask_or_fail(order, request).await? {
         Ok(answered) if answered.answer.saga().is_some() => Ok(Begun::Started(answered)),
@@ -215,7 +224,7 @@ async fn begin(state: &AppState, order: StreamId, terms: &Terms, success: Succes
 
 /// Where an order is.
 #[derive(Debug, Serialize, Deserialize)]
-struct Seen {
+struct OrderSnapshot {
     version: Version,
     /// Not at a version the client demanded.
     is_elsewhere: bool,
@@ -224,16 +233,16 @@ struct Seen {
 }
 
 /// Looks at an order.
-async fn see(state: &AppState, order: StreamId, terms: &Terms) -> Result<Seen, Problem> {
+async fn observe(state: &AppState, order: StreamId, options: &CommandOptions) -> Result<OrderSnapshot, Problem> {
     let show = move |outcome: &Outcome<'_, Order>| match outcome {
         Outcome::Accepted { state, version, .. } | Outcome::Rejected { state, version, .. } => {
-            Seen { version: *version, is_elsewhere: false, state: state.state() }
+            OrderSnapshot { version: *version, is_elsewhere: false, state: state.state() }
         }
         Outcome::VersionMismatch { state, version } => {
-            Seen { version: *version, is_elsewhere: true, state: state.state() }
+            OrderSnapshot { version: *version, is_elsewhere: true, state: state.state() }
         }
     };
-    let looking = Request { if_version: terms.if_version.clone(), ..Request::read(show) };
+    let looking = Request { if_version: options.if_version.clone(), ..Request::read(show) };
     Ok(state.ask(order, looking).await?.answer)
 }
 
@@ -247,9 +256,9 @@ async fn unless_saga(
     state: &AppState,
     order: StreamId,
     command: &OrderCommand,
-    terms: &Terms,
+    options: &CommandOptions,
 ) -> Result<Option<Answered<OrderAnswer>>, Problem> {
-    if terms.dry_run {
+    if options.dry_run {
         return Ok(None);
     }
     let no_saga = StreamWrite {
@@ -260,11 +269,11 @@ async fn unless_saga(
         snapshot: None,
     };
     let request = Request {
-        if_version: terms.if_version.clone(),
-        idempotency: terms.idempotency.clone(),
-        metadata: terms.metadata(),
+        if_version: options.if_version.clone(),
+        idempotency: options.idempotency.clone(),
+        metadata: options.metadata(),
         alongside: Some(always(vec![no_saga])),
-        ..Request::execute(command.clone(), render(order, Success::Order, terms.request_id.clone()))
+        ..Request::execute(command.clone(), render(order, Success::Order, options.request_id.clone()))
     };
     match state.ask_or_fail(order, request).await? {
         Ok(answered) => Ok(Some(answered)),
@@ -307,14 +316,14 @@ fn taken(saga_id: StreamId) -> Problem {
 }
 
 /// Has a saga run. When it cannot be now, it is found in the durable index later.
-pub async fn attend(state: &AppState, saga_id: StreamId, begun_at: Option<Version>) {
+pub async fn ensure_running(state: &AppState, saga_id: StreamId, begun_at: Option<Version>) {
     if let Err(failure) = state.sagas.ensure_running(saga_id, begun_at).await {
         log::warn!(saga = saga_id.to_string(); "a saga waits to be run: {failure}");
     }
 }
 
 /// Has a saga run and waits until it rests; tells where it is.
-async fn rest(
+async fn wait_settled(
     state: &AppState,
     saga_id: StreamId,
     begun_at: Option<Version>,
@@ -333,8 +342,8 @@ async fn rest(
 }
 
 /// Whether the key of a request was used before, for this very request.
-async fn was_used(state: &AppState, terms: &Terms) -> Result<bool, Problem> {
-    let Some(used) = &terms.idempotency else { return Ok(false) };
+async fn was_used(state: &AppState, options: &CommandOptions) -> Result<bool, Problem> {
+    let Some(used) = &options.idempotency else { return Ok(false) };
     match state.store.idempotency(&used.key).await? {
         Some(record) if record.fingerprint != used.fingerprint => Err(Failure::KeyReused.into()),
         record => Ok(record.is_some()),
@@ -350,7 +359,7 @@ fn saga_at_work(order: Option<OrderState>, saga_id: StreamId, saga: SagaState) -
 }
 
 /// `Prefer: wait=N` or `Prefer: respond-async` (RFC 7240): how long the client wants to wait.
-fn patience(request: &HttpRequest) -> Result<Duration, Problem> {
+fn prefer_wait(request: &HttpRequest) -> Result<Duration, Problem> {
     let header = HeaderName::from_static("prefer");
     let values = request.headers().get_all(&header).filter_map(|value| value.to_str().ok());
     let preferences: Vec<_> = values.flat_map(|value| value.split(',')).map(str::trim).collect();

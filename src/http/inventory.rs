@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use super::{
     error::Problem,
-    listing::Sort,
-    query::Params,
+    listed_table::{ListedTable, RowParams, TableParams, int, text},
+    pagination::Sort,
+    query_params::Params,
     state::AppState,
-    table_list::{RowParams, TableList, TableParams, int, text},
 };
 use crate::{
     order::ProductId,
@@ -24,7 +24,7 @@ const QUANTITY: usize = 2;
 const REVENUE: usize = 6;
 
 /// `/inventory`
-const PRODUCT_LIST: TableList = TableList {
+const PRODUCT_LIST: ListedTable = ListedTable {
     path: "/inventory",
     gate: |models| &*models.inventory_demand,
     table: &INVENTORY,

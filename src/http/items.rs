@@ -23,7 +23,7 @@ pub async fn add(
 ) -> Result<HttpResponse, Problem> {
     let item = check_item(&input.body, "").map_err(|faults| Problem::validation(&faults))?;
     let command = OrderCommand::AddItem { item, most_lines: state.limits.order_lines };
-    run(&state, order.0, command, input.terms, Success::Order).await
+    run(&state, order.0, command, input.options, Success::Order).await
 }
 
 /// `PATCH /orders/{id}/items/{line_id}`
@@ -35,7 +35,7 @@ pub async fn change(
 ) -> Result<HttpResponse, Problem> {
     let line_id = line(&path.1)?;
     let quantity = input.body.quantity.get().ok_or_else(|| Problem::validation(&[not_whole("/quantity")]))?;
-    run(&state, order.0, OrderCommand::UpdateItemQuantity { line_id, quantity }, input.terms, Success::Order).await
+    run(&state, order.0, OrderCommand::UpdateItemQuantity { line_id, quantity }, input.options, Success::Order).await
 }
 
 /// `DELETE /orders/{id}/items/{line_id}`
@@ -46,7 +46,7 @@ pub async fn remove(
     input: CommandInput<EmptyBody>,
 ) -> Result<HttpResponse, Problem> {
     let line_id = line(&path.1)?;
-    run(&state, order.0, OrderCommand::RemoveItem { line_id }, input.terms, Success::Order).await
+    run(&state, order.0, OrderCommand::RemoveItem { line_id }, input.options, Success::Order).await
 }
 
 fn line(text: &str) -> Result<LineId, Problem> {

@@ -8,33 +8,46 @@
 //!
 //! Invariant: only `error` knows which fault has which status code.
 
-pub mod admin;
+// A request comes in: what it is, whether it is taken, what it asks.
 pub mod admission;
-pub mod answer;
 pub mod answer_budget;
 pub mod body_budget;
-pub mod command_input;
-pub mod cursor;
-pub mod customers;
-pub mod desk;
-pub mod docs;
-pub mod error;
-pub mod events;
-pub mod fault_tally;
-pub mod fulfilment;
-pub mod health;
-pub mod http_metrics;
-pub mod inventory;
-pub mod items;
-pub mod lifecycle;
-pub mod listing;
-pub mod order_lists;
-pub mod orders;
-pub mod query;
-pub mod rejection;
 pub mod request_context;
-pub mod returns;
 pub mod routes;
 pub mod state;
-pub mod table_list;
+
+pub mod command_input;
+pub mod query_params;
 pub mod wire;
+
+// Orders: one file per resource.
+pub mod orders;
+
+pub mod fulfilment;
+pub mod items;
+pub mod order_steps;
+pub mod returns;
+
+// Lists.
+pub mod cursor;
+pub mod pagination;
+
+pub mod customers;
+pub mod events;
+pub mod inventory;
+pub mod list_orders;
+pub mod listed_table;
+
+// For operators and their tools.
+pub mod admin_projections;
+pub mod admin_sagas;
+pub mod docs;
+pub mod health;
+
+// An answer goes out.
+pub mod answer;
+pub mod error;
+pub mod rejection;
+
+pub mod fault_tally;
+pub mod http_metrics;

@@ -16,9 +16,9 @@ use uuid::Uuid;
 
 use super::{
     answer::{Success, etag, no_such_order, render, respond},
-    command_input::{CommandInput, Terms},
+    command_input::{CommandInput, CommandOptions},
     error::{Fault, Problem, ProblemKind},
-    query::{COUNTABLE, Params, QueryNumber, number},
+    query_params::{COUNTABLE, Params, QueryNumber, number},
     request_context::RequestId,
     state::AppState,
     wire::{self, CreateOrderBody, ItemBody, WireInteger},
@@ -28,31 +28,31 @@ use crate::order::{self, CreateOrder, Currency, CustomerId, NewItem, OrderComman
 /// `POST /orders`
 pub async fn create(state: Data<AppState>, input: CommandInput<CreateOrderBody>) -> Result<HttpResponse, Problem> {
     let (order, command) = check(input.body, state.clock.now(), state.limits.order_lines)?;
-    if !input.terms.if_version.is_empty() {
+    if !input.options.if_version.is_empty() {
         let problem = Problem::new(ProblemKind::VersionConflict, "an order that is to be created has no version yet");
         return Err(problem.with("version", Version::NONE.0.into()));
     }
     let order = order.unwrap_or_else(StreamId::generate);
-    run(&state, order, OrderCommand::CreateOrder(command), input.terms, Success::Created).await
+    run(&state, order, OrderCommand::CreateOrder(command), input.options, Success::Created).await
 }
 
-/// Runs a command on the terms the client set.
+/// Runs a command with the options of its client.
 pub async fn run(
     state: &AppState,
     order: StreamId,
     command: OrderCommand,
-    terms: Terms,
+    options: CommandOptions,
     success: Success,
 ) -> Result<HttpResponse, Problem> {
-    let fresh = matches!(command, OrderCommand::CreateOrder(_)) && !terms.dry_run;
-    let intent = if terms.dry_run { Intent::DryRun(command) } else { Intent::Execute(command) };
-    let success = if terms.dry_run { Success::DryRun } else { success };
+    let fresh = matches!(command, OrderCommand::CreateOrder(_)) && !options.dry_run;
+    let intent = if options.dry_run { Intent::DryRun(command) } else { Intent::Execute(command) };
+    let success = if options.dry_run { Success::DryRun } else { success };
     let request = Request {
-        if_version: terms.if_version.clone(),
-        idempotency: terms.idempotency.clone(),
-        metadata: terms.metadata(),
+        if_version: options.if_version.clone(),
+        idempotency: options.idempotency.clone(),
+        metadata: options.metadata(),
         fresh,
-        ..Request::new(intent, render(order, success, terms.request_id.clone()))
+        ..Request::new(intent, render(order, success, options.request_id.clone()))
     };
     respond(state, state.ask(order, request).await?).await
 }
@@ -148,7 +148,7 @@ pub fn not_whole(pointer: &str) -> Fault {
 /// The query of `GET /orders/{id}`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Look {
+pub struct GetOrderParams {
     at_version: Option<QueryNumber>,
     at_time: Option<String>,
     min_position: Option<QueryNumber>,
@@ -159,7 +159,7 @@ pub async fn get(
     state: Data<AppState>,
     request: HttpRequest,
     order: OrderPath,
-    look: Params<Look>,
+    look: Params<GetOrderParams>,
 ) -> Result<HttpResponse, Problem> {
     let Params(look) = look;
     let mut faults = Vec::new();

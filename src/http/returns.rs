@@ -9,9 +9,9 @@ use ordo_actors::{
 
 use super::{
     answer::{Success, render, respond},
-    command_input::Terms,
+    command_input::CommandOptions,
     error::Problem,
-    fulfilment::{JUST_STARTED, attend, started},
+    fulfilment::{JUST_STARTED, ensure_running, started},
     orders::run,
     state::AppState,
 };
@@ -25,22 +25,22 @@ pub async fn return_and_refund(
     state: &AppState,
     order: StreamId,
     items: ReturnItems,
-    terms: Terms,
+    options: CommandOptions,
 ) -> Result<HttpResponse, Problem> {
     let command = OrderCommand::ReturnItems(items);
-    if terms.dry_run {
-        return run(state, order, command, terms, Success::Returned).await;
+    if options.dry_run {
+        return run(state, order, command, options, Success::Returned).await;
     }
     let request = Request {
-        if_version: terms.if_version.clone(),
-        idempotency: terms.idempotency.clone(),
-        metadata: terms.metadata(),
+        if_version: options.if_version.clone(),
+        idempotency: options.idempotency.clone(),
+        metadata: options.metadata(),
         alongside: Some(Box::new(move |state, events| refund(order, state, events))),
-        ..Request::execute(command, render(order, Success::Returned, terms.request_id.clone()))
+        ..Request::execute(command, render(order, Success::Returned, options.request_id.clone()))
     };
     let answered = state.ask(order, request).await?;
     if let Some(saga) = answered.answer.saga() {
-        attend(state, saga, Some(JUST_STARTED)).await;
+        ensure_running(state, saga, Some(JUST_STARTED)).await;
     }
     respond(state, answered).await
 }

@@ -7,8 +7,8 @@ use actix_web::{
 };
 
 use super::{
-    admin, answer_budget, customers, desk, docs, events, fulfilment, health, inventory, items, lifecycle, order_lists,
-    orders,
+    admin_projections, admin_sagas, answer_budget, customers, docs, events, fulfilment, health, inventory, items,
+    list_orders, order_steps, orders,
 };
 
 /// GET, and HEAD: the same without the body.
@@ -19,17 +19,17 @@ fn get() -> Route {
 /// Every path the server answers.
 #[rustfmt::skip]
 pub fn routes(app: &mut ServiceConfig) {
-    app.service(resource("/orders").route(get().to(order_lists::current).wrap(from_fn(answer_budget::wrap)).wrap(Compress::default())).route(post().to(orders::create)))
-        .service(resource("/orders/history").wrap(from_fn(answer_budget::wrap)).wrap(Compress::default()).route(get().to(order_lists::history)))
+    app.service(resource("/orders").route(get().to(list_orders::current).wrap(from_fn(answer_budget::wrap)).wrap(Compress::default())).route(post().to(orders::create)))
+        .service(resource("/orders/history").wrap(from_fn(answer_budget::wrap)).wrap(Compress::default()).route(get().to(list_orders::history)))
         .service(resource("/orders/{id}").route(get().to(orders::get)))
         .service(resource("/orders/{id}/items").route(post().to(items::add)))
         .service(resource("/orders/{id}/items/{line_id}").route(patch().to(items::change)).route(delete().to(items::remove)))
-        .service(resource("/orders/{id}/submit").route(post().to(lifecycle::submit)))
-        .service(resource("/orders/{id}/reserve").route(post().to(lifecycle::reserve)))
-        .service(resource("/orders/{id}/process").route(post().to(lifecycle::process)))
-        .service(resource("/orders/{id}/complete").route(post().to(lifecycle::complete)))
-        .service(resource("/orders/{id}/cancel").route(post().to(lifecycle::cancel)))
-        .service(resource("/orders/{id}/returns").route(post().to(lifecycle::give_back)))
+        .service(resource("/orders/{id}/submit").route(post().to(order_steps::submit)))
+        .service(resource("/orders/{id}/reserve").route(post().to(order_steps::reserve)))
+        .service(resource("/orders/{id}/process").route(post().to(order_steps::process)))
+        .service(resource("/orders/{id}/complete").route(post().to(order_steps::complete)))
+        .service(resource("/orders/{id}/cancel").route(post().to(order_steps::cancel)))
+        .service(resource("/orders/{id}/returns").route(post().to(order_steps::return_items)))
         .service(resource("/orders/{id}/fulfill").route(post().to(fulfilment::fulfill)))
         .service(resource("/orders/{id}/saga").route(get().to(fulfilment::show)))
         .service(resource("/orders/{id}/events").wrap(from_fn(answer_budget::wrap)).wrap(Compress::default()).route(get().to(events::of_order)))
@@ -39,17 +39,17 @@ pub fn routes(app: &mut ServiceConfig) {
         .service(resource("/customers/{id}/orders").wrap(from_fn(answer_budget::wrap)).wrap(Compress::default()).route(get().to(customers::orders)))
         .service(resource("/inventory").wrap(from_fn(answer_budget::wrap)).wrap(Compress::default()).route(get().to(inventory::list)))
         .service(resource("/inventory/{product_id}").route(get().to(inventory::get)))
-        .service(resource("/admin/projections").route(get().to(admin::projections)))
-        .service(resource("/admin/projections/{name}").route(get().to(admin::projection)))
-        .service(resource("/admin/projections/{name}/rebuild").route(post().to(admin::rebuild)))
-        .service(resource("/admin/dead-letters").route(get().to(admin::dead_letters)))
-        .service(resource("/admin/dead-letters/{name}/{id}/retry").route(post().to(admin::retry)))
-        .service(resource("/admin/dead-letters/{name}/{id}/skip").route(post().to(admin::skip)))
-        .service(resource("/admin/sagas").route(get().to(desk::list)))
-        .service(resource("/admin/sagas/{id}/retry").route(post().to(desk::retry)))
-        .service(resource("/admin/sagas/{id}/skip").route(post().to(desk::skip)))
-        .service(resource("/admin/sagas/{id}/force-compensate").route(post().to(desk::force_compensate)))
-        .service(resource("/admin/sagas/{id}/annotate").route(post().to(desk::annotate)))
+        .service(resource("/admin/projections").route(get().to(admin_projections::projections)))
+        .service(resource("/admin/projections/{name}").route(get().to(admin_projections::projection)))
+        .service(resource("/admin/projections/{name}/rebuild").route(post().to(admin_projections::rebuild)))
+        .service(resource("/admin/dead-letters").route(get().to(admin_projections::dead_letters)))
+        .service(resource("/admin/dead-letters/{name}/{id}/retry").route(post().to(admin_projections::retry)))
+        .service(resource("/admin/dead-letters/{name}/{id}/skip").route(post().to(admin_projections::skip)))
+        .service(resource("/admin/sagas").route(get().to(admin_sagas::list)))
+        .service(resource("/admin/sagas/{id}/retry").route(post().to(admin_sagas::retry)))
+        .service(resource("/admin/sagas/{id}/skip").route(post().to(admin_sagas::skip)))
+        .service(resource("/admin/sagas/{id}/force-compensate").route(post().to(admin_sagas::force_compensate)))
+        .service(resource("/admin/sagas/{id}/annotate").route(post().to(admin_sagas::annotate)))
         .service(resource("/health").route(get().to(health::ready)))
         .service(resource("/livez").route(get().to(health::live)))
         .service(resource("/readyz").route(get().to(health::ready)))

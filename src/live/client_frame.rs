@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{subscription::Wish, topic::Topic};
 use crate::http::{
     error::{Fault, Problem},
-    query::COUNTABLE,
+    query_params::COUNTABLE,
 };
 
 /// Longest name of a subscription, in characters.

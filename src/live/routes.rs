@@ -24,7 +24,7 @@ use super::{
 };
 use crate::http::{
     error::{Fault, Problem, ProblemKind},
-    query::{COUNTABLE, Params, QueryNumber, number},
+    query_params::{COUNTABLE, Params, QueryNumber, number},
     request_context::RequestId,
     state::AppState,
 };

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use super::{
     cursor::ListId,
     error::{Fault, Problem},
-    listing::{Paging, Sort, array, fault, next_link, reached, read_live, sort},
-    query::{Params, QueryNumber},
+    pagination::{Paging, Sort, array, fault, next_link, reached, read_live, sort},
+    query_params::{Params, QueryNumber},
     state::AppState,
     wire,
 };

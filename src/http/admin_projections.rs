@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    command_input::{CommandInput, Terms},
+    command_input::{CommandInput, CommandOptions},
     error::{Problem, ProblemKind},
-    lifecycle::keep,
+    order_steps::keep,
     wire::{EmptyBody, SkipStreamBody},
 };
 use crate::{
@@ -39,14 +39,14 @@ pub async fn rebuild(
     input: CommandInput<EmptyBody>,
 ) -> Result<HttpResponse, Problem> {
     let projection = named(&running, &name)?;
-    no_dry_run(&input.terms)?;
+    no_dry_run(&input.options)?;
     if !projection.rebuild().await {
         return Err(Problem::new(
             ProblemKind::StateConflict,
             "it is being rebuilt already, or another process runs it",
         ));
     }
-    log::info!(request_id = input.terms.request_id; "{}: a rebuild was asked for", projection.name());
+    log::info!(request_id = input.options.request_id; "{}: a rebuild was asked for", projection.name());
     let place = format!("/admin/projections/{}", projection.name());
     Ok(HttpResponse::Accepted().insert_header(("Location", place)).json(show(projection)))
 }
@@ -70,9 +70,9 @@ pub async fn retry(
 ) -> Result<HttpResponse, Problem> {
     let projection = named(&running, &path.0)?;
     let stream = stream_id(&path.1)?;
-    no_dry_run(&input.terms)?;
+    no_dry_run(&input.options)?;
     let freed = projection.retry(stream).await?;
-    log::info!(request_id = input.terms.request_id; "{}: {stream} was tried again", projection.name());
+    log::info!(request_id = input.options.request_id; "{}: {stream} was tried again", projection.name());
     Ok(HttpResponse::Ok().json(json!({"freed": freed})))
 }
 
@@ -84,19 +84,19 @@ pub async fn skip(
 ) -> Result<HttpResponse, Problem> {
     let projection = named(&running, &path.0)?;
     let stream = stream_id(&path.1)?;
-    no_dry_run(&input.terms)?;
+    no_dry_run(&input.options)?;
     let mut faults = Vec::new();
     let reason = keep("/reason", Reason::new(&input.body.reason), &mut faults);
     let by = keep("/skipped_by", Reference::new(&input.body.skipped_by), &mut faults);
     let (Some(reason), Some(by)) = (reason, by) else { return Err(Problem::validation(&faults)) };
     let letter = projection.skip(stream, by.to_string(), reason.to_string()).await?;
     let letter = letter.ok_or_else(|| Problem::not_found("this stream is not parked"))?;
-    log::info!(request_id = input.terms.request_id; "{}: {stream} is skipped by {by}: {reason}", projection.name());
+    log::info!(request_id = input.options.request_id; "{}: {stream} is skipped by {by}: {reason}", projection.name());
     Ok(HttpResponse::Ok().json(show_letter(projection.name(), &letter)))
 }
 
-fn no_dry_run(terms: &Terms) -> Result<(), Problem> {
-    if terms.dry_run {
+fn no_dry_run(options: &CommandOptions) -> Result<(), Problem> {
+    if options.dry_run {
         return Err(Problem::invalid("this decides nothing that could be tried out: leave dry_run away"));
     }
     Ok(())

@@ -7,7 +7,7 @@ use super::{
     answer::Success,
     command_input::CommandInput,
     error::{Fault, Problem},
-    fulfilment::{by_hand, cancel_order, submit_and_fulfil},
+    fulfilment::{cancel_order, manual_step, submit_and_fulfil},
     orders::{OrderPath, not_whole, run},
     returns::return_and_refund,
     state::AppState,
@@ -24,10 +24,10 @@ pub async fn submit(
     order: OrderPath,
     input: CommandInput<EmptyBody>,
 ) -> Result<HttpResponse, Problem> {
-    if state.fulfil_on_submit && !input.terms.dry_run {
-        return submit_and_fulfil(&state, order.0, input.terms).await;
+    if state.fulfil_on_submit && !input.options.dry_run {
+        return submit_and_fulfil(&state, order.0, input.options).await;
     }
-    run(&state, order.0, OrderCommand::SubmitOrder, input.terms, Success::Order).await
+    run(&state, order.0, OrderCommand::SubmitOrder, input.options, Success::Order).await
 }
 
 /// `POST /orders/{id}/reserve`
@@ -37,7 +37,7 @@ pub async fn reserve(
     input: CommandInput<ReserveBody>,
 ) -> Result<HttpResponse, Problem> {
     let reservation_id = reference("/reservation_id", input.body.reservation_id.as_deref())?;
-    by_hand(&state, order.0, OrderCommand::MarkReserved { reservation_id }, input.terms).await
+    manual_step(&state, order.0, OrderCommand::MarkReserved { reservation_id }, input.options).await
 }
 
 /// `POST /orders/{id}/process`
@@ -47,7 +47,7 @@ pub async fn process(
     input: CommandInput<ProcessBody>,
 ) -> Result<HttpResponse, Problem> {
     let payment_id = reference("/payment_id", input.body.payment_id.as_deref())?;
-    by_hand(&state, order.0, OrderCommand::StartProcessing { payment_id }, input.terms).await
+    manual_step(&state, order.0, OrderCommand::StartProcessing { payment_id }, input.options).await
 }
 
 /// `POST /orders/{id}/complete`
@@ -57,7 +57,7 @@ pub async fn complete(
     input: CommandInput<CompleteBody>,
 ) -> Result<HttpResponse, Problem> {
     let tracking_number = reference("/tracking_number", input.body.tracking_number.as_deref())?;
-    by_hand(&state, order.0, OrderCommand::CompleteOrder { tracking_number }, input.terms).await
+    manual_step(&state, order.0, OrderCommand::CompleteOrder { tracking_number }, input.options).await
 }
 
 /// `POST /orders/{id}/cancel`
@@ -72,11 +72,11 @@ pub async fn cancel(
     let cancelled_by = input.body.cancelled_by.as_deref().map(Reference::new).transpose();
     let cancelled_by = keep("/cancelled_by", cancelled_by, &mut faults);
     let (Some(reason), Some(cancelled_by)) = (reason, cancelled_by) else { return Err(Problem::validation(&faults)) };
-    cancel_order(&state, order.0, &request, reason, cancelled_by, input.terms).await
+    cancel_order(&state, order.0, &request, reason, cancelled_by, input.options).await
 }
 
 /// `POST /orders/{id}/returns`
-pub async fn give_back(
+pub async fn return_items(
     state: Data<AppState>,
     order: OrderPath,
     input: CommandInput<ReturnBody>,
@@ -86,7 +86,7 @@ pub async fn give_back(
     let items = returned_items(&input.body.items, &mut faults);
     let Some(reason) = reason.filter(|_| faults.is_empty()) else { return Err(Problem::validation(&faults)) };
     let items = ReturnItems { return_id: Uuid::now_v7().into(), items, reason };
-    return_and_refund(&state, order.0, items, input.terms).await
+    return_and_refund(&state, order.0, items, input.options).await
 }
 
 fn returned_items(items: &[Object<ReturnedItemBody>], faults: &mut Vec<Fault>) -> Vec<ReturnRequest> {

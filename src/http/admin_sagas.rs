@@ -19,8 +19,8 @@ use super::{
     command_input::CommandInput,
     error::{Fault, Problem, ProblemKind},
     fulfilment::{find, look},
-    listing::{Paging, array, fault, reached, read_live},
-    query::{Params, QueryNumber},
+    pagination::{Paging, array, fault, reached, read_live},
+    query_params::{Params, QueryNumber},
     state::AppState,
     wire::{NoteBody, RetryBody, SkipBody},
 };
@@ -102,7 +102,7 @@ pub async fn retry(
     let mut faults = Vec::new();
     let by = checked("/by", Reference::new(&input.body.by), &mut faults);
     let Some(by) = by else { return Err(Problem::validation(&faults)) };
-    act(&state, &id, SagaCommand::Retry { by: by.to_string() }, input.terms.dry_run).await
+    act(&state, &id, SagaCommand::Retry { by: by.to_string() }, input.options.dry_run).await
 }
 
 /// `POST /admin/sagas/{id}/skip`
@@ -112,7 +112,7 @@ pub async fn skip(
     input: CommandInput<SkipBody>,
 ) -> Result<HttpResponse, Problem> {
     let (by, reason) = by_and_reason(&input.body)?;
-    act(&state, &id, SagaCommand::Skip { by, reason }, input.terms.dry_run).await
+    act(&state, &id, SagaCommand::Skip { by, reason }, input.options.dry_run).await
 }
 
 /// `POST /admin/sagas/{id}/force-compensate`
@@ -122,7 +122,7 @@ pub async fn force_compensate(
     input: CommandInput<SkipBody>,
 ) -> Result<HttpResponse, Problem> {
     let (by, reason) = by_and_reason(&input.body)?;
-    act(&state, &id, SagaCommand::ForceCompensate { by, reason }, input.terms.dry_run).await
+    act(&state, &id, SagaCommand::ForceCompensate { by, reason }, input.options.dry_run).await
 }
 
 /// `POST /admin/sagas/{id}/annotate`
@@ -136,7 +136,7 @@ pub async fn annotate(
     let note = checked("/note", Reason::new(&input.body.note), &mut faults);
     let (Some(by), Some(note)) = (by, note) else { return Err(Problem::validation(&faults)) };
     let command = SagaCommand::Annotate { by: by.to_string(), note: note.to_string() };
-    act(&state, &id, command, input.terms.dry_run).await
+    act(&state, &id, command, input.options.dry_run).await
 }
 
 fn by_and_reason(body: &SkipBody) -> Result<(String, String), Problem> {

@@ -10,7 +10,7 @@ use super::{
     answer::X_POSITION,
     cursor::{self, ListId},
     error::{Fault, Problem, ProblemKind},
-    query::{COUNTABLE, QueryNumber, number},
+    query_params::{COUNTABLE, QueryNumber, number},
     state::AppState,
 };
 use crate::read_models::{Place, ReadModelGate, Standing};

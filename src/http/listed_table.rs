@@ -7,14 +7,14 @@ use serde::Deserialize;
 use super::{
     cursor::ListId,
     error::{Fault, Problem, ProblemKind},
-    listing::{Paging, Sort, array, at_least, next_link, reached, read_live, respond, sort},
-    query::QueryNumber,
+    pagination::{Paging, Sort, array, at_least, next_link, reached, read_live, respond, sort},
+    query_params::QueryNumber,
     state::AppState,
 };
 use crate::read_models::{ReadModelGate, ReadModels, Shown, Walk};
 
 /// A table that clients can list.
-pub struct TableList {
+pub struct ListedTable {
     /// The path of the list.
     pub path: &'static str,
     /// How far the read model is that the table belongs to.
@@ -54,7 +54,7 @@ struct Asked {
     sort: Option<String>,
 }
 
-impl TableList {
+impl ListedTable {
     /// Answers with a page.
     pub async fn list(
         &self,
