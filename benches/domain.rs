@@ -7,7 +7,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, 
 use ordo::order::{CreateOrder, Currency, CustomerId, MAX_LINES, NewItem, Order, OrderCommand, OrderEvent, OrderId};
 use ordo_actors::{
     aggregate::{Aggregate, DomainEvent},
-    event::Version,
+    log::event::Version,
 };
 use serde_json::value::RawValue;
 

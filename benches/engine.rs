@@ -11,16 +11,20 @@ use std::{
 use actix::{Arbiter, System, SystemRunner};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ordo_actors::{
-    appender::{Appender, AppenderLimits},
+    aggregate::{
+        engine::{Engine, EngineParts, Lifespan},
+        rehydrate::{Until, rehydrate},
+        request::{Outcome, Request},
+    },
     clock::SystemClock,
-    event::{Position, StreamId, Version},
-    event_feed::EventFeed,
-    memory_store::MemoryStore,
+    log::{
+        appender::{Appender, AppenderLimits},
+        event::{Position, StreamId, Version},
+        event_feed::EventFeed,
+        store::ExpectedVersion,
+    },
     metrics::EngineMetrics,
-    registry::{Engine, EngineParts, Lifespan},
-    rehydrate::{Until, rehydrate},
-    request::{Outcome, Request},
-    store::ExpectedVersion,
+    stores::memory::MemoryStore,
     testing::{
         Counter, CounterCommand,
         contract::building::{append, commit, increments, with_snapshot},

@@ -17,9 +17,11 @@ use ordo::{
     partner_sim::in_process::SimulatedPartners,
 };
 use ordo_actors::{
-    event::{StreamId, Version},
-    registry::{Engine, Lifespan},
-    request::{Outcome, Request, always},
+    aggregate::{
+        engine::{Engine, Lifespan},
+        request::{Outcome, Request, always},
+    },
+    log::event::{StreamId, Version},
     saga::{SagaState, effects::start_write},
 };
 use tokio::runtime::Runtime;

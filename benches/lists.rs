@@ -25,10 +25,11 @@ use ordo::{
     },
 };
 use ordo_actors::{
-    event::EventEnvelope,
-    projection::{ReadModel, Sources},
-    row_store::{Checkpoint, Page, RowCommit, RowStore, RowVerdict, Table, Value},
-    store::EventStore,
+    log::{event::EventEnvelope, store::EventStore},
+    projection::{
+        ReadModel, Sources,
+        row_store::{Checkpoint, Page, RowCommit, RowStore, RowVerdict, Table, Value},
+    },
 };
 use tokio::runtime::Runtime;
 use uuid::Uuid;

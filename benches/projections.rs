@@ -20,16 +20,18 @@ use ordo::{
 use ordo_actors::{
     aggregate::{Aggregate, DomainEvent},
     clock::SystemClock,
-    event::{EventEnvelope, Metadata, Position, StreamId, Version},
-    event_feed::EventFeed,
-    memory_rows::MemoryRows,
-    memory_store::MemoryStore,
+    log::{
+        event::{EventEnvelope, Metadata, Position, StreamId, Version},
+        event_feed::EventFeed,
+        store::{Commit, EventStore, ExpectedVersion, LogQuery, NewEvent, StreamWrite},
+    },
     metrics::ProjectionMetrics,
-    projection::{ReadModel, Sources},
-    projection_actor::{ProjectionActor, ProjectionHandle},
-    projection_progress::{ProjectionLimits, ProjectionParts},
-    row_store::{Checkpoint, RowCommit, RowStore, RowVerdict},
-    store::{Commit, EventStore, ExpectedVersion, LogQuery, NewEvent, StreamWrite},
+    projection::{
+        ProjectionActor, ProjectionHandle, ReadModel, Sources,
+        progress::{ProjectionLimits, ProjectionParts},
+        row_store::{Checkpoint, RowCommit, RowStore, RowVerdict},
+    },
+    stores::memory::{MemoryRows, MemoryStore},
 };
 use tokio::runtime::Runtime;
 use uuid::Uuid;

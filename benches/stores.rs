@@ -15,9 +15,11 @@ use ordo::stores::{
     sqlite::{SqliteOptions, SqliteStore},
 };
 use ordo_actors::{
-    event::{Metadata, Name, Position, StreamId, Version},
-    memory_store::MemoryStore,
-    store::{Commit, EventStore, ExpectedVersion, LogQuery, NewEvent, StreamWrite},
+    log::{
+        event::{Metadata, Name, Position, StreamId, Version},
+        store::{Commit, EventStore, ExpectedVersion, LogQuery, NewEvent, StreamWrite},
+    },
+    stores::memory::MemoryStore,
 };
 use serde_json::value::RawValue;
 use tokio::runtime::Runtime;

@@ -8,9 +8,11 @@ use ordo::order::{CreateOrder, Currency, CustomerId, MAX_LINES, NewItem, Order, 
 use ordo_actors::{
     aggregate::{Aggregate, DomainEvent},
     clock::{Clock, SystemClock},
-    event::{Metadata, Version},
-    memory_store::MemoryStore,
-    store::{Commit, EventStore, ExpectedVersion, MAX_READ, NewEvent, StreamWrite, Verdict},
+    log::{
+        event::{Metadata, Version},
+        store::{Commit, EventStore, ExpectedVersion, MAX_READ, NewEvent, StreamWrite, Verdict},
+    },
+    stores::memory::MemoryStore,
 };
 use uuid::Uuid;
 

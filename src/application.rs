@@ -21,15 +21,19 @@ use actix_web::{
     web::Data,
 };
 use ordo_actors::{
-    appender::{Appender, AppenderLimits},
+    aggregate::engine::{Engine, EngineParts, Lifespan},
     clock::{Clock, SystemClock},
-    event_feed::EventFeed,
+    log::{
+        appender::{Appender, AppenderLimits},
+        event_feed::EventFeed,
+        store::{EventStore, StoreError},
+        upcast::{UnreadableLog, Upcasting, readable, refuse_unreadable},
+    },
     metrics::{EngineMetrics, ProjectionMetrics},
-    projection_progress::{ProjectionLimits, ProjectionParts},
-    registry::{Engine, EngineParts, Lifespan},
-    row_store::RowStore,
-    store::{EventStore, StoreError},
-    upcast::{UnreadableLog, Upcasting, readable, refuse_unreadable},
+    projection::{
+        progress::{ProjectionLimits, ProjectionParts},
+        row_store::RowStore,
+    },
 };
 use tokio::{
     sync::watch,

@@ -10,12 +10,14 @@ use std::{
 use chrono::{DateTime, Utc};
 use ordo_actors::{
     aggregate::{Aggregate, DomainEvent},
-    checksum::Check,
-    event::{EventEnvelope, Position, StreamId, Version},
-    inspection::{Inspect, LogEntry, Seal},
+    log::{
+        checksum::Check,
+        event::{EventEnvelope, Position, StreamId, Version},
+        inspection::{Inspect, LogEntry, Seal},
+        store::{EventStore, StoreError, StoredKind},
+        upcast::Upcasters,
+    },
     saga::SagaEvent,
-    store::{EventStore, StoreError, StoredKind},
-    upcast::Upcasters,
 };
 use serde::Serialize;
 

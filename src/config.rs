@@ -13,7 +13,7 @@ use std::{
 };
 
 use clap::Args;
-use ordo_actors::registry::Lifespan;
+use ordo_actors::aggregate::engine::Lifespan;
 use serde::Deserialize;
 
 use crate::{

@@ -1,6 +1,6 @@
 //! Copies a log from one store to another: same events, same positions, same times.
 
-use ordo_actors::{
+use ordo_actors::log::{
     event::{EventEnvelope, Position},
     store::{Commit, EventStore, ExpectedVersion, LogQuery, NewEvent, StoreError, StreamWrite, Verdict},
 };
@@ -82,7 +82,7 @@ fn commit(events: &[Arc<EventEnvelope>]) -> Commit {
         writes: vec![StreamWrite {
             stream: first.aggregate_id,
             aggregate_type: first.aggregate_type.clone(),
-            expected: ExpectedVersion::Exact(ordo_actors::event::Version(first.version.0 - 1)),
+            expected: ExpectedVersion::Exact(ordo_actors::log::event::Version(first.version.0 - 1)),
             events: events.iter().map(|event| copy(event)).collect(),
             snapshot: None,
         }],

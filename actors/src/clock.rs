@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::event::to_micros;
+use crate::log::event::to_micros;
 
 /// Tells the time, in whole microseconds.
 pub trait Clock: Send + Sync + 'static {

@@ -1,37 +1,37 @@
 #![doc = include_str!("../README.md")]
 
-pub mod aggregate;
-mod aggregate_actor;
-pub mod appender;
-mod backlog;
-pub mod checksum;
+// Time, and what is counted.
 pub mod clock;
-mod dead_letter;
-pub mod event;
-pub mod event_feed;
-pub mod event_page;
-mod generations;
-pub mod inspection;
-pub mod memory_rows;
-pub mod memory_store;
-mod message;
 pub mod metrics;
-pub mod projection;
-pub mod projection_actor;
-pub mod projection_progress;
-mod projector;
-#[cfg(test)]
-mod projector_tests;
-pub mod registry;
-pub mod rehydrate;
-pub mod request;
 pub mod retry;
-pub mod row_store;
+
+// The engine, from the log upwards.
+pub mod log;
+
+pub mod aggregate;
+
+pub mod projection;
+
 pub mod saga;
-mod sharded;
-pub mod store;
+
+// Where logs and rows are kept.
+pub mod stores;
+
 #[cfg(feature = "testing")]
 pub mod testing;
-pub mod upcast;
-mod version_checks;
-mod work;
+
+// What an embedder names, in one place. Everything else is reached through its room.
+pub use self::log::{
+    appender::{Appender, AppenderLimits},
+    event::{EventEnvelope, Position, StreamId, Version},
+    event_feed::EventFeed,
+    store::EventStore,
+};
+pub use aggregate::{
+    Aggregate, DecodeError, DomainEvent, EventKind,
+    engine::{Engine, EngineParts, Lifespan},
+    request::{Answered, Failure, Outcome, Request},
+};
+pub use clock::{Clock, SystemClock};
+pub use metrics::{EngineMetrics, ProjectionMetrics};
+pub use projection::{ProjectionActor, ProjectionHandle, ReadModel, Sources, TakeError};

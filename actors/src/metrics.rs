@@ -4,7 +4,7 @@ use prometheus::{
     GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
-use crate::projection_progress::Progress;
+use crate::projection::progress::Progress;
 
 /// The engine's metrics; one per process.
 #[derive(Clone)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ordo_actors::{memory_rows::MemoryRows, row_store::RowStore};
+use ordo_actors::{projection::row_store::RowStore, stores::memory::MemoryRows};
 
 mod contract {
     use super::{Arc, MemoryRows, RowStore};

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use ordo_actors::{
-    event::{Position, StreamId, Version},
-    memory_store::MemoryStore,
-    store::{EventStore, ExpectedVersion, LogQuery, MAX_READ},
+    log::{
+        event::{Position, StreamId, Version},
+        store::{EventStore, ExpectedVersion, LogQuery, MAX_READ},
+    },
+    stores::memory::MemoryStore,
     testing::contract::{
         ContractFixture,
         building::{commit, found, increments, log_of, verdict},

@@ -6,9 +6,11 @@ use chrono::TimeDelta;
 use ordo_actors::{
     aggregate::{Aggregate, DecodeError, DomainEvent},
     clock::Clock,
-    event::{Position, StreamId, Version},
-    memory_store::MemoryStore,
-    store::{EventStore, LogQuery, StoreError},
+    log::{
+        event::{Position, StreamId, Version},
+        store::{EventStore, LogQuery, StoreError},
+    },
+    stores::memory::MemoryStore,
     testing::{
         AppendFault, Counter, CounterCommand, CounterEvent, CounterRejection, FaultyStore, ManualClock,
         contract::building::{append, appended, conflict, counted, exact, head, json, stream_of, verdict, versions},

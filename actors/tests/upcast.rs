@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use ordo_actors::{
     aggregate::EventKind,
-    event::{Position, StreamId, Version},
-    memory_store::MemoryStore,
-    store::{Commit, EventStore, LogQuery, NewEvent, StoreError, StreamWrite},
+    log::{
+        event::{Position, StreamId, Version},
+        store::{Commit, EventStore, LogQuery, NewEvent, StoreError, StreamWrite},
+        upcast::{Readable, UnreadableLog, Upcasters, Upcasting, Why, readable, refuse_unreadable},
+    },
+    stores::memory::MemoryStore,
     testing::{
         Counter,
         contract::building::{append, commit, event, exact, json, write},
     },
-    upcast::{Readable, UnreadableLog, Upcasters, Upcasting, Why, readable, refuse_unreadable},
 };
 use serde_json::value::RawValue;
 

@@ -12,11 +12,12 @@ use ordo::{
 };
 use ordo_actors::{
     aggregate::{Aggregate, DomainEvent},
-    event::{EventEnvelope, Metadata, Position, StreamId, Version},
-    memory_rows::MemoryRows,
-    memory_store::MemoryStore,
-    row_store::RowStore,
-    store::EventStore,
+    log::{
+        event::{EventEnvelope, Metadata, Position, StreamId, Version},
+        store::EventStore,
+    },
+    projection::row_store::RowStore,
+    stores::memory::{MemoryRows, MemoryStore},
 };
 use serde_json::value::RawValue;
 use tokio::runtime::Runtime;

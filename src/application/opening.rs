@@ -3,8 +3,9 @@
 use std::{path::Path, sync::Arc};
 
 use ordo_actors::{
-    inspection::Inspect, memory_rows::MemoryRows, memory_store::MemoryStore, row_store::RowStore, store::EventStore,
-    upcast::Upcasters,
+    log::{inspection::Inspect, store::EventStore, upcast::Upcasters},
+    projection::row_store::RowStore,
+    stores::memory::{MemoryRows, MemoryStore},
 };
 
 use super::ApplicationError;

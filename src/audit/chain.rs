@@ -1,6 +1,6 @@
 //! The chain of checksums, computed anew while the log is read.
 
-use ordo_actors::{
+use ordo_actors::log::{
     checksum::{Checksum, NextLink, first_link},
     event::Position,
     inspection::{LogEntry, Seal},

@@ -6,11 +6,15 @@ use std::{
 };
 
 use ordo_actors::{
-    aggregate::Aggregate,
-    event::{EventEnvelope, Position},
-    rehydrate::{Until, rehydrate},
-    store::{EventStore, LogQuery},
-    upcast::Upcasting,
+    aggregate::{
+        Aggregate,
+        rehydrate::{Until, rehydrate},
+    },
+    log::{
+        event::{EventEnvelope, Position},
+        store::{EventStore, LogQuery},
+        upcast::Upcasting,
+    },
 };
 use serde_json::json;
 

@@ -6,12 +6,16 @@ use actix::Arbiter;
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
 use ordo_actors::{
-    aggregate::Aggregate,
-    event::{Metadata, Position, StreamId, Version},
-    registry::{Engine, Lifespan},
-    request::{Failure, Outcome as Decided, Request},
+    aggregate::{
+        Aggregate,
+        engine::{Engine, Lifespan},
+        request::{Failure, Outcome as Decided, Request},
+    },
+    log::{
+        event::{Metadata, Position, StreamId, Version},
+        store::{EventStore, StoreError},
+    },
     retry::Backoff,
-    store::{EventStore, StoreError},
 };
 use serde::{Deserialize, Serialize};
 

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use ordo_actors::metrics::ProjectionMetrics;
 use ordo_actors::{
-    projection_actor::ProjectionHandle,
-    projection_progress::{ProjectionLimits, ProjectionParts},
-    registry::Lifespan,
+    aggregate::engine::Lifespan,
+    projection::{
+        ProjectionHandle,
+        progress::{ProjectionLimits, ProjectionParts},
+    },
 };
 
 use super::{CommandResult, arguments::RebuildCommand, output::say, progress::Progress};
@@ -48,9 +50,9 @@ pub fn run(args: &RebuildCommand) -> CommandResult {
 }
 
 async fn rebuild(projection: &ProjectionHandle, head: u64) -> CommandResult {
-    projection.reached(ordo_actors::event::Position(head)).await;
+    projection.reached(ordo_actors::log::event::Position(head)).await;
     let mut watching = projection.watch();
-    let generation = |progress: &ordo_actors::projection_progress::Progress| {
+    let generation = |progress: &ordo_actors::projection::progress::Progress| {
         progress.checkpoint.map_or(0, |checkpoint| checkpoint.generation)
     };
     let before = generation(&watching.borrow_and_update());

@@ -3,10 +3,12 @@
 use std::{fmt, sync::Arc};
 
 use ordo_actors::{
-    event::{StreamId, Version},
-    row_store::DeadLetter,
-    store::StoreError,
-    upcast::Upcasting,
+    log::{
+        event::{StreamId, Version},
+        store::StoreError,
+        upcast::Upcasting,
+    },
+    projection::row_store::DeadLetter,
 };
 use serde::Serialize;
 

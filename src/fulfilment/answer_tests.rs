@@ -11,7 +11,7 @@ use crate::{
 const LONGEST: Duration = Duration::from_mins(5);
 
 fn call() -> Call {
-    let order_id: OrderId = ordo_actors::event::StreamId(Uuid::from_u128(7));
+    let order_id: OrderId = ordo_actors::log::event::StreamId(Uuid::from_u128(7));
     let terms = Terms::Money { amount_cents: 100, currency: Currency::USD };
     Call::new(CallKey("k:1".into()), CallKind::Charge, order_id, terms)
 }

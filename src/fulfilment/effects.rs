@@ -4,10 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use ordo_actors::{
-    appender::Appender,
+    aggregate::{
+        engine::Engine,
+        request::{Failure, Outcome, Request, always},
+    },
     clock::Clock,
-    registry::Engine,
-    request::{Failure, Outcome, Request, always},
+    log::appender::Appender,
     saga::{
         CallStatus, SagaStep, StepOutcome, StepPolicy,
         effects::{CommitError, SagaCommit, SagaEffects},

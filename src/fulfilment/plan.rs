@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ordo_actors::{
-    event::{StreamId, Version},
+    log::event::{StreamId, Version},
     saga::{SagaDefinition, SagaStep},
 };
 use serde::{Deserialize, Serialize};

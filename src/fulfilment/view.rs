@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use ordo_actors::{
-    event::StreamId,
+    log::event::StreamId,
     saga::{SagaState, Step, StepState},
 };
 use serde::Serialize;

@@ -6,7 +6,8 @@ use actix_web::{
 };
 use chrono::SecondsFormat;
 use ordo_actors::{
-    event::StreamId, projection_actor::ProjectionHandle, projection_progress::ProjectionState, row_store::DeadLetter,
+    log::event::StreamId,
+    projection::{ProjectionHandle, progress::ProjectionState, row_store::DeadLetter},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;

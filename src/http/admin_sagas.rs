@@ -7,8 +7,8 @@ use actix_web::{
 };
 use ordo_actors::{
     aggregate::Aggregate,
-    event::StreamId,
-    row_store::{Condition, Page, Row, Value},
+    log::event::StreamId,
+    projection::row_store::{Condition, Page, Row, Value},
     saga::{SagaCommand, SagaRejection, SagaState, context::SagaRefusal},
 };
 use serde::Deserialize;

@@ -8,9 +8,11 @@ use actix_web::{
     },
 };
 use ordo_actors::{
-    event::{Position, StreamId, Version},
-    rehydrate::Until,
-    request::{Answered, Outcome},
+    aggregate::{
+        rehydrate::Until,
+        request::{Answered, Outcome},
+    },
+    log::event::{Position, StreamId, Version},
     saga::SagaState,
 };
 use serde::{Deserialize, Serialize, Serializer};

@@ -10,9 +10,11 @@ use actix_web::{
 };
 use futures_util::StreamExt;
 use ordo_actors::{
-    event::{Metadata, Version},
-    request::IdempotencyUse,
-    store::IdempotencyKey,
+    aggregate::request::IdempotencyUse,
+    log::{
+        event::{Metadata, Version},
+        store::IdempotencyKey,
+    },
 };
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;

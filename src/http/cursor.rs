@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use ordo_actors::row_store::Value;
+use ordo_actors::projection::row_store::Value;
 use sha2::{Digest, Sha256};
 
 use super::error::Problem;

@@ -5,7 +5,7 @@ use actix_web::{
     web::{Data, Path},
 };
 use chrono::{DateTime, SecondsFormat};
-use ordo_actors::row_store::{Row, Value};
+use ordo_actors::projection::row_store::{Row, Value};
 use serde::{Deserialize, Serialize};
 
 use super::{

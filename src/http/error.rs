@@ -13,9 +13,11 @@ use actix_web::{
     },
 };
 use ordo_actors::{
-    event::Version,
-    request::Failure,
-    store::{StoreError, told},
+    aggregate::request::Failure,
+    log::{
+        event::Version,
+        store::{StoreError, told},
+    },
 };
 use serde::Serialize;
 use serde_json::{Map, Value};

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use actix_web::{HttpResponse, http::header::LINK, web::Data};
 use ordo_actors::{
     aggregate::Aggregate,
-    event::{EventEnvelope, Position, StreamId, Version},
-    store::{EventPage, LogQuery},
+    log::{
+        event::{EventEnvelope, Position, StreamId, Version},
+        store::{EventPage, LogQuery},
+    },
 };
 use serde::Deserialize;
 

@@ -9,11 +9,15 @@ use actix_web::{
     web::Data,
 };
 use ordo_actors::{
-    event::{StreamId, Version},
-    rehydrate::{Loaded, Until, rehydrate},
-    request::{Answered, Failure, Intent, Outcome, Request, always},
+    aggregate::{
+        rehydrate::{Loaded, Until, rehydrate},
+        request::{Answered, Failure, Intent, Outcome, Request, always},
+    },
+    log::{
+        event::{StreamId, Version},
+        store::{ExpectedVersion, StreamWrite},
+    },
     saga::{SagaCommand, SagaDefinition, SagaState, context::SagaRefusal, effects::start_write},
-    store::{ExpectedVersion, StreamWrite},
 };
 use serde::{Deserialize, Serialize};
 

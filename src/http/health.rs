@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use actix_web::{HttpResponse, http::header::CONTENT_TYPE, web::Data};
-use ordo_actors::store::StoreError;
+use ordo_actors::log::store::StoreError;
 use prometheus::{Encoder, TextEncoder};
 use serde_json::json;
 

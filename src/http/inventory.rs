@@ -4,7 +4,7 @@ use actix_web::{
     HttpResponse,
     web::{Data, Path},
 };
-use ordo_actors::row_store::Row;
+use ordo_actors::projection::row_store::Row;
 use serde::Serialize;
 
 use super::{

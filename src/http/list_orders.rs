@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, web::Data};
 use chrono::{DateTime, Utc};
-use ordo_actors::row_store::{Row, Table, Value};
+use ordo_actors::projection::row_store::{Row, Table, Value};
 use serde::Deserialize;
 
 use super::{

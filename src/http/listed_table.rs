@@ -1,7 +1,7 @@
 //! A table of a read model as a list: every row an object, sorted by one of its columns.
 
 use actix_web::HttpResponse;
-use ordo_actors::row_store::{Page, Row, Table, Value};
+use ordo_actors::projection::row_store::{Page, Row, Table, Value};
 use serde::Deserialize;
 
 use super::{

@@ -7,9 +7,11 @@ use actix_web::{
 };
 use chrono::{DateTime, Utc};
 use ordo_actors::{
-    event::{Position, StreamId, Version},
-    rehydrate::Until,
-    request::{Intent, Request},
+    aggregate::{
+        rehydrate::Until,
+        request::{Intent, Request},
+    },
+    log::event::{Position, StreamId, Version},
 };
 use serde::Deserialize;
 use uuid::Uuid;

@@ -4,7 +4,7 @@ use actix_web::{
     HttpResponse,
     http::header::{CONTENT_TYPE, LINK},
 };
-use ordo_actors::{event::Position, store::StoreError};
+use ordo_actors::log::{event::Position, store::StoreError};
 
 use super::{
     answer::X_POSITION,

@@ -2,9 +2,8 @@
 
 use actix_web::HttpResponse;
 use ordo_actors::{
-    event::StreamId,
-    request::{Failure, Request},
-    store::StreamWrite,
+    aggregate::request::{Failure, Request},
+    log::{event::StreamId, store::StreamWrite},
 };
 
 use super::{

@@ -7,12 +7,16 @@ use std::{
 
 use actix_web::dev::RequestHead;
 use ordo_actors::{
+    aggregate::{
+        engine::Engine,
+        request::{Answer, Answered, Failure, Intent, Request},
+    },
     clock::Clock,
-    event::{Position, StreamId},
-    event_feed::EventFeed,
-    registry::Engine,
-    request::{Answer, Answered, Failure, Intent, Request},
-    store::EventStore,
+    log::{
+        event::{Position, StreamId},
+        event_feed::EventFeed,
+        store::EventStore,
+    },
 };
 
 use super::{

@@ -245,5 +245,5 @@ impl CommandBody for NoteBody {}
 pub fn time(text: &str) -> Option<DateTime<Utc>> {
     use chrono::Datelike;
     let time = DateTime::parse_from_rfc3339(text).ok()?.with_timezone(&Utc);
-    (1..=9999).contains(&time.year()).then(|| ordo_actors::event::to_micros(time))
+    (1..=9999).contains(&time.year()).then(|| ordo_actors::log::event::to_micros(time))
 }

@@ -10,7 +10,7 @@ use std::{
 
 use ordo_actors::{
     aggregate::Aggregate,
-    event::{EventEnvelope, Position},
+    log::event::{EventEnvelope, Position},
 };
 use tokio::sync::Notify;
 

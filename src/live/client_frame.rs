@@ -1,6 +1,6 @@
 //! What clients say, checked whole, so that every fault is named at once.
 
-use ordo_actors::event::{Epoch, Position};
+use ordo_actors::log::event::{Epoch, Position};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 

@@ -7,7 +7,7 @@ use futures_util::{
     future::pending,
     stream::{Stream, unfold},
 };
-use ordo_actors::event::Position;
+use ordo_actors::log::event::Position;
 use tokio::{
     sync::{Notify, watch},
     time::{Interval, timeout_at},

@@ -3,10 +3,12 @@
 use std::{io, sync::Arc, thread, time::Duration};
 
 use ordo_actors::{
-    event::{EventEnvelope, Position},
-    event_feed::{FeedItem, Heard, Subscription},
+    log::{
+        event::{EventEnvelope, Position},
+        event_feed::{FeedItem, Heard, Subscription},
+        store::{EventPage, LogQuery, StoreError},
+    },
     retry::Backoff,
-    store::{EventPage, LogQuery, StoreError},
 };
 
 use super::{

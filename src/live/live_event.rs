@@ -4,8 +4,8 @@ use std::{fmt::Write, sync::Arc};
 
 use bytes::Bytes;
 use ordo_actors::{
-    event::{EventEnvelope, Position},
-    rehydrate::Loaded,
+    aggregate::rehydrate::Loaded,
+    log::event::{EventEnvelope, Position},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -111,7 +111,7 @@ impl LiveEvent {
 mod tests {
     use ordo_actors::{
         aggregate::Aggregate,
-        event::{StreamId, Version},
+        log::event::{StreamId, Version},
     };
 
     use super::*;

@@ -10,13 +10,17 @@ use std::{
 
 use bytes::Bytes;
 use ordo_actors::{
-    aggregate::Aggregate,
-    event::{Head, Position},
-    event_feed::EventFeed,
-    rehydrate::{Until, rehydrate},
-    request::Failure,
+    aggregate::{
+        Aggregate,
+        rehydrate::{Until, rehydrate},
+        request::Failure,
+    },
+    log::{
+        event::{Head, Position},
+        event_feed::EventFeed,
+        store::{EventPage, EventStore, LogQuery, StoreError},
+    },
     retry::Backoff,
-    store::{EventPage, EventStore, LogQuery, StoreError},
 };
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, Semaphore, watch};
@@ -146,7 +150,7 @@ impl LiveHub {
 
     /// Which log this is.
     #[must_use]
-    pub fn epoch(&self) -> ordo_actors::event::Epoch {
+    pub fn epoch(&self) -> ordo_actors::log::event::Epoch {
         self.head.epoch
     }
 

@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use lru::LruCache;
 use ordo_actors::{
-    event::EventEnvelope,
-    rehydrate::{Loaded, Until, fold, rehydrate},
-    request::Failure,
-    store::{EventStore, StoreError},
+    aggregate::{
+        rehydrate::{Loaded, Until, fold, rehydrate},
+        request::Failure,
+    },
+    log::{
+        event::EventEnvelope,
+        store::{EventStore, StoreError},
+    },
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use ordo_actors::event::Position;
+use ordo_actors::log::event::Position;
 
 use super::{
     limits::{BATCH_BYTES, BATCH_EVENTS},
@@ -90,7 +90,7 @@ impl Ring {
 
 #[cfg(test)]
 mod tests {
-    use ordo_actors::event::StreamId;
+    use ordo_actors::log::event::StreamId;
 
     use super::*;
 

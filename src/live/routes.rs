@@ -9,7 +9,7 @@ use actix_web::{
     web::{Bytes, Data, Payload, ServiceConfig, get, resource},
 };
 use futures_util::Stream;
-use ordo_actors::event::{Epoch, Position};
+use ordo_actors::log::event::{Epoch, Position};
 use serde::Deserialize;
 use uuid::Uuid;
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use ordo_actors::event::{Epoch, Position};
+use ordo_actors::log::event::{Epoch, Position};
 
 use super::{
     limits::PART_BYTES,

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
-use ordo_actors::{
+use ordo_actors::log::{
     event::{Epoch, Position},
     store::StoreError,
 };

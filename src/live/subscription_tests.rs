@@ -4,13 +4,16 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::Arbiter;
 use ordo_actors::{
-    event::{Epoch, EventEnvelope, Name, Position, StreamId, Version},
-    memory_rows::MemoryRows,
-    memory_store::MemoryStore,
-    registry::Lifespan,
-    rehydrate::{Until, rehydrate},
-    request::{Outcome, Request, always},
-    store::{EventStore, ExpectedVersion, LogQuery, NewEvent, StreamWrite},
+    aggregate::{
+        engine::Lifespan,
+        rehydrate::{Until, rehydrate},
+        request::{Outcome, Request, always},
+    },
+    log::{
+        event::{Epoch, EventEnvelope, Name, Position, StreamId, Version},
+        store::{EventStore, ExpectedVersion, LogQuery, NewEvent, StreamWrite},
+    },
+    stores::memory::{MemoryRows, MemoryStore},
 };
 use serde_json::{Value, json, value::RawValue};
 use tokio::{sync::Notify, time::timeout};

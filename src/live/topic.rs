@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use ordo_actors::event::StreamId;
+use ordo_actors::log::event::StreamId;
 use uuid::Uuid;
 
 use super::live_event::LiveEvent;

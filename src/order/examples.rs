@@ -64,7 +64,7 @@ pub(super) fn at(second: i64) -> DateTime<Utc> {
 }
 
 pub(super) fn order_id() -> OrderId {
-    ordo_actors::event::StreamId(uuid::Uuid::from_u128(7))
+    ordo_actors::log::event::StreamId(uuid::Uuid::from_u128(7))
 }
 
 pub(super) fn reference(text: &str) -> Reference {

@@ -8,7 +8,7 @@ use uuid::{Uuid, Variant};
 use super::{InvalidValue, text::checked_text};
 
 /// An order is its stream.
-pub type OrderId = ordo_actors::event::StreamId;
+pub type OrderId = ordo_actors::log::event::StreamId;
 
 /// Accepts the id that a caller chose for an order. Streams of our own (sagas, orders of other systems by their number) have
 /// ids of version 5, and no caller can take one away.
@@ -20,7 +20,7 @@ pub fn chosen_id(id: Uuid) -> Result<OrderId, InvalidValue> {
     if is_of_name || id.is_nil() || id.is_max() {
         Err(InvalidValue::ReservedId)
     } else {
-        Ok(ordo_actors::event::StreamId(id))
+        Ok(ordo_actors::log::event::StreamId(id))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ordo_actors::{
     aggregate::{Aggregate, DomainEvent},
-    event::Version,
+    log::event::Version,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};

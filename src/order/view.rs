@@ -1,7 +1,7 @@
 //! An order as clients see it.
 
 use chrono::{DateTime, Utc};
-use ordo_actors::event::Version;
+use ordo_actors::log::event::Version;
 use serde::Serialize;
 
 use super::{

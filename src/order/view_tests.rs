@@ -1,7 +1,7 @@
 //! What clients see, exactly; and what an order weighs.
 
 use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, Utc};
-use ordo_actors::{aggregate::Aggregate, event::Version};
+use ordo_actors::{aggregate::Aggregate, log::event::Version};
 use proptest::prelude::*;
 
 use super::{CreateOrder, Currency, CustomerId, Line, MAX_LINES, Order, OrderCommand, OrderState, examples::*};

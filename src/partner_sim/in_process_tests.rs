@@ -9,7 +9,7 @@ use crate::{
 
 fn charge() -> Call {
     let terms = Terms::Money { amount_cents: 100, currency: Currency::USD };
-    Call::new(key(), CallKind::Charge, ordo_actors::event::StreamId(Uuid::from_u128(1)), terms)
+    Call::new(key(), CallKind::Charge, ordo_actors::log::event::StreamId(Uuid::from_u128(1)), terms)
 }
 
 fn void() -> Call {

@@ -1,4 +1,4 @@
-use ordo_actors::event::StreamId;
+use ordo_actors::log::event::StreamId;
 use uuid::Uuid;
 
 use super::*;

@@ -1,6 +1,6 @@
 //! Rows of the ledger, read back.
 
-use ordo_actors::event::StreamId;
+use ordo_actors::log::event::StreamId;
 use rusqlite::{Connection, Row};
 use uuid::Uuid;
 

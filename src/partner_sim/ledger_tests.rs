@@ -6,7 +6,7 @@ fn key(name: &str) -> CallKey {
 }
 
 fn order() -> OrderId {
-    ordo_actors::event::StreamId(Uuid::from_u128(7))
+    ordo_actors::log::event::StreamId(Uuid::from_u128(7))
 }
 
 fn money(amount_cents: i64) -> Terms {

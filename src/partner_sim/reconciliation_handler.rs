@@ -29,7 +29,7 @@ pub async fn all(state: Data<State>) -> Result<HttpResponse, Problem> {
 
 /// `GET /audit/{order_id}`
 pub async fn one(state: Data<State>, order: Path<Uuid>) -> Result<HttpResponse, Problem> {
-    let order = ordo_actors::event::StreamId(*order);
+    let order = ordo_actors::log::event::StreamId(*order);
     let shown = read(&state, move |ledger| ledger.of_order(order)).await?;
     if shown.is_empty() {
         return Err(Problem::NotFound("the order has never been heard of"));

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use ordo_actors::{
-    event::{Position, Version},
-    row_store::{Row, RowChange, Table, Value},
+    log::event::{Position, Version},
+    projection::row_store::{Row, RowChange, Table, Value},
 };
 
 use crate::order::{Order, OrderId, OrderView, ProductId, ProductName};

@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 
 use ordo_actors::{
-    row_store::{MAX_PAGE, Page, Row, RowStore, Table, Value},
-    store::StoreError,
+    log::store::StoreError,
+    projection::row_store::{MAX_PAGE, Page, Row, RowStore, Table, Value},
 };
 
 use super::expected::Expected;

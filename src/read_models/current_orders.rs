@@ -1,6 +1,6 @@
 //! Orders that have not come to their end.
 
-use ordo_actors::row_store::{RowChange, Table};
+use ordo_actors::projection::row_store::{RowChange, Table};
 
 use super::{
     changes::{OrderChange, OrderModel},

@@ -1,6 +1,6 @@
 //! Customers: what their orders come to, and each of their orders.
 
-use ordo_actors::row_store::{Row, RowChange, Table, Value};
+use ordo_actors::projection::row_store::{Row, RowChange, Table, Value};
 
 use super::{
     changes::{Changes, Differences, OrderChange, OrderModel, add_up, difference, int_at, keys, text},

@@ -5,12 +5,15 @@ use std::{collections::HashMap, sync::Arc};
 use chrono::DateTime;
 use ordo_actors::{
     aggregate::{Aggregate, DomainEvent},
-    event::{EventEnvelope, Metadata, Position, StreamId},
-    memory_rows::MemoryRows,
-    memory_store::MemoryStore,
-    projection::{ReadModel, Sources, TakeError},
-    row_store::{Checkpoint, MAX_PAGE, Page, Row, RowChange, RowCommit, RowStore, RowVerdict, Table, Value},
-    store::{Commit, EventStore, ExpectedVersion, LogQuery, NewEvent, StreamWrite, Verdict},
+    log::{
+        event::{EventEnvelope, Metadata, Position, StreamId},
+        store::{Commit, EventStore, ExpectedVersion, LogQuery, NewEvent, StreamWrite, Verdict},
+    },
+    projection::{
+        ReadModel, Sources, TakeError,
+        row_store::{Checkpoint, MAX_PAGE, Page, Row, RowChange, RowCommit, RowStore, RowVerdict, Table, Value},
+    },
+    stores::memory::{MemoryRows, MemoryStore},
 };
 use serde_json::value::RawValue;
 use uuid::Uuid;

@@ -4,11 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ordo_actors::{
-    aggregate::{Aggregate, DomainEvent},
-    event::{EventEnvelope, Position, StreamId, Version},
-    rehydrate::{Loaded, fold},
-    row_store::{DeadLetter, Row, Table, Value},
-    store::{EventStore, LogQuery, MAX_READ, StoreError},
+    aggregate::{
+        Aggregate, DomainEvent,
+        rehydrate::{Loaded, fold},
+    },
+    log::{
+        event::{EventEnvelope, Position, StreamId, Version},
+        store::{EventStore, LogQuery, MAX_READ, StoreError},
+    },
+    projection::row_store::{DeadLetter, Row, Table, Value},
 };
 
 use super::{

@@ -3,8 +3,8 @@
 use std::{collections::HashMap, sync::Arc};
 
 use ordo_actors::{
-    event::Position,
-    row_store::{Row, RowChange, Table, Value},
+    log::event::Position,
+    projection::row_store::{Row, RowChange, Table, Value},
 };
 
 use super::{

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use ordo_actors::{
-    event::StreamId,
-    row_store::{Condition, Page, RowStore, Value},
+    log::{event::StreamId, store::StoreError},
+    projection::row_store::{Condition, Page, RowStore, Value},
     saga::{
         SagaState,
         effects::{OpenSaga, OpenSagas},
     },
-    store::StoreError,
 };
 use uuid::Uuid;
 

@@ -10,13 +10,19 @@ use std::{
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use ordo_actors::{
-    aggregate::{Aggregate, DomainEvent},
-    event::{EventEnvelope, Version},
-    projection::{ReadModel, Sources, TakeError},
-    rehydrate::{Until, rehydrate},
-    request::Failure,
-    row_store::{RowChange, Table},
-    store::{EventStore, StoreError},
+    aggregate::{
+        Aggregate, DomainEvent,
+        rehydrate::{Until, rehydrate},
+        request::Failure,
+    },
+    log::{
+        event::{EventEnvelope, Version},
+        store::{EventStore, StoreError},
+    },
+    projection::{
+        ReadModel, Sources, TakeError,
+        row_store::{RowChange, Table},
+    },
 };
 
 use super::{

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ordo_actors::row_store::{Row, RowChange, Value};
+use ordo_actors::projection::row_store::{Row, RowChange, Value};
 
 use super::{
     changes::{OrderChange, text},

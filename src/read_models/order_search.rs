@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use chrono::{DateTime, Utc};
 use ordo_actors::{
-    row_store::{Condition, MAX_PAGE, Page, Row, RowStore, Table, Value},
-    store::StoreError,
+    log::store::StoreError,
+    projection::row_store::{Condition, MAX_PAGE, Page, Row, RowStore, Table, Value},
 };
 
 use super::{

@@ -2,9 +2,9 @@
 
 use chrono::DateTime;
 use ordo_actors::{
-    event::{Epoch, Position},
-    memory_rows::MemoryRows,
-    row_store::{Checkpoint, Condition, Path, Row, RowChange, RowCommit, RowStore, Value},
+    log::event::{Epoch, Position},
+    projection::row_store::{Checkpoint, Condition, Path, Row, RowChange, RowCommit, RowStore, Value},
+    stores::memory::MemoryRows,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use uuid::Uuid;
@@ -38,7 +38,7 @@ fn walk(filter: OrderFilter, sort: OrderSort) -> Walk {
 /// The walk in short: table, order, what the index answers, what is looked at row by row.
 fn plan(walk: &Walk) -> String {
     let table = walk.page.table;
-    let columns = |conditions: &[Condition], names: &'static ordo_actors::row_store::Table| {
+    let columns = |conditions: &[Condition], names: &'static ordo_actors::projection::row_store::Table| {
         let name = |condition: &Condition| match condition {
             Condition::Is(column, value) => format!("{} = {value:?}", names.columns[*column].name),
             Condition::From(column, _) => format!("{} >=", names.columns[*column].name),
@@ -347,8 +347,8 @@ async fn a_page_ends_early_when_it_holds_much_text() {
 }
 
 impl Walk {
-    fn page_of(&self, limit: usize) -> ordo_actors::row_store::Page {
-        ordo_actors::row_store::Page { limit, ..self.page.clone() }
+    fn page_of(&self, limit: usize) -> ordo_actors::projection::row_store::Page {
+        ordo_actors::projection::row_store::Page { limit, ..self.page.clone() }
     }
 }
 

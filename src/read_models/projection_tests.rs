@@ -8,10 +8,14 @@ use std::sync::{
 use async_trait::async_trait;
 use ordo_actors::{
     aggregate::Aggregate,
-    event::{Epoch, EventEnvelope, Position, StreamId, Version},
-    projection::{Sources, TakeError},
-    row_store::{Checkpoint, DeadLetter, Page, Row, RowCommit, RowStore, RowVerdict, Table, Value},
-    store::{EventStore, StoreError},
+    log::{
+        event::{Epoch, EventEnvelope, Position, StreamId, Version},
+        store::{EventStore, StoreError},
+    },
+    projection::{
+        Sources, TakeError,
+        row_store::{Checkpoint, DeadLetter, Page, Row, RowCommit, RowStore, RowVerdict, Table, Value},
+    },
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::value::RawValue;
@@ -90,7 +94,12 @@ async fn the_stored_text_is_the_order_as_clients_see_it() {
     let history = Follower::up_to_date::<OrderHistory>(&shop).await;
     let customers = Follower::up_to_date::<CustomerOrders>(&shop).await;
     let (row, of_customer) = (&history.rows(&ORDER_HISTORY).await[0], &customers.rows(&CUSTOMER_ORDERS).await[0]);
-    let loaded = ordo_actors::rehydrate::rehydrate::<Order>(&shop.log, id(1), ordo_actors::rehydrate::Until::Now, 100);
+    let loaded = ordo_actors::aggregate::rehydrate::rehydrate::<Order>(
+        &shop.log,
+        id(1),
+        ordo_actors::aggregate::rehydrate::Until::Now,
+        100,
+    );
     let loaded = loaded.await.unwrap();
     let view = serde_json::to_string(&loaded.state.view(id(1), loaded.version).unwrap()).unwrap();
     assert_eq!(row[5], Value::Text(view.as_str().into()));

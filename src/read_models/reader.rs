@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ordo_actors::{event::Position, projection_actor::ProjectionHandle, row_store::RowStore};
+use ordo_actors::{
+    log::event::Position,
+    projection::{ProjectionHandle, row_store::RowStore},
+};
 
 /// Where a read model stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lru::LruCache;
-use ordo_actors::event::Version;
+use ordo_actors::log::event::Version;
 
 use crate::order::{Order, OrderId};
 

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use ordo_actors::{
-    projection::ReadModel,
-    projection_actor::{ProjectionActor, ProjectionHandle},
-    projection_progress::{MakeModel, ProjectionParts},
+use ordo_actors::projection::{
+    ProjectionActor, ProjectionHandle, ReadModel,
+    progress::{MakeModel, ProjectionParts},
 };
 
 use super::{

@@ -5,14 +5,20 @@ use std::{collections::HashMap, sync::Arc};
 use async_trait::async_trait;
 use lru::LruCache;
 use ordo_actors::{
-    aggregate::Aggregate,
-    event::{EventEnvelope, StreamId, Version},
-    projection::{ReadModel, Sources, TakeError},
-    rehydrate::{Loaded, Until, fold, rehydrate},
-    request::Failure,
-    row_store::{Row, RowChange, Table, Value},
+    aggregate::{
+        Aggregate,
+        rehydrate::{Loaded, Until, fold, rehydrate},
+        request::Failure,
+    },
+    log::{
+        event::{EventEnvelope, StreamId, Version},
+        store::{EventStore, StoreError},
+    },
+    projection::{
+        ReadModel, Sources, TakeError,
+        row_store::{Row, RowChange, Table, Value},
+    },
     saga::SagaState,
-    store::{EventStore, StoreError},
 };
 
 use super::{changes::text, tables::SAGAS};

@@ -1,6 +1,6 @@
 //! The tables of the read models, as the migrations make them.
 
-use ordo_actors::row_store::{
+use ordo_actors::projection::row_store::{
     Column,
     ColumnType::{Int, Text},
     Table,

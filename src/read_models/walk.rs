@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ordo_actors::{
-    row_store::{Condition, Page, Row, RowStore, Table, Value, size},
-    store::StoreError,
+    log::store::StoreError,
+    projection::row_store::{Condition, Page, Row, RowStore, Table, Value, size},
 };
 
 /// Most rows looked at for one page of results. A page that would need more ends early, with a place to go on from.

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use ordo_actors::row_store::{Condition, Page, Path, Resume, Table, Value};
+use ordo_actors::projection::row_store::{Condition, Page, Path, Resume, Table, Value};
 
 /// A page as a statement: generation first, limit last.
 #[derive(Debug)]
@@ -153,7 +153,7 @@ pub fn list(parts: impl Iterator<Item = String>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use ordo_actors::row_store::{Column, ColumnType};
+    use ordo_actors::projection::row_store::{Column, ColumnType};
 
     use super::*;
 

@@ -11,7 +11,7 @@ use std::{
 
 use chrono::DateTime;
 use ordo::application::open_stores;
-use ordo_actors::{
+use ordo_actors::log::{
     event::StreamId,
     store::{Commit, ExpectedVersion, NewEvent, StreamWrite},
 };

@@ -3,7 +3,7 @@
 //! `ORDO_TEST_ROUNDS` says how often the chances are taken.
 
 use ordo::{application::open_stores, config::StoreUrl};
-use ordo_actors::event::Epoch;
+use ordo_actors::log::event::Epoch;
 use reqwest::Client;
 use serde_json::json;
 use tokio::runtime::Builder;

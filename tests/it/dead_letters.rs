@@ -12,15 +12,18 @@ use ordo::{
 };
 use ordo_actors::{
     clock::SystemClock,
-    event::{Metadata, Position, StreamId, Version},
-    event_feed::EventFeed,
-    memory_rows::MemoryRows,
-    memory_store::MemoryStore,
+    log::{
+        event::{Metadata, Position, StreamId, Version},
+        event_feed::EventFeed,
+        store::{Commit, EventStore, ExpectedVersion, NewEvent, StreamWrite},
+    },
     metrics::ProjectionMetrics,
-    projection_actor::{ProjectionActor, ProjectionHandle},
-    projection_progress::{ProjectionLimits, ProjectionParts},
-    row_store::{DeadLetter, RowStore, Value as RowValue},
-    store::{Commit, EventStore, ExpectedVersion, NewEvent, StreamWrite},
+    projection::{
+        ProjectionActor, ProjectionHandle,
+        progress::{ProjectionLimits, ProjectionParts},
+        row_store::{DeadLetter, RowStore, Value as RowValue},
+    },
+    stores::memory::{MemoryRows, MemoryStore},
 };
 use serde_json::{Value, json, value::RawValue};
 use uuid::Uuid;

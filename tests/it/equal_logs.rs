@@ -13,11 +13,15 @@ use ordo::{
     },
 };
 use ordo_actors::{
-    aggregate::{Aggregate, DomainEvent},
-    event::{EventEnvelope, Metadata, Position, StreamId, Version},
-    registry::Lifespan,
-    request::{Answered, Failure, IdempotencyUse, Intent, Outcome, Request},
-    store::{EventStore, IdempotencyKey, LogQuery, MAX_READ},
+    aggregate::{
+        Aggregate, DomainEvent,
+        engine::Lifespan,
+        request::{Answered, Failure, IdempotencyUse, Intent, Outcome, Request},
+    },
+    log::{
+        event::{EventEnvelope, Metadata, Position, StreamId, Version},
+        store::{EventStore, IdempotencyKey, LogQuery, MAX_READ},
+    },
 };
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -8,8 +8,7 @@ use std::{fs, path::Path};
 
 use ordo::stores::postgres::{PostgresOptions, PostgresStore};
 use ordo_actors::{
-    event::StreamId,
-    store::EventStore,
+    log::{event::StreamId, store::EventStore},
     testing::contract::building::{append, counted, exact, log_of},
 };
 use refinery::{Migration, Runner};

@@ -7,13 +7,14 @@ use ordo::{
     read_models::{Running, tables::ORDER_HISTORY_PRODUCTS},
 };
 use ordo_actors::{
-    memory_rows::MemoryRows,
-    memory_store::MemoryStore,
+    aggregate::engine::Lifespan,
+    log::store::EventStore,
     metrics::ProjectionMetrics,
-    projection_progress::{ProjectionLimits, ProjectionParts},
-    registry::Lifespan,
-    row_store::{Page, RowChange, RowCommit, RowStore, RowVerdict, Value},
-    store::EventStore,
+    projection::{
+        progress::{ProjectionLimits, ProjectionParts},
+        row_store::{Page, RowChange, RowCommit, RowStore, RowVerdict, Value},
+    },
+    stores::memory::{MemoryRows, MemoryStore},
 };
 use tokio::time::timeout;
 use uuid::Uuid;

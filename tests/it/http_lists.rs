@@ -38,16 +38,18 @@ use ordo::{
     },
 };
 use ordo_actors::{
-    event::{Metadata, Position, StreamId, Version},
-    memory_rows::MemoryRows,
-    memory_store::MemoryStore,
+    aggregate::engine::Lifespan,
+    log::{
+        event::{Metadata, Position, StreamId, Version},
+        store::{Commit, EventStore, ExpectedVersion, NewEvent, StreamWrite},
+    },
     metrics::ProjectionMetrics,
-    projection::ReadModel,
-    projection_actor::{ProjectionActor, ProjectionHandle},
-    projection_progress::{ProjectionLimits, ProjectionParts},
-    registry::Lifespan,
-    row_store::{RowStore, Value as RowValue},
-    store::{Commit, EventStore, ExpectedVersion, NewEvent, StreamWrite},
+    projection::{
+        ProjectionActor, ProjectionHandle, ReadModel,
+        progress::{ProjectionLimits, ProjectionParts},
+        row_store::{RowStore, Value as RowValue},
+    },
+    stores::memory::{MemoryRows, MemoryStore},
 };
 use serde_json::{Value, json, value::RawValue};
 use uuid::Uuid;

@@ -8,7 +8,7 @@ use ordo::{
     config::StoreUrl,
     read_models::{self, Standing},
 };
-use ordo_actors::event::Position;
+use ordo_actors::log::event::Position;
 use serde_json::json;
 use tokio::runtime::Builder;
 

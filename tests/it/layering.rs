@@ -50,17 +50,16 @@ const SQL_FILES: &[&str] = &["src/partner_sim/ledger_file.rs", "src/partner_sim/
 /// The only files that know actix: the engine's actors, the application's composition root, and the import, which runs the
 /// actors without a server.
 const ACTOR_FILES: &[&str] = &[
-    "actors/src/message.rs",
-    "actors/src/registry.rs",
-    "actors/src/saga/actor.rs",
+    "actors/src/aggregate/message.rs",
+    "actors/src/aggregate/engine.rs",
     "actors/src/saga/supervisor.rs",
     "src/application.rs",
     "src/cli/import.rs",
     "src/main.rs",
 ];
-const ACTOR_SUFFIX: &str = "_actor.rs";
+const ACTOR_SUFFIX: &str = "/actor.rs";
 const ACTOR_FOLDERS: &[&str] =
-    &["actors/src/aggregate_actor/", "actors/src/projection_actor/", "src/application/", "actors/src/testing/"];
+    &["actors/src/aggregate/actor/", "actors/src/projection/actor/", "src/application/", "actors/src/testing/"];
 
 /// What a dependency of the engine must not be called, in part.
 const NOT_IN_THE_ENGINE: &[&str] = &[
@@ -304,10 +303,10 @@ mod rules {
 
     #[test]
     fn actix_outside_the_actors_is_found() {
-        assert_eq!(faults(actix_elsewhere, "actors/src/appender.rs", "use actix::Addr;").len(), 1);
+        assert_eq!(faults(actix_elsewhere, "actors/src/log/appender.rs", "use actix::Addr;").len(), 1);
         assert_eq!(faults(actix_elsewhere, "src/http/orders.rs", "use actix::Addr;").len(), 1);
         assert_eq!(faults(actix_elsewhere, "src/http/orders.rs", "use actix_web::web;").len(), 0);
-        assert_eq!(faults(actix_elsewhere, "actors/src/projection_actor.rs", "use actix::Addr;").len(), 0);
+        assert_eq!(faults(actix_elsewhere, "actors/src/projection/actor.rs", "use actix::Addr;").len(), 0);
     }
 
     #[test]

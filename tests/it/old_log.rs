@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::DateTime;
 use ordo::{application::open_stores, config::StoreUrl};
-use ordo_actors::{
+use ordo_actors::log::{
     event::{Metadata, StreamId},
     store::{Commit, ExpectedVersion, NewEvent, StreamWrite},
 };

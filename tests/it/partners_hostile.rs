@@ -92,7 +92,7 @@ fn key() -> CallKey {
 const ORDER: &str = "018f0000-0000-7000-8000-000000000001";
 
 fn charge() -> Call {
-    let order_id = ordo_actors::event::StreamId(ORDER.parse().unwrap());
+    let order_id = ordo_actors::log::event::StreamId(ORDER.parse().unwrap());
     Call::new(key(), CallKind::Charge, order_id, Terms::Money { amount_cents: 100, currency: Currency::USD })
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ordo::stores::postgres::{PostgresOptions, PostgresStore};
-use ordo_actors::{store::EventStore, testing::contract::ContractFixture};
+use ordo_actors::{log::store::EventStore, testing::contract::ContractFixture};
 
 use crate::postgres_server::TestDatabase;
 

@@ -10,8 +10,10 @@ use std::{
 
 use ordo::stores::postgres::{PostgresOptions, PostgresStore};
 use ordo_actors::{
-    event::{EventEnvelope, Position, StreamId, Version},
-    store::{EventStore, ExpectedVersion, LogQuery, Verdict},
+    log::{
+        event::{EventEnvelope, Position, StreamId, Version},
+        store::{EventStore, ExpectedVersion, LogQuery, Verdict},
+    },
     testing::contract::building::{
         append, conflict, counted, duplicate, exact, head, keyed, log_of, positions, record, verdict, versions,
     },

@@ -2,8 +2,10 @@
 
 use ordo::stores::postgres::{OpenError, PostgresOptions, PostgresStore, UnsafeSetting};
 use ordo_actors::{
-    event::{Position, StreamId},
-    store::EventStore,
+    log::{
+        event::{Position, StreamId},
+        store::EventStore,
+    },
     testing::contract::building::{append, counted, exact, head, log_of, positions},
 };
 

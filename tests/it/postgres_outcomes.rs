@@ -4,8 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use ordo::stores::postgres::{PostgresOptions, PostgresStore};
 use ordo_actors::{
-    event::{Position, StreamId, Version},
-    store::{Commit, EventStore, ExpectedVersion, StoreError, Verdict},
+    log::{
+        event::{Position, StreamId, Version},
+        store::{Commit, EventStore, ExpectedVersion, StoreError, Verdict},
+    },
     testing::contract::building::{
         append, appended, commit, conflict, counted, duplicate, exact, head, increments, keyed, log_of, positions,
         record, second, stream_of, verdicts, with_snapshot,

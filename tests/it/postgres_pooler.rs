@@ -5,8 +5,10 @@ use std::{fs, os::unix::fs::PermissionsExt};
 
 use ordo::stores::postgres::{OpenError, PostgresOptions, PostgresStore};
 use ordo_actors::{
-    event::StreamId,
-    store::{EventStore, StoreError},
+    log::{
+        event::StreamId,
+        store::{EventStore, StoreError},
+    },
     testing::contract::building::{append, counted, exact, log_of, positions},
 };
 use tempfile::NamedTempFile;

@@ -7,7 +7,7 @@ use ordo::stores::{
     row_sql::PageQuery,
 };
 use ordo_actors::{
-    row_store::{ColumnType, Condition, Page, RowStore, RowVerdict, Table, Value},
+    projection::row_store::{ColumnType, Condition, Page, RowStore, RowVerdict, Table, Value},
     testing::row_contract::{RowFixture, building, tables},
 };
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};

@@ -2,8 +2,10 @@
 
 use ordo::stores::postgres::{PostgresOptions, PostgresStore};
 use ordo_actors::{
-    event::{Position, StreamId},
-    store::{EventStore, LogQuery, StoreError},
+    log::{
+        event::{Position, StreamId},
+        store::{EventStore, LogQuery, StoreError},
+    },
     testing::contract::building::{counted, exact, keyed, record},
 };
 

@@ -11,13 +11,15 @@ use ordo::{
     },
 };
 use ordo_actors::{
-    event::{Metadata, Position, StreamId, Version},
-    inspection::Inspect,
-    store::{Commit, EventStore, ExpectedVersion, LogQuery, StoreError},
+    log::{
+        event::{Metadata, Position, StreamId, Version},
+        inspection::Inspect,
+        store::{Commit, EventStore, ExpectedVersion, LogQuery, StoreError},
+        upcast::Upcasters,
+    },
     testing::contract::building::{
         append, commit, counted, duplicate, exact, increments, keyed, record, verdict, verdicts, with_snapshot,
     },
-    upcast::Upcasters,
 };
 use rusqlite::Connection;
 use tempfile::TempDir;

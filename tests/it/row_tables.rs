@@ -7,7 +7,7 @@ use ordo::read_models::tables::{
     ORDER_HISTORY_PRODUCTS, SAGAS,
 };
 use ordo::stores::row_sql::index_name;
-use ordo_actors::row_store::{ColumnType, Table};
+use ordo_actors::projection::row_store::{ColumnType, Table};
 
 /// Every table of the read models.
 pub static ALL: &[&Table] = &[

@@ -7,8 +7,8 @@ use ordo::stores::{
     sqlite::{SqliteOptions, SqliteStore},
 };
 use ordo_actors::{
-    row_store::{Condition, Page, RowChange, RowCommit, RowStore, RowVerdict, Table, Value},
-    store::StoreError,
+    log::store::StoreError,
+    projection::row_store::{Condition, Page, RowChange, RowCommit, RowStore, RowVerdict, Table, Value},
     testing::row_contract::{RowFixture, building, tables},
 };
 use rusqlite::Connection;
@@ -73,8 +73,8 @@ mod kept_over_a_restart {
 /// How SQLite goes about a page, first on its first page, then on its next.
 fn plans(shell: &Connection, page: &Page) -> Vec<String> {
     let after = |column: usize| match page.table.columns[column].kind {
-        ordo_actors::row_store::ColumnType::Int => Value::Int(1),
-        ordo_actors::row_store::ColumnType::Text => Value::Text("x".into()),
+        ordo_actors::projection::row_store::ColumnType::Int => Value::Int(1),
+        ordo_actors::projection::row_store::ColumnType::Text => Value::Text("x".into()),
     };
     let after = Some((after(page.order_by), (0..page.table.key).map(after).collect()));
     [page.clone(), Page { after, ..page.clone() }].iter().map(|page| plan(shell, page)).collect()

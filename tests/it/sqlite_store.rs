@@ -9,7 +9,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use ordo::stores::sqlite::{OpenError, SqliteOptions, SqliteStore};
-use ordo_actors::{
+use ordo_actors::log::{
     event::{Metadata, Position, StreamId, Version},
     store::{
         Commit, EventStore, ExpectedVersion, IdempotencyKey, IdempotencyRecord, LogQuery, NewEvent, Snapshot,

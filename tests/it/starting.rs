@@ -16,8 +16,10 @@ use ordo::{
 use ordo_actors::{
     aggregate::{Aggregate, DomainEvent},
     clock::{Clock, SystemClock},
-    event::{Metadata, StreamId},
-    store::{Commit, EventStore, ExpectedVersion, NewEvent, StreamWrite},
+    log::{
+        event::{Metadata, StreamId},
+        store::{Commit, EventStore, ExpectedVersion, NewEvent, StreamWrite},
+    },
 };
 use tokio::runtime::Builder;
 use uuid::Uuid;

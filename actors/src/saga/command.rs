@@ -8,7 +8,7 @@ use super::{
     definition::{SagaDefinition, StepPolicy},
     state::SagaState,
 };
-use crate::event::StreamId;
+use crate::log::event::StreamId;
 
 /// What came of a call. Named by what the saga does next.
 #[derive(Debug, Clone, PartialEq, Eq)]

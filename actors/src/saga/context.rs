@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::{
+    aggregate::request::Failure,
     clock::Clock,
-    request::Failure,
+    log::store::EventStore,
     saga::{SagaCommand, SagaDefinition, SagaRejection, SagaState, effects::SagaEffects, metrics::SagaMetrics},
-    store::EventStore,
 };
 
 /// What came of a request to a saga.

@@ -12,7 +12,7 @@ use super::{
     },
     state::{Saga, SagaState, Step, StepState},
 };
-use crate::{aggregate::Aggregate, event::StreamId};
+use crate::{aggregate::Aggregate, log::event::StreamId};
 
 /// What comes of a command: events, none when it changes nothing, or the rule that forbids it.
 pub(super) type Decision<D> = Result<Vec<SagaEvent<D>>, SagaRejection>;

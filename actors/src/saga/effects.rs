@@ -5,11 +5,13 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::{
-    appender::Appender,
-    event::{Metadata, StreamId},
-    request::Failure,
+    aggregate::request::Failure,
+    log::{
+        appender::Appender,
+        event::{Metadata, StreamId},
+        store::{Commit, ExpectedVersion, StoreError, StreamWrite, Verdict},
+    },
     saga::{CallStatus, Saga, SagaDefinition, SagaEvent, StepOutcome, StepPolicy},
-    store::{Commit, ExpectedVersion, StoreError, StreamWrite, Verdict},
 };
 
 /// The steps of the sagas that these effects run.
@@ -110,7 +112,7 @@ pub fn start_write<D: SagaDefinition>(saga_id: StreamId, definition: D) -> Resul
         stream: saga_id,
         aggregate_type: D::TYPE.into(),
         expected: ExpectedVersion::NoStream,
-        events: crate::work::encode(&events)?,
+        events: crate::aggregate::execution::encode(&events)?,
         snapshot: None,
     })
 }

@@ -17,13 +17,17 @@ use super::{
     effects::{CommitError, SagaCommit, SagaEffects, StepOf},
 };
 use crate::{
-    aggregate::Aggregate,
-    event::{StreamId, Version},
-    rehydrate::{Loaded, Until, rehydrate},
-    request::Failure,
+    aggregate::{
+        Aggregate,
+        execution::encode,
+        rehydrate::{Loaded, Until, rehydrate},
+        request::Failure,
+    },
+    log::{
+        event::{StreamId, Version},
+        store::{ExpectedVersion, StreamWrite},
+    },
     retry::{Backoff, until},
-    store::{ExpectedVersion, StreamWrite},
-    work::encode,
 };
 
 /// Events of a saga read at a time.

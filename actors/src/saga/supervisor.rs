@@ -29,10 +29,12 @@ use super::{
     runner::{RunEnd, Runner},
 };
 use crate::{
+    aggregate::request::Failure,
     clock::Clock,
-    event::{StreamId, Version},
-    request::Failure,
-    store::{EventStore, StoreError},
+    log::{
+        event::{StreamId, Version},
+        store::{EventStore, StoreError},
+    },
 };
 
 /// What a supervisor is made of.

@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use parking_lot::Mutex;
 
-use crate::{clock::Clock, event::to_micros};
+use crate::{clock::Clock, log::event::to_micros};
 
 /// A clock that stands still until it is told to move. Clones show the same time.
 #[derive(Debug, Clone)]

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use ordo_actors::{
-    event::{Metadata, StreamId},
-    registry::Lifespan,
-    request::{Intent, Request},
+    aggregate::{
+        engine::Lifespan,
+        request::{Intent, Request},
+    },
+    log::event::{Metadata, StreamId},
 };
 use uuid::Uuid;
 

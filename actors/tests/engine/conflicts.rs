@@ -1,11 +1,15 @@
 //! Other writers on the same streams.
 
 use ordo_actors::{
+    aggregate::{
+        engine::Lifespan,
+        request::{Failure, Request, always},
+    },
     clock::Clock,
-    event::{StreamId, Version},
-    registry::Lifespan,
-    request::{Failure, Request, always},
-    store::{ExpectedVersion, StreamWrite},
+    log::{
+        event::{StreamId, Version},
+        store::{ExpectedVersion, StreamWrite},
+    },
     testing::{
         Counter, CounterEvent,
         contract::building::{exact, increments},

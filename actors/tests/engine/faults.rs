@@ -1,9 +1,11 @@
 //! What an asker and the next one see when the store fails.
 
 use ordo_actors::{
-    event::StreamId,
-    request::Failure,
-    store::{ExpectedVersion, StoreError},
+    aggregate::request::Failure,
+    log::{
+        event::StreamId,
+        store::{ExpectedVersion, StoreError},
+    },
     testing::{
         AppendFault,
         contract::building::{append, commit, event, write},

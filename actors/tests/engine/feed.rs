@@ -1,8 +1,10 @@
 //! The broadcast of what has become durable.
 
 use ordo_actors::{
-    event::{Position, StreamId},
-    event_feed::Heard,
+    log::{
+        event::{Position, StreamId},
+        event_feed::Heard,
+    },
     testing::AppendFault,
 };
 

@@ -1,6 +1,6 @@
 //! Requests that believe their stream does not exist.
 
-use ordo_actors::event::StreamId;
+use ordo_actors::log::event::StreamId;
 
 use crate::rig::*;
 

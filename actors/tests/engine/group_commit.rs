@@ -1,6 +1,9 @@
 //! Commits gather while the group before them is being made durable.
 
-use ordo_actors::{appender::AppenderLimits, event::StreamId, registry::Lifespan};
+use ordo_actors::{
+    aggregate::engine::Lifespan,
+    log::{appender::AppenderLimits, event::StreamId},
+};
 
 use crate::rig::*;
 

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use ordo_actors::{
-    appender::AppenderLimits,
-    event::StreamId,
-    registry::Lifespan,
-    request::{Failure, IdempotencyUse, Intent, Request},
+    aggregate::{
+        engine::Lifespan,
+        request::{Failure, IdempotencyUse, Intent, Request},
+    },
+    log::{appender::AppenderLimits, event::StreamId},
     testing::{AppendFault, Counter, contract::building::key},
 };
 use serde::{Deserialize, Serialize, Serializer};

@@ -1,6 +1,9 @@
 //! Every queue has an end, and who finds it full is told so and has changed nothing.
 
-use ordo_actors::{appender::AppenderLimits, event::StreamId, registry::Lifespan, request::Failure};
+use ordo_actors::{
+    aggregate::{engine::Lifespan, request::Failure},
+    log::{appender::AppenderLimits, event::StreamId},
+};
 use tokio::task::JoinHandle;
 
 use crate::rig::*;

@@ -8,9 +8,11 @@ use std::{
 
 use actix::Arbiter;
 use ordo_actors::{
-    event::StreamId,
-    registry::{Engine, Lifespan},
-    request::{Failure, IdempotencyUse, Request},
+    aggregate::{
+        engine::{Engine, Lifespan},
+        request::{Failure, IdempotencyUse, Request},
+    },
+    log::event::StreamId,
     testing::{Counter, contract::building::key},
 };
 use serde::{Deserialize, Deserializer, Serialize};

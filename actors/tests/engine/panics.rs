@@ -2,10 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use ordo_actors::{
-    aggregate::{Aggregate, DecodeError, DomainEvent, EventKind},
-    event::StreamId,
-    rehydrate::{Until, rehydrate},
-    request::{Failure, Request},
+    aggregate::{
+        Aggregate, DecodeError, DomainEvent, EventKind,
+        rehydrate::{Until, rehydrate},
+        request::{Failure, Request},
+    },
+    log::event::StreamId,
     testing::Counter,
 };
 use serde::{Deserialize, Serialize};

@@ -15,14 +15,18 @@ use std::{
 use actix::Arbiter;
 use chrono::TimeDelta;
 use ordo_actors::{
-    aggregate::{Aggregate, DomainEvent},
-    appender::AppenderLimits,
+    aggregate::{
+        Aggregate, DomainEvent,
+        engine::{Engine, Lifespan},
+        request::{Answered, Failure, IdempotencyUse, Request},
+    },
     clock::Clock,
-    event::{EventEnvelope, Metadata, StreamId},
-    memory_store::MemoryStore,
-    registry::{Engine, Lifespan},
-    request::{Answered, Failure, IdempotencyUse, Request},
-    store::{EventStore, StoreError},
+    log::{
+        appender::AppenderLimits,
+        event::{EventEnvelope, Metadata, StreamId},
+        store::{EventStore, StoreError},
+    },
+    stores::memory::MemoryStore,
     testing::{AppendFault, Counter, CounterCommand, CounterEvent, FaultyStore, contract::building::key},
 };
 use tokio::sync::mpsc;

@@ -5,15 +5,19 @@ use std::{sync::Arc, thread, time::Duration};
 use actix::{Arbiter, System};
 use chrono::{DateTime, Utc};
 use ordo_actors::{
-    aggregate::Aggregate,
-    appender::{Appender, AppenderLimits},
-    event::{EventEnvelope, Position, StreamId, Version},
-    event_feed::EventFeed,
-    memory_store::MemoryStore,
+    aggregate::{
+        Aggregate,
+        engine::{Engine, EngineParts, Lifespan},
+        request::{Answered, Failure, IdempotencyUse, Outcome, Request},
+    },
+    log::{
+        appender::{Appender, AppenderLimits},
+        event::{EventEnvelope, Position, StreamId, Version},
+        event_feed::EventFeed,
+        store::{Commit, EventStore, ExpectedVersion},
+    },
     metrics::EngineMetrics,
-    registry::{Engine, EngineParts, Lifespan},
-    request::{Answered, Failure, IdempotencyUse, Outcome, Request},
-    store::{Commit, EventStore, ExpectedVersion},
+    stores::memory::MemoryStore,
     testing::{
         Counter, CounterCommand, FaultyStore, ManualClock,
         contract::building::{self, counted, key},

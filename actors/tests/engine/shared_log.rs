@@ -3,13 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use ordo_actors::{
-    appender::AppenderLimits,
-    event::StreamId,
-    event_feed::Heard,
-    memory_store::MemoryStore,
-    registry::Lifespan,
-    request::{Failure, Intent, Request},
-    store::StoreError,
+    aggregate::{
+        engine::Lifespan,
+        request::{Failure, Intent, Request},
+    },
+    log::{appender::AppenderLimits, event::StreamId, event_feed::Heard, store::StoreError},
+    stores::memory::MemoryStore,
     testing::FaultyStore,
 };
 

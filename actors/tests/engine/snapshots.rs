@@ -2,11 +2,15 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use ordo_actors::{
+    aggregate::{
+        engine::Lifespan,
+        rehydrate::{Loaded, Until, rehydrate},
+    },
     clock::Clock,
-    event::{StreamId, Version},
-    registry::Lifespan,
-    rehydrate::{Loaded, Until, rehydrate},
-    store::{EventStore, ExpectedVersion, MAX_READ, Snapshot},
+    log::{
+        event::{StreamId, Version},
+        store::{EventStore, ExpectedVersion, MAX_READ, Snapshot},
+    },
     testing::{
         Counter,
         contract::building::{append, commit, increments, snapshot, with_snapshot},

@@ -2,10 +2,12 @@
 
 use chrono::{TimeDelta, Utc};
 use ordo_actors::{
+    aggregate::{
+        engine::Lifespan,
+        request::{Intent, Request},
+    },
     clock::Clock,
-    event::StreamId,
-    registry::Lifespan,
-    request::{Intent, Request},
+    log::event::StreamId,
 };
 
 use crate::rig::*;

@@ -10,13 +10,15 @@ use actix::System;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use ordo_actors::{
-    appender::{Appender, AppenderLimits},
+    aggregate::rehydrate::{Until, rehydrate},
     clock::{Clock, SystemClock},
-    event::{Metadata, Position, StreamId, Version},
-    event_feed::EventFeed,
-    memory_store::MemoryStore,
+    log::{
+        appender::{Appender, AppenderLimits},
+        event::{Metadata, Position, StreamId, Version},
+        event_feed::EventFeed,
+        store::{Commit, EventStore, StoreError},
+    },
     metrics::EngineMetrics,
-    rehydrate::{Until, rehydrate},
     saga::{
         CallStatus, SagaCommand, SagaRejection, SagaState, SagaStep, StepOutcome, StepPolicy,
         context::SagaRefusal,
@@ -25,7 +27,7 @@ use ordo_actors::{
         metrics::SagaMetrics,
         supervisor::{SagaHandle, SagaParts},
     },
-    store::{Commit, EventStore, StoreError},
+    stores::memory::MemoryStore,
     testing::{AppendFault, FaultyStore},
 };
 use parking_lot::Mutex;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ordo_actors::{
-    event::StreamId,
+    log::event::StreamId,
     saga::{Saga, SagaDefinition, SagaEvent, SagaStep, StepPolicy, StepStarted},
 };
 use serde::{Deserialize, Serialize};

@@ -4,7 +4,7 @@ use std::{collections::HashMap, error::Error};
 
 use bytes::BytesMut;
 use chrono::{DateTime, Utc};
-use ordo_actors::{
+use ordo_actors::log::{
     checksum::{Checksum, Checksummer, EventContent},
     event::StreamId,
     store::{Commit, ExpectedVersion, IdempotencyKey, IdempotencyRecord, Snapshot, StreamWrite},

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, error::Error, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use ordo_actors::{
+use ordo_actors::log::{
     checksum::{Check, Checksummer, EventContent},
     event::{EventEnvelope, Metadata, Position, StreamId, Version},
     store::{EVENT_BYTES, EventPage, READ_BYTES, Snapshot},

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ordo_actors::{
+use ordo_actors::log::{
     checksum::{Check, Checksum, check_record, check_snapshot},
     event::{Epoch, Position, StreamId},
     inspection::{Inspect, Kept, LogEntry, Seal},

@@ -1,7 +1,7 @@
 //! Which statement answers a [`LogQuery`], so that none ever looks at much more than it returns.
 
 use chrono::{DateTime, Utc};
-use ordo_actors::store::{LogQuery, MAX_READ};
+use ordo_actors::log::store::{LogQuery, MAX_READ};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 

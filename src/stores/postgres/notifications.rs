@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use ordo_actors::{retry::Backoff, row_store::Call};
+use ordo_actors::{projection::row_store::Call, retry::Backoff};
 use tokio::{
     runtime::Handle,
     sync::{Notify, broadcast, watch},

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use ordo_actors::{
+use ordo_actors::log::{
     checksum::usable_record,
     event::{Position, Version},
     store::{Commit, IdempotencyKey, IdempotencyRecord, Verdict},

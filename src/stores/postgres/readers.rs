@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::HashMap, pin::pin, sync::Arc, time::Duration
 use bb8::{ManageConnection, Pool, PooledConnection, RunError};
 use bb8_postgres::PostgresConnectionManager;
 use futures_util::{TryStreamExt, future::BoxFuture};
-use ordo_actors::store::StoreError;
+use ordo_actors::log::store::StoreError;
 use parking_lot::Mutex;
 use tokio::{runtime::Handle, time::timeout};
 use tokio_postgres::{Client, Row, Statement, error::SqlState, types::ToSql};

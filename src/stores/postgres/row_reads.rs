@@ -4,9 +4,11 @@ use std::error::Error;
 
 use bytes::BytesMut;
 use ordo_actors::{
-    event::{Epoch, Position, StreamId, Version},
-    row_store::{Checkpoint, ColumnType, DeadLetter, Page, Row, Skip, Table, Value},
-    store::StoreError,
+    log::{
+        event::{Epoch, Position, StreamId, Version},
+        store::StoreError,
+    },
+    projection::row_store::{Checkpoint, ColumnType, DeadLetter, Page, Row, Skip, Table, Value},
 };
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
@@ -116,7 +118,7 @@ pub(super) fn rows_or_none(table: &Table, rows: &[tokio_postgres::Row]) -> Resul
 }
 
 fn read_row(table: &Table, row: &tokio_postgres::Row) -> Result<Row, tokio_postgres::Error> {
-    let read = |(number, column): (usize, &ordo_actors::row_store::Column)| {
+    let read = |(number, column): (usize, &ordo_actors::projection::row_store::Column)| {
         Ok(match column.kind {
             ColumnType::Int => Value::Int(row.try_get(number)?),
             ColumnType::Text => Value::Text(row.try_get::<_, &str>(number)?.into()),

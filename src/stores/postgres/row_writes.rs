@@ -7,9 +7,11 @@ use std::{
 
 use futures_util::future::{try_join, try_join_all};
 use ordo_actors::{
-    event::{Epoch, StreamId},
-    row_store::{Checkpoint, DeadLetter, RowChange, RowCommit, RowVerdict, Table, Value},
-    store::StoreError,
+    log::{
+        event::{Epoch, StreamId},
+        store::StoreError,
+    },
+    projection::row_store::{Checkpoint, DeadLetter, RowChange, RowCommit, RowVerdict, Table, Value},
 };
 use tokio_postgres::{Statement, types::ToSql};
 use uuid::Uuid;

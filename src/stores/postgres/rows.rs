@@ -2,11 +2,10 @@
 
 use async_trait::async_trait;
 use ordo_actors::{
-    event::Epoch,
-    row_store::{
+    log::{event::Epoch, store::StoreError},
+    projection::row_store::{
         Call, Checkpoint, DeadLetter, MAX_PAGE, PAGE_BYTES, Page, Row, RowCommit, RowStore, RowVerdict, Table,
     },
-    store::StoreError,
 };
 use tokio::sync::broadcast;
 use uuid::Uuid;

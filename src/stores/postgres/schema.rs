@@ -1,6 +1,6 @@
 //! Brings the tables up to date.
 
-use ordo_actors::event::Epoch;
+use ordo_actors::log::event::Epoch;
 use refinery::{Migration, Runner};
 use tokio_postgres::Client;
 

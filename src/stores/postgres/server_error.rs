@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use ordo_actors::store::{DISK_FULL, READ_ONLY, StoreError};
+use ordo_actors::log::store::{DISK_FULL, READ_ONLY, StoreError};
 use tokio_postgres::{
     Error,
     error::{Severity, SqlState},

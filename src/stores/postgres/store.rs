@@ -4,7 +4,7 @@ use std::{collections::HashMap, error::Error, sync::Arc};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use ordo_actors::{
+use ordo_actors::log::{
     checksum::usable_snapshot,
     event::{Epoch, Head, Position, StreamId, Version},
     store::{

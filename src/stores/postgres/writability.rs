@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ordo_actors::store::StoreError;
+use ordo_actors::log::store::StoreError;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 

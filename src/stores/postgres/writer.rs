@@ -15,9 +15,11 @@ use std::{
 };
 
 use ordo_actors::{
-    event::Epoch,
+    log::{
+        event::Epoch,
+        store::{Commit, IdempotencyKey, IdempotencyRecord, NO_WRITER, StoreError, StoredKind, Verdict},
+    },
     retry::Backoff,
-    store::{Commit, IdempotencyKey, IdempotencyRecord, NO_WRITER, StoreError, StoredKind, Verdict},
 };
 use tokio::{runtime::Handle, sync::Mutex, time::timeout};
 use tokio_postgres::{Client, Row, Statement, types::ToSql};
@@ -137,7 +139,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Appends a batch; see [`ordo_actors::store::EventStore::append`].
+    /// Appends a batch; see [`ordo_actors::log::store::EventStore::append`].
     pub(super) async fn append(&self, commits: Vec<Commit>) -> Result<Vec<Verdict>, StoreError> {
         if commits.is_empty() {
             return Ok(Vec::new());

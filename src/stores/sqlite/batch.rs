@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use ordo_actors::{
+use ordo_actors::log::{
     checksum::{Checksummer, EventContent, NextLink, usable_record},
     event::{EventEnvelope, Position, StreamId, Version},
     store::{Commit, IdempotencyKey, IdempotencyRecord, Snapshot, StoredKind, Verdict},

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use ordo_actors::{
+use ordo_actors::log::{
     checksum::{Check, Checksummer, EventContent},
     event::{Epoch, EventEnvelope, Metadata, Name, Position, StreamId, Version},
 };

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ordo_actors::store::{DAMAGED, DISK_FULL, LOCKED, READ_ONLY, StoreError};
+use ordo_actors::log::store::{DAMAGED, DISK_FULL, LOCKED, READ_ONLY, StoreError};
 use parking_lot::Mutex;
 use rusqlite::{Error, ErrorCode, ffi};
 

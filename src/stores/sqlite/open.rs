@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use ordo_actors::event::Epoch;
+use ordo_actors::log::event::Epoch;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Result, functions::FunctionFlags};
 use uuid::Uuid;
 

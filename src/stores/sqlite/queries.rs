@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ordo_actors::{
+use ordo_actors::log::{
     checksum::{Check, usable_snapshot},
     event::{EventEnvelope, Position, StreamId, Version},
     store::{EventPage, LogQuery, MAX_READ, Snapshot, StoreError},

@@ -1,8 +1,8 @@
 //! Rows, pages and checkpoints as they were committed last.
 
 use ordo_actors::{
-    event::{Epoch, Position, StreamId, Version},
-    row_store::{Checkpoint, ColumnType, DeadLetter, PAGE_BYTES, Page, Row, Skip, Table, Value, size},
+    log::event::{Epoch, Position, StreamId, Version},
+    projection::row_store::{Checkpoint, ColumnType, DeadLetter, PAGE_BYTES, Page, Row, Skip, Table, Value, size},
 };
 use rusqlite::{CachedStatement, Connection, Error, OptionalExtension, Result, params, types::Type};
 use uuid::Uuid;
@@ -121,7 +121,7 @@ pub fn bind_generation_and<'v>(
 }
 
 fn read_row(table: &Table, row: &rusqlite::Row<'_>) -> Result<Row> {
-    let read = |(number, column): (usize, &ordo_actors::row_store::Column)| {
+    let read = |(number, column): (usize, &ordo_actors::projection::row_store::Column)| {
         Ok(match column.kind {
             ColumnType::Int => Value::Int(row.get(number)?),
             ColumnType::Text => Value::Text(row.get::<_, std::sync::Arc<str>>(number)?),

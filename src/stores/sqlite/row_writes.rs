@@ -3,8 +3,8 @@
 use std::collections::hash_map::{Entry, HashMap};
 
 use ordo_actors::{
-    event::{Epoch, Position},
-    row_store::{Checkpoint, RowChange, RowCommit, RowVerdict, Table, Value},
+    log::event::{Epoch, Position},
+    projection::row_store::{Checkpoint, RowChange, RowCommit, RowVerdict, Table, Value},
 };
 use rusqlite::{CachedStatement, Connection, Result, params};
 use uuid::Uuid;

@@ -2,9 +2,8 @@
 
 use async_trait::async_trait;
 use ordo_actors::{
-    event::Epoch,
-    row_store::{Checkpoint, DeadLetter, Page, Row, RowCommit, RowStore, RowVerdict, Table},
-    store::StoreError,
+    log::{event::Epoch, store::StoreError},
+    projection::row_store::{Checkpoint, DeadLetter, Page, Row, RowCommit, RowStore, RowVerdict, Table},
 };
 use uuid::Uuid;
 

@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use ordo_actors::{
+use ordo_actors::log::{
     event::{Epoch, Head, Position, StreamId, Version},
     store::{
         Commit, EventPage, EventStore, IdempotencyKey, IdempotencyRecord, LogQuery, MAX_READ, Snapshot, StoreError,

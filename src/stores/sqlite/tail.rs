@@ -1,6 +1,6 @@
 //! The end of the log, as the writer keeps it in memory between two batches.
 
-use ordo_actors::{
+use ordo_actors::log::{
     checksum::{Checksum, first_link},
     event::Position,
     store::StoredKind,

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use chrono::{DateTime, Utc};
-use ordo_actors::store::{Commit, StoreError, Verdict};
+use ordo_actors::log::store::{Commit, StoreError, Verdict};
 use rusqlite::{Connection, Error, Result, config::DbConfig, params};
 
 use super::{
@@ -206,7 +206,7 @@ impl Drop for Writer {
 
 #[cfg(test)]
 mod tests {
-    use ordo_actors::{
+    use ordo_actors::log::{
         event::StreamId,
         store::{ExpectedVersion, NewEvent, StreamWrite},
     };
@@ -291,7 +291,7 @@ mod tests {
         };
         let before = file_state(&writer);
         let lost = commit(stream, ExpectedVersion::NoStream, 1);
-        let demand = commit(stream, ExpectedVersion::Exact(ordo_actors::event::Version(1)), 0);
+        let demand = commit(stream, ExpectedVersion::Exact(ordo_actors::log::event::Version(1)), 0);
         let verdicts = writer.append(vec![lost, demand]).expect("verdicts");
         assert!(matches!(&verdicts[..], [Verdict::Conflict { .. }, Verdict::Appended { .. }]), "{verdicts:?}");
         assert_eq!(file_state(&writer), before);

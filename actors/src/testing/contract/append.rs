@@ -8,7 +8,7 @@ use super::building::{
     COUNTER, INCREMENTED, append, appended, at, commit, counted, event, exact, head, increments, log_of, micro,
     positions, second, stream_of, verdict, verdicts, versions, write,
 };
-use crate::{
+use crate::log::{
     event::{Metadata, Position, StreamId, Version},
     store::{Commit, EventStore, ExpectedVersion, NewEvent, StreamWrite},
 };

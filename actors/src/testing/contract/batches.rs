@@ -6,7 +6,7 @@ use super::building::{
     append, appended, commit, conflict, counted, event, exact, head, increments, keyed, log_of, positions, record,
     stream_of, verdicts, versions, write,
 };
-use crate::{
+use crate::log::{
     event::{Position, StreamId, Version},
     store::{EventStore, ExpectedVersion, Verdict},
 };

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::{
+use crate::log::{
     event::{EventEnvelope, Metadata, Name, Position, StreamId, Version},
     store::{
         Commit, EventStore, ExpectedVersion, IdempotencyKey, IdempotencyRecord, LogQuery, MAX_READ, NewEvent, Snapshot,

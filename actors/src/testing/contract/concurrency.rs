@@ -8,7 +8,7 @@ use super::building::{
     append, appended, commit, conflict, counted, duplicate, exact, found, head, increments, keyed, log_of, positions,
     record, stream_of, verdict, versions,
 };
-use crate::{
+use crate::log::{
     event::{Position, StreamId, Version},
     store::{Commit, EventStore, ExpectedVersion, IdempotencyRecord, LogQuery, Verdict},
 };

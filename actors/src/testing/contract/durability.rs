@@ -7,12 +7,12 @@ use super::{
         positions, record, second, stream_of, verdict, verdicts, versions, with_snapshot, write,
     },
 };
-use crate::{
+use crate::log::{
     event::{Position, StreamId, Version},
     store::{EventStore, StoredKind},
 };
 
-async fn epoch(store: &dyn EventStore) -> crate::event::Epoch {
+async fn epoch(store: &dyn EventStore) -> crate::log::event::Epoch {
     store.head().await.expect("a head").epoch
 }
 

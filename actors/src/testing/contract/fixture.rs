@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::store::EventStore;
+use crate::log::store::EventStore;
 
 /// A store to try out, with whatever must live as long as it does: a directory, a server, a database to drop.
 ///

@@ -6,7 +6,7 @@ use super::building::{
     append, appended, commit, conflict, counted, duplicate, exact, head, increments, key, keyed, micro, record, second,
     stream_of, verdict, verdicts, versions, with_snapshot,
 };
-use crate::{
+use crate::log::{
     event::{Position, StreamId, Version},
     store::{Commit, EventStore, ExpectedVersion, IdempotencyKey, IdempotencyRecord},
 };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::building::{append, commit, counted, event, exact, increments, keyed, record, verdict, verdicts, write};
-use crate::{
+use crate::log::{
     event::StreamId,
     store::{EventStore, NewEvent, StoredKind, StreamWrite},
 };

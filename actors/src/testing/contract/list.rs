@@ -8,7 +8,7 @@
 /// mod memory_store {
 ///     use std::sync::Arc;
 ///
-///     use ordo_actors::{memory_store::MemoryStore, store::EventStore};
+///     use ordo_actors::{EventStore, stores::memory::MemoryStore};
 ///
 ///     ordo_actors::store_contract!(|| async { Arc::new(MemoryStore::new()) as Arc<dyn EventStore> });
 /// }

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use uuid::Uuid;
 
 use super::building::{append, at, commit, counted, exact, increments, log_of, micro, second, stream_of, verdicts};
-use crate::{
+use crate::log::{
     event::{Metadata, StreamId},
     store::{Commit, EventStore},
 };

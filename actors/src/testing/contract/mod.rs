@@ -1,4 +1,4 @@
-//! The contract of [`EventStore`](crate::store::EventStore) as a suite: one named test per rule, run against every store by
+//! The contract of [`EventStore`](crate::log::store::EventStore) as a suite: one named test per rule, run against every store by
 //! [`store_contract!`](crate::store_contract), and by [`durable_store_contract!`](crate::durable_store_contract) against
 //! those that outlive their process.
 

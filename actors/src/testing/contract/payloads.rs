@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::building::{append, commit, event_saying, exact, log_of, stream_of, write};
-use crate::{event::StreamId, store::EventStore};
+use crate::log::{event::StreamId, store::EventStore};
 
 /// Writes each payload and demands it back by every way of reading.
 async fn come_back<'a>(store: &dyn EventStore, payloads: impl IntoIterator<Item = &'a str>) {

@@ -6,7 +6,7 @@ use super::building::{
     INCREMENTED, append, at, commit, counted, event, event_saying, exact, found, increments, log_of, micro, positions,
     second, versions, write,
 };
-use crate::{
+use crate::log::{
     event::{Position, StreamId, Version},
     store::{EVENT_BYTES, EventStore, LogQuery, MAX_READ, NewEvent, READ_BYTES, StreamWrite},
 };

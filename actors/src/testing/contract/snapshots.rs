@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::building::{
     append, commit, counted, exact, increments, json, snapshot, stream_of, verdict, verdicts, versions, with_snapshot,
 };
-use crate::{
+use crate::log::{
     event::{Position, StreamId, Version},
     store::{EventStore, Snapshot, StreamWrite},
 };

@@ -6,7 +6,7 @@ use super::building::{
     append, appended, commit, conflict, counted, exact, head, increments, key, keyed, log_of, positions, record,
     stream_of, verdict, versions, with_snapshot,
 };
-use crate::{
+use crate::log::{
     event::{Position, StreamId, Version},
     store::{EventStore, ExpectedVersion},
 };

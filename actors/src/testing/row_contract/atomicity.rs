@@ -13,8 +13,8 @@ use super::{
     tables::COUNTERS,
 };
 use crate::{
-    event::Position,
-    row_store::{Condition, Page, Row, RowCommit, RowStore, RowVerdict, Value},
+    log::event::Position,
+    projection::row_store::{Condition, Page, Row, RowCommit, RowStore, RowVerdict, Value},
 };
 
 const ROUNDS: i64 = 40;
@@ -45,7 +45,7 @@ where
     looking.await.expect("nothing torn was seen");
 }
 
-fn round(number: i64) -> Vec<crate::row_store::RowChange> {
+fn round(number: i64) -> Vec<crate::projection::row_store::RowChange> {
     let colour = if number % 2 == 0 { "even" } else { "odd" };
     let counters = (0..COUNTERS_PER_ROUND).map(|id| put(&format!("{id:02}"), colour, number));
     counters.chain([put_reading("all", 1, number)]).collect()

@@ -4,8 +4,8 @@ use uuid::Uuid;
 
 use super::tables::{COUNTERS, READINGS};
 use crate::{
-    event::{Epoch, Position, StreamId, Version},
-    row_store::{
+    log::event::{Epoch, Position, StreamId, Version},
+    projection::row_store::{
         Checkpoint, Condition, DeadLetter, MAX_PAGE, Page, Row, RowChange, RowCommit, RowStore, RowVerdict, Table,
         Value,
     },

@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::building::{ANN, BOB, EPOCH, MODEL, OTHER, Runner, commit_at, counter, counters, on, page, put, verdict};
 use crate::{
-    event::{Epoch, Position},
-    row_store::{Checkpoint, RowCommit, RowStore, RowVerdict},
+    log::event::{Epoch, Position},
+    projection::row_store::{Checkpoint, RowCommit, RowStore, RowVerdict},
 };
 
 async fn at(rows: &dyn RowStore, generation: u32) -> Option<Checkpoint> {
@@ -166,6 +166,6 @@ pub async fn the_largest_generation_is_a_generation(rows: Arc<dyn RowStore>) {
     let mut runner = Runner::of(&*rows, u32::MAX, ANN).await;
     runner.writes([put("a", "red", 1)]).await;
     assert_eq!(live(&*rows).await, Some(runner.at));
-    let last = crate::row_store::Page { generation: u32::MAX, ..counters() };
+    let last = crate::projection::row_store::Page { generation: u32::MAX, ..counters() };
     assert_eq!(page(&*rows, last).await, [counter("a", "red", 1)]);
 }

@@ -6,7 +6,7 @@ use super::building::{
     AT, COLOUR, COUNTER_ID, NOTE, NUMBER, READER, Runner, VALUE, by_value, counters, descending, ids, int, limited,
     only, page, put, put_reading, reading, readings, text,
 };
-use crate::row_store::{
+use crate::projection::row_store::{
     Condition::{self, Before, From, Is},
     Page, RowStore,
 };
@@ -140,7 +140,7 @@ pub async fn a_part_of_the_key_may_be_a_condition(rows: Arc<dyn RowStore>) {
     assert_eq!(page(&*rows, only(Before(NUMBER, int(3)), by_number)).await, [("ann", 1, 30), ("ann", 2, 10)].map(row));
 }
 
-fn row((reader, number, at): (&str, i64, i64)) -> crate::row_store::Row {
+fn row((reader, number, at): (&str, i64, i64)) -> crate::projection::row_store::Row {
     reading(reader, number, at)
 }
 

@@ -6,7 +6,7 @@ use super::building::{
     AT, COLOUR, COUNTER_ID, NOTE, NUMBER, READER, Runner, VALUE, all, behind, by_value, counter, counters, delete,
     descending, ids, int, limited, only, page, put, put_reading, reading, readings, text,
 };
-use crate::row_store::{
+use crate::projection::row_store::{
     Condition::{Before, From, Is},
     Page, RowStore,
 };

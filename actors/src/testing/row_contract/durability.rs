@@ -7,7 +7,7 @@ use super::{
     },
     tables,
 };
-use crate::row_store::{Checkpoint, Page, RowCommit, RowVerdict};
+use crate::projection::row_store::{Checkpoint, Page, RowCommit, RowVerdict};
 
 pub async fn rows_survive<F: RowFixture>(fixture: F) {
     let rows = fixture.rows();

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::row_store::RowStore;
+use crate::projection::row_store::RowStore;
 
 /// A store of rows to try out, with whatever must live as long as it does: a directory, a server, a database to drop.
 ///

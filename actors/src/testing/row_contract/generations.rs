@@ -12,8 +12,8 @@ use super::{
     tables::{self, COUNTERS},
 };
 use crate::{
-    event::{Epoch, Position},
-    row_store::{Checkpoint, Page, RowCommit, RowStore, RowVerdict},
+    log::event::{Epoch, Position},
+    projection::row_store::{Checkpoint, Page, RowCommit, RowStore, RowVerdict},
 };
 
 async fn live(rows: &dyn RowStore) -> Checkpoint {

@@ -6,8 +6,8 @@ use super::building::{
     ANN, BOB, EPOCH, MODEL, OTHER, Runner, commit_at, counter, counters, letter, on, page, put, stream, verdict,
 };
 use crate::{
-    event::{Position, Version},
-    row_store::{DeadLetter, RowCommit, RowStore, RowVerdict, Skip},
+    log::event::{Position, Version},
+    projection::row_store::{DeadLetter, RowCommit, RowStore, RowVerdict, Skip},
 };
 
 async fn letters(rows: &dyn RowStore) -> Vec<DeadLetter> {

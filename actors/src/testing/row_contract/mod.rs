@@ -1,4 +1,4 @@
-//! The contract of [`RowStore`](crate::row_store::RowStore) as a suite: one named test per rule, run against every store by
+//! The contract of [`RowStore`](crate::projection::row_store::RowStore) as a suite: one named test per rule, run against every store by
 //! [`row_store_contract!`](crate::row_store_contract), and by
 //! [`durable_row_store_contract!`](crate::durable_row_store_contract) against those that outlive their process.
 //!

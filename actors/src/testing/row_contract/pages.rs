@@ -6,7 +6,7 @@ use super::building::{
     COLOUR, NOTE, NUMBER, READER, Runner, VALUE, by_value, counter, counters, delete, descending, ids, int, limited,
     only, page, put, put_reading, reading, readings, text,
 };
-use crate::row_store::{Condition, MAX_PAGE, Page, RowChange, RowStore, Value};
+use crate::projection::row_store::{Condition, MAX_PAGE, Page, RowChange, RowStore, Value};
 
 /// Counters written in no particular order.
 async fn five(rows: &dyn RowStore) -> Runner<'_> {

@@ -8,7 +8,7 @@ use super::{
     },
     tables::{COUNTERS, READINGS},
 };
-use crate::row_store::{PAGE_BYTES, RowChange, RowStore};
+use crate::projection::row_store::{PAGE_BYTES, RowChange, RowStore};
 
 pub async fn a_table_that_was_never_written_is_empty(rows: Arc<dyn RowStore>) {
     assert!(page(&*rows, counters()).await.is_empty());

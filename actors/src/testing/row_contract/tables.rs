@@ -1,6 +1,6 @@
 //! The tables of the suite.
 
-use crate::row_store::{
+use crate::projection::row_store::{
     Column,
     ColumnType::{Int, Text},
     Table,

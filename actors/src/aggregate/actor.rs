@@ -1,0 +1,366 @@
+//! One actor per aggregate: rehydrate, decide, append, evolve, reply, passivate.
+//!
+//! Commands are decided one after another on the state in memory, which runs ahead of the store while a group of commits is
+//! being made durable. Nothing leaves the actor before all it depends on is durable: an answer, a rejection and a read wait in
+//! line behind the commits they have seen. While one group is in flight the next one gathers, so a hot aggregate pays one
+//! fsync per group, not per command.
+//!
+//! Where other processes write to the log as well, memory is a cache: what is told of it must have been true after the request
+//! arrived. A commit proves that for its whole group, because its version was expected; a group without one is held against the
+//! log by a check (`version_checks.rs`), and so is in flight, too.
+//!
+//! Invariant: at most one group is in flight, and `loaded` is the store's state plus `in_flight` plus `gathering`, in order.
+//! Invariant: on a shared log nothing joins a group that is in flight.
+
+mod judging;
+mod waiting_reads;
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+
+use crate::{
+    aggregate::{
+        Aggregate,
+        engine::Engine,
+        execution::{Settled, Surroundings, Work},
+        message::{Handle, Passivate},
+        rehydrate::{Loaded, Until, rehydrate},
+        request::Failure,
+    },
+    log::{
+        event::{Position, StreamId, Version},
+        store::{Commit, ExpectedVersion},
+    },
+    metrics::Alive,
+    retry,
+};
+
+/// The longest pause before a request that has lost again is decided once more; it grows with each loss.
+const PAUSE_PER_LOSS: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+
+/// The actor of one aggregate.
+pub(crate) struct AggregateActor<A: Aggregate> {
+    stream: StreamId,
+    engine: Arc<Engine<A>>,
+    /// None: nothing is known, read the store first.
+    loaded: Option<Loaded<A>>,
+    trust: Trust,
+    /// Answered when the group in flight is durable.
+    in_flight: Vec<Entry<A>>,
+    /// Answered when the next group is durable.
+    gathering: Vec<Entry<A>>,
+    commits: Vec<Commit>,
+    /// Some read waits in line.
+    reads_wait: bool,
+    /// Somebody will look after the reads that wait.
+    reads_watched: bool,
+    /// What the engine knows of the weight of `loaded`, in KiB.
+    weight_kib: usize,
+    /// Decided (again) when the group in flight has been judged and the aggregate has been read.
+    stalled: Vec<Box<dyn Work<A>>>,
+    /// The incarnation before this one died: commits of it may still be in the appender's queue.
+    after_crash: bool,
+    /// Out of the engine: what is left in the mailbox belongs to the next incarnation, or shares the failure of this one.
+    retired: Option<Parting>,
+    _alive: Alive,
+}
+
+/// A request that has been decided, and whether one of the group's commits is its own.
+struct Entry<A: Aggregate> {
+    work: Box<dyn Work<A>>,
+    commit: Option<CommitShape>,
+}
+
+/// Where `loaded` comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// What a request believed, not read: nothing leaves before a commit on top of it has been appended.
+    Believed,
+    /// Read after all that is being decided now had arrived.
+    JustRead,
+    /// Known for a while.
+    Remembered,
+}
+
+/// What matters of a commit when its verdict comes.
+#[derive(Clone, Copy)]
+struct CommitShape {
+    changes_state: bool,
+}
+
+/// What an actor that retires leaves to those in its mailbox.
+enum Parting {
+    HandBack,
+    Fail(Failure),
+}
+
+impl<A: Aggregate> AggregateActor<A> {
+    pub(crate) fn new(stream: StreamId, engine: Arc<Engine<A>>, after_crash: bool) -> Self {
+        let alive = Alive::new(&engine.metrics.live_actors);
+        Self {
+            stream,
+            engine,
+            loaded: None,
+            trust: Trust::Remembered,
+            in_flight: Vec::new(),
+            gathering: Vec::new(),
+            commits: Vec::new(),
+            reads_wait: false,
+            reads_watched: false,
+            weight_kib: 0,
+            stalled: Vec::new(),
+            after_crash,
+            retired: None,
+            _alive: alive,
+        }
+    }
+
+    /// Decides one request and puts it in line.
+    fn attempt(&mut self, mut work: Box<dyn Work<A>>) {
+        if self.is_full() {
+            self.settle(work, Settled::Failed(Failure::Overloaded));
+            return;
+        }
+        if self.loaded.is_none() && work.is_fresh() && !self.after_crash && self.is_idle() {
+            self.loaded = Some(Loaded::default());
+            self.trust = Trust::Believed;
+        }
+        let around = self.surroundings();
+        let Some(loaded) = self.loaded.as_mut() else {
+            self.reads_wait |= work.is_read();
+            self.stalled.push(work);
+            return;
+        };
+        match catch_unwind(AssertUnwindSafe(|| work.attempt(loaded, &around))) {
+            Ok(Ok(Some(commit))) => self.gather(work, commit),
+            Ok(Ok(None)) => self.line_up(work),
+            Ok(Err(failure)) => {
+                self.settle(work, Settled::Failed(failure));
+                self.distrust();
+            }
+            Err(_) => {
+                log::error!(stream = self.stream.to_string(), aggregate = A::TYPE; "a decision panicked");
+                self.engine.metrics.panics.inc();
+                self.settle(work, Settled::Failed(Failure::Panicked));
+                self.distrust();
+            }
+        }
+    }
+
+    fn surroundings(&self) -> Surroundings {
+        Surroundings {
+            stream: self.stream,
+            now: self.engine.clock.now(),
+            snapshot_every: self.engine.lifespan.snapshot_every,
+        }
+    }
+
+    /// A request with nothing to make durable is answered when all it has seen is durable, and still was so after it came.
+    fn line_up(&mut self, work: Box<dyn Work<A>>) {
+        let is_shared = self.engine.checks.is_some();
+        if self.gathering.is_empty() && self.in_flight.is_empty() {
+            match self.trust {
+                Trust::Believed => {
+                    self.loaded = None;
+                    self.stalled.push(work);
+                    return;
+                }
+                Trust::Remembered if is_shared => {}
+                Trust::JustRead | Trust::Remembered => {
+                    self.settle(work, Settled::Durable(self.position()));
+                    return;
+                }
+            }
+        }
+        self.reads_wait |= work.is_read();
+        let joins_flight = self.gathering.is_empty() && !is_shared;
+        let line = if joins_flight { &mut self.in_flight } else { &mut self.gathering };
+        line.push(Entry { work, commit: None });
+    }
+
+    fn gather(&mut self, work: Box<dyn Work<A>>, mut commit: Commit) {
+        // Those before it that change nothing may lose alone.
+        let moved = |entry: &Entry<A>| entry.commit.is_some_and(|shape| shape.changes_state);
+        if self.gathering.iter().any(moved) {
+            follow(&mut commit);
+        }
+        let changes_state = commit.writes.first().is_some_and(|write| !write.events.is_empty());
+        self.gathering.push(Entry { work, commit: Some(CommitShape { changes_state }) });
+        self.commits.push(commit);
+    }
+
+    /// Forgets a state that may be half moved or lacks what others have written. What was decided on it and has not been sent
+    /// is decided again, after the group in flight has been judged.
+    fn distrust(&mut self) {
+        self.loaded = None;
+        self.commits = Vec::new();
+        self.stalled.extend(std::mem::take(&mut self.gathering).into_iter().map(|entry| entry.work));
+    }
+
+    /// Does what is next when a message, a verdict or a reading has been dealt with. What has come together by then goes as one
+    /// group: of many requests that were answered before, each alone would throw the others back.
+    fn go_on(&mut self, ctx: &mut Context<Self>) {
+        if !self.in_flight.is_empty() {
+            self.watch_reads(ctx);
+            return;
+        }
+        if !self.stalled.is_empty() {
+            self.rehydrate(ctx);
+        } else if !self.commits.is_empty() {
+            self.flush(ctx);
+            self.watch_reads(ctx);
+        } else if !self.gathering.is_empty() {
+            self.check(ctx);
+        } else if self.loaded.as_ref().is_some_and(|loaded| loaded.version == Version::NONE) {
+            // A stream that does not exist takes no room in memory.
+            self.retire(Parting::HandBack, ctx);
+        }
+    }
+
+    /// Hands the gathered commits to the appender.
+    fn flush(&mut self, ctx: &mut Context<Self>) {
+        let entries = std::mem::take(&mut self.gathering);
+        match self.engine.appender.submit(std::mem::take(&mut self.commits)) {
+            Ok(verdicts) => {
+                self.in_flight = entries;
+                let judged = async move { verdicts.await.map_err(|_| Failure::Unknown("the appender ended".into())) };
+                ctx.spawn(judged.into_actor(self).map(|verdicts, actor, ctx| actor.judge(verdicts, ctx)));
+            }
+            Err(refused) => {
+                self.loaded = None;
+                self.fail_all(entries.into_iter().map(|entry| entry.work), &refused.into());
+            }
+        }
+    }
+
+    /// Reads the aggregate from the store; the mailbox waits meanwhile.
+    fn rehydrate(&mut self, ctx: &mut Context<Self>) {
+        let engine = Arc::clone(&self.engine);
+        let (stream, after_crash) = (self.stream, self.after_crash);
+        let losses = self.stalled.iter().map(|work| work.attempts()).max().unwrap_or_default();
+        let reading = async move {
+            if losses > 1 {
+                retry::some_of((PAUSE_PER_LOSS * losses).min(LONGEST_PAUSE)).await;
+            }
+            if after_crash {
+                engine.settle_queue().await?;
+            }
+            let timer = engine.metrics.rehydrate_seconds.start_timer();
+            let loaded = rehydrate(engine.store.as_ref(), stream, Until::Now, engine.lifespan.page()).await;
+            timer.observe_duration();
+            engine.metrics.rehydrations.inc();
+            loaded
+        };
+        ctx.wait(reading.into_actor(self).map(|loaded, actor, ctx| actor.resume(loaded, ctx)));
+    }
+
+    /// Goes on with what waited for the reading.
+    fn resume(&mut self, loaded: Result<Loaded<A>, Failure>, ctx: &mut Context<Self>) {
+        let stalled = std::mem::take(&mut self.stalled);
+        match loaded {
+            Ok(loaded) => {
+                self.loaded = Some(loaded);
+                self.after_crash = false;
+                self.weigh(ctx);
+                // Those who only look first: with nothing before them they depend on nothing but this reading.
+                let (reads, others): (Vec<_>, Vec<_>) = stalled.into_iter().partition(|work| work.is_read());
+                self.trust = Trust::JustRead;
+                reads.into_iter().chain(others).for_each(|work| self.attempt(work));
+                self.trust = Trust::Remembered;
+                self.go_on(ctx);
+            }
+            Err(failure) => {
+                self.fail_all(stalled, &failure);
+                self.retire(Parting::Fail(failure), ctx);
+            }
+        }
+    }
+
+    /// While nothing gathers, those without a commit line up behind the group in flight: as many again.
+    fn is_full(&self) -> bool {
+        let most = self.engine.lifespan.group_requests;
+        self.gathering.len().max(self.stalled.len()) >= most || self.in_flight.len() >= 2 * most
+    }
+
+    fn is_idle(&self) -> bool {
+        self.in_flight.is_empty() && self.gathering.is_empty() && self.stalled.is_empty()
+    }
+
+    /// Leaves the engine, which holds the only address: the actor ends with the last message in its mailbox.
+    fn retire(&mut self, parting: Parting, ctx: &mut Context<Self>) {
+        self.engine.forget(self.stream, &ctx.address());
+        self.loaded = None;
+        self.retired = Some(parting);
+    }
+
+    /// Tells the engine how much room the aggregate takes, when that has changed.
+    fn weigh(&mut self, ctx: &Context<Self>) {
+        let Some(loaded) = &self.loaded else { return };
+        let weight_kib = loaded.state.weight() / 1024;
+        if weight_kib != self.weight_kib {
+            self.weight_kib = weight_kib;
+            self.engine.weigh(self.stream, &ctx.address(), weight_kib);
+        }
+    }
+
+    fn position(&self) -> Position {
+        self.loaded.as_ref().map_or(Position::START, |loaded| loaded.position)
+    }
+
+    fn settle(&self, work: Box<dyn Work<A>>, settled: Settled) {
+        work.settle(settled, &self.engine.metrics);
+    }
+
+    fn fail_all(&self, all: impl IntoIterator<Item = Box<dyn Work<A>>>, failure: &Failure) {
+        for work in all {
+            self.settle(work, Settled::Failed(failure.clone()));
+        }
+    }
+}
+
+/// Makes a commit lose with the one before it in its group.
+fn follow(commit: &mut Commit) {
+    if let Some(own) = commit.writes.first_mut()
+        && let ExpectedVersion::Exact(version) = own.expected
+    {
+        own.expected = ExpectedVersion::Following(version);
+    }
+}
+
+impl<A: Aggregate> Actor for AggregateActor<A> {
+    type Context = Context<Self>;
+}
+
+impl<A: Aggregate> Handler<Handle<A>> for AggregateActor<A> {
+    type Result = ();
+
+    fn handle(&mut self, mut message: Handle<A>, ctx: &mut Context<Self>) {
+        match &self.retired {
+            Some(Parting::HandBack) => {}
+            Some(Parting::Fail(failure)) => self.fail_all(message.take(), failure),
+            None => {
+                if let Some(work) = message.take() {
+                    self.attempt(work);
+                    self.go_on(ctx);
+                }
+            }
+        }
+    }
+}
+
+impl<A: Aggregate> Handler<Passivate> for AggregateActor<A> {
+    type Result = ();
+
+    fn handle(&mut self, _: Passivate, ctx: &mut Context<Self>) {
+        if self.retired.is_none() && self.is_idle() {
+            self.engine.metrics.passivations.inc();
+            self.retire(Parting::HandBack, ctx);
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! News a projection has heard and not taken in yet: only as long as they follow on without a hole.
+
+use std::sync::Arc;
+
+use crate::log::event::{EventEnvelope, Position};
+
+/// Events that follow a checkpoint without a hole, oldest first. A hint: whatever it does not hold is read from the log.
+pub(crate) struct Backlog {
+    events: Vec<Arc<EventEnvelope>>,
+    most: usize,
+}
+
+impl Backlog {
+    /// Holds at most so many events.
+    pub fn of(most: usize) -> Self {
+        Self { events: Vec::new(), most }
+    }
+
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Keeps what follows on; drops what is known, what leaves a hole, and what does not fit.
+    pub fn hear(&mut self, checkpoint: Position, events: &[Arc<EventEnvelope>]) {
+        let next = self.events.last().map_or(checkpoint, |last| last.position).plus(1);
+        let known = events.iter().take_while(|event| event.position < next).count();
+        let fresh = &events[known..];
+        let follows = fresh.first().is_some_and(|event| event.position == next);
+        if follows && self.events.len() + fresh.len() <= self.most {
+            self.events.extend(fresh.iter().cloned());
+        }
+    }
+
+    /// Hands everything out.
+    pub fn take(&mut self) -> Vec<Arc<EventEnvelope>> {
+        std::mem::take(&mut self.events)
+    }
+}

@@ -1,0 +1,32 @@
+//! Projections: read models as folds of the log into rows, each with a checkpoint of its own.
+//!
+//! ```text
+//!   log, feed -> actor: claim, catch up, follow -> projector -> ReadModel (events in, row changes out)
+//!                  |                                  |
+//!                  +- rebuild: the next generation    +-> RowStore::commit    rows, parked streams and checkpoint at once
+//! ```
+//!
+//! **Invariant:** rows and checkpoint are written in one commit, and only by the owner of the checkpoint.
+//!
+//! **Invariant:** an event that cannot be taken in parks its stream, never the projection.
+
+// What an application writes, and where its rows live.
+mod read_model;
+
+mod dead_letter;
+pub mod row_store;
+
+// One generation on its way through the log.
+mod backlog;
+pub mod progress;
+mod projector;
+mod rebuild;
+
+// The actor and its handle.
+mod actor;
+
+#[cfg(test)]
+mod projector_tests;
+
+pub use actor::{ProjectionActor, ProjectionHandle};
+pub use read_model::{ReadModel, Sources, TakeError};
