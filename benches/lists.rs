@@ -20,7 +20,7 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use ordo::{
     order::{CustomerId, OrderState, ProductId},
     read_models::{
-        Found, OrderFilter, OrderSearch, OrderSort, OrderTables, Place, Shown, Walk, all, orders_of,
+        Cursor, IndexScan, OrderFilter, OrderSearch, OrderSort, OrderTables, ResultPage, RowSource, all, orders_of,
         tables::{CUSTOMERS, INVENTORY},
     },
 };
@@ -101,17 +101,17 @@ impl Follower {
 
 /// A page that clients ask for.
 enum Asked {
-    Orders(OrderSearch, Option<Place>),
-    Rows(Walk),
+    Orders(OrderSearch, Option<Cursor>),
+    Rows(IndexScan),
 }
 
 impl Asked {
-    async fn find(&self, rows: &dyn RowStore) -> Found {
+    async fn find(&self, rows: &dyn RowStore) -> ResultPage {
         match self {
             Self::Orders(search, after) => {
                 search.find(rows, OrderTables::CURRENT, GENERATION, after.as_ref(), LIMIT).await
             }
-            Self::Rows(walk) => walk.find(rows, None, LIMIT).await,
+            Self::Rows(scan) => scan.find(rows, None, LIMIT).await,
         }
         .expect("a page")
     }
@@ -125,7 +125,7 @@ fn pages(orders: u64) -> Vec<(&'static str, Asked)> {
     let (of_customer, of_product) = (CustomerId::new(&customer), ProductId::new(&SHOP.product(REGULAR)));
     let customer_id = Some(of_customer.expect("a good id"));
     let product_id = Some(of_product.expect("a good id"));
-    let halfway = Place { value: Value::Int(time(orders / 2).timestamp_micros()), id: "".into() };
+    let halfway = Cursor { value: Value::Int(time(orders / 2).timestamp_micros()), id: "".into() };
     let state = Some(OrderState::Draft);
     vec![
         ("/orders", Asked::Orders(all(), None)),
@@ -140,7 +140,7 @@ fn pages(orders: u64) -> Vec<(&'static str, Asked)> {
     ]
 }
 
-fn by_column(table: &'static Table, column: &str) -> Walk {
+fn by_column(table: &'static Table, column: &str) -> IndexScan {
     let page = Page {
         table,
         generation: GENERATION,
@@ -150,7 +150,7 @@ fn by_column(table: &'static Table, column: &str) -> Walk {
         after: None,
         limit: 0,
     };
-    Walk { page, shown: Shown::Row, filter: Vec::new() }
+    IndexScan { page, source: RowSource::Index, filter: Vec::new() }
 }
 
 /// What has been measured: time and pages by store and request, and by the number of orders.

@@ -55,7 +55,7 @@ use crate::{
     live::{live_hub::LiveHub, live_metrics::LiveMetrics, routes::LiveState},
     order::Order,
     partner_sim::in_process::SimulatedPartners,
-    read_models::Running,
+    read_models::Projections,
     telemetry::dropped_lines,
 };
 
@@ -253,7 +253,7 @@ impl Application {
         });
         tell_faults(&core, Arc::clone(&state.fault_tally));
         forget_old_keys(&core, settings.idempotency_kept);
-        let running = Running::start(&ProjectionParts {
+        let projections = Projections::start(&ProjectionParts {
             log: Arc::clone(&core.store),
             rows: Arc::clone(&core.rows),
             feed: core.feed.clone(),
@@ -264,7 +264,7 @@ impl Application {
         let live_metrics = LiveMetrics::register(&core.metrics)?;
         let live = LiveHub::start(Arc::clone(&core.store), &core.feed, settings.live, live_metrics).await?;
         let live_state = Data::new(LiveState { hub: Arc::clone(&live) });
-        let (server, door, address) = listen(&settings, &state, &running, &live_state)?;
+        let (server, door, address) = listen(&settings, &state, &projections, &live_state)?;
         let Settings { drain, shutdown, .. } = settings;
         Ok(Self { core, server, door, state, live, sagas, address, drain, shutdown })
     }

@@ -16,7 +16,7 @@ use crate::{
     guard::cors::cors,
     http::{request_context, routes::routes, state::AppState},
     live::routes::{LiveState, routes as live_routes},
-    read_models::Running,
+    read_models::Projections,
 };
 
 /// Connections that the kernel has taken and nobody has picked up yet.
@@ -29,7 +29,7 @@ const CUT_LATER: Duration = Duration::from_secs(5);
 pub(super) fn listen(
     settings: &Settings,
     state: &Data<AppState>,
-    running: &Running,
+    projections: &Projections,
     live: &Data<LiveState>,
 ) -> Result<(Server, Door, SocketAddr), ApplicationError> {
     let address = settings.listen;
@@ -37,14 +37,15 @@ pub(super) fn listen(
     let listener = bind(address).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     let door = Door::new(listener.try_clone().map_err(failed)?);
-    let (state, models, running) = (state.clone(), Data::new(running.models.clone()), Data::new(running.clone()));
+    let (state, models, projections) =
+        (state.clone(), Data::new(projections.models.clone()), Data::new(projections.clone()));
     let (live, cut_after) = (live.clone(), 2 * settings.live.stall + CUT_LATER);
     let (origins, open) = (settings.origins.clone(), door.open());
     let mut server = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
             .app_data(models.clone())
-            .app_data(running.clone())
+            .app_data(projections.clone())
             .app_data(live.clone())
             .wrap(cors(&origins))
             .wrap(from_fn(request_context::wrap))

@@ -14,7 +14,7 @@ use ordo_actors::{
 use super::{CommandResult, arguments::RebuildCommand, output::say, progress::Progress};
 use crate::{
     application::{ApplicationError, Core, open_stores_as_accepted},
-    read_models::Running,
+    read_models::Projections,
 };
 
 /// How long the store may take to close.
@@ -25,7 +25,7 @@ pub fn run(args: &RebuildCommand) -> CommandResult {
     actix_web::rt::System::new().block_on(async {
         let stores = open_stores_as_accepted(&args.store.url()?, args.store.accepted()).await?;
         let core = Core::start(stores, Lifespan::default(), Vec::new()).await?;
-        let running = Running::start(&ProjectionParts {
+        let projections = Projections::start(&ProjectionParts {
             log: core.store.clone(),
             rows: core.rows.clone(),
             feed: core.feed.clone(),
@@ -33,7 +33,7 @@ pub fn run(args: &RebuildCommand) -> CommandResult {
             limits: ProjectionLimits::default(),
             metrics: ProjectionMetrics::register(&core.metrics)?,
         });
-        let rebuilt = match running.named(&args.name) {
+        let rebuilt = match projections.named(&args.name) {
             Some(projection) => {
                 let mut broken = core.broken.clone();
                 tokio::select! {
@@ -41,9 +41,9 @@ pub fn run(args: &RebuildCommand) -> CommandResult {
                     reason = broken.wait_for(Option::is_some) => Err(broke(reason.ok().and_then(|reason| reason.clone()))),
                 }
             }
-            None => Err(unknown(&args.name, &running)),
+            None => Err(unknown(&args.name, &projections)),
         };
-        drop(running);
+        drop(projections);
         core.stop(PATIENCE).await;
         rebuilt
     })
@@ -78,7 +78,7 @@ fn broke(reason: Option<String>) -> Box<dyn std::error::Error> {
     ApplicationError::Broken(reason.unwrap_or_default()).into()
 }
 
-fn unknown(name: &str, running: &Running) -> Box<dyn std::error::Error> {
-    let names: Vec<_> = running.projections.iter().map(ProjectionHandle::name).collect();
+fn unknown(name: &str, projections: &Projections) -> Box<dyn std::error::Error> {
+    let names: Vec<_> = projections.handles.iter().map(ProjectionHandle::name).collect();
     format!("there is no read model {name:?}; there are {}", names.join(", ")).into()
 }

@@ -16,7 +16,7 @@ use super::{CommandResult, arguments::VerifyCommand, output::say, progress::Prog
 use crate::{
     application::{Existing, Stores, open_existing_stores, upcasters},
     audit::Audit,
-    read_models::{Comparison, Expected, all},
+    read_models::{Comparison, ReferenceFold, all},
 };
 
 /// What was found, log and rows together.
@@ -99,7 +99,7 @@ async fn compare(stores: &Stores, report: &mut Report) -> Result<(), StoreError>
         let Some(checkpoint) = stores.rows.live(model.name()).await? else { continue };
         let parked = stores.rows.dead_letters(model.name(), checkpoint.generation).await?;
         report.left_out.extend(parked.iter().map(|letter| LeftOut::of(model.name(), letter)));
-        let mut expected = Expected::without(&parked);
+        let mut expected = ReferenceFold::without(&parked);
         expected.go_on(stores.log.as_ref(), checkpoint.position).await?;
         for table in model.tables() {
             let found = Comparison::of(&expected, stores.rows.as_ref(), table, checkpoint.generation).await?;

@@ -20,26 +20,26 @@ use super::{
 };
 use crate::{
     order::{Reason, Reference},
-    read_models::Running,
+    read_models::Projections,
 };
 
 /// `GET /admin/projections`
-pub async fn projections(running: Data<Running>) -> HttpResponse {
-    HttpResponse::Ok().json(running.projections.iter().map(show).collect::<Vec<_>>())
+pub async fn projections(projections: Data<Projections>) -> HttpResponse {
+    HttpResponse::Ok().json(projections.handles.iter().map(show).collect::<Vec<_>>())
 }
 
 /// `GET /admin/projections/{name}`
-pub async fn projection(running: Data<Running>, name: Path<String>) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::Ok().json(show(named(&running, &name)?)))
+pub async fn projection(projections: Data<Projections>, name: Path<String>) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(show(named(&projections, &name)?)))
 }
 
 /// `POST /admin/projections/{name}/rebuild`: 202, and the progress under `Location`.
 pub async fn rebuild(
-    running: Data<Running>,
+    projections: Data<Projections>,
     name: Path<String>,
     input: CommandInput<EmptyBody>,
 ) -> Result<HttpResponse, Problem> {
-    let projection = named(&running, &name)?;
+    let projection = named(&projections, &name)?;
     no_dry_run(&input.options)?;
     if !projection.rebuild().await {
         return Err(Problem::new(
@@ -53,11 +53,11 @@ pub async fn rebuild(
 }
 
 /// `GET /admin/dead-letters`
-pub async fn dead_letters(running: Data<Running>) -> Result<HttpResponse, Problem> {
+pub async fn dead_letters(projections: Data<Projections>) -> Result<HttpResponse, Problem> {
     let mut letters = Vec::new();
-    for projection in &running.projections {
+    for projection in &projections.handles {
         let Some(checkpoint) = projection.progress().checkpoint else { continue };
-        let parked = running.models.rows.dead_letters(projection.name(), checkpoint.generation).await?;
+        let parked = projections.models.rows.dead_letters(projection.name(), checkpoint.generation).await?;
         letters.extend(parked.iter().map(|letter| show_letter(projection.name(), letter)));
     }
     Ok(HttpResponse::Ok().json(letters))
@@ -65,11 +65,11 @@ pub async fn dead_letters(running: Data<Running>) -> Result<HttpResponse, Proble
 
 /// `POST /admin/dead-letters/{name}/{id}/retry`: whether the stream is in the rows now.
 pub async fn retry(
-    running: Data<Running>,
+    projections: Data<Projections>,
     path: Path<(String, String)>,
     input: CommandInput<EmptyBody>,
 ) -> Result<HttpResponse, Problem> {
-    let projection = named(&running, &path.0)?;
+    let projection = named(&projections, &path.0)?;
     let stream = stream_id(&path.1)?;
     no_dry_run(&input.options)?;
     let freed = projection.retry(stream).await?;
@@ -79,11 +79,11 @@ pub async fn retry(
 
 /// `POST /admin/dead-letters/{name}/{id}/skip`: the dead letter, with who skipped it first.
 pub async fn skip(
-    running: Data<Running>,
+    projections: Data<Projections>,
     path: Path<(String, String)>,
     input: CommandInput<SkipStreamBody>,
 ) -> Result<HttpResponse, Problem> {
-    let projection = named(&running, &path.0)?;
+    let projection = named(&projections, &path.0)?;
     let stream = stream_id(&path.1)?;
     no_dry_run(&input.options)?;
     let mut faults = Vec::new();
@@ -123,8 +123,8 @@ fn show_letter(projection: &str, letter: &DeadLetter) -> Value {
     })
 }
 
-fn named<'a>(running: &'a Running, name: &str) -> Result<&'a ProjectionHandle, Problem> {
-    running.named(name).ok_or_else(|| Problem::not_found("there is no projection of this name"))
+fn named<'a>(projections: &'a Projections, name: &str) -> Result<&'a ProjectionHandle, Problem> {
+    projections.named(name).ok_or_else(|| Problem::not_found("there is no projection of this name"))
 }
 
 fn show(projection: &ProjectionHandle) -> Value {

@@ -19,7 +19,7 @@ use super::{
     command_input::CommandInput,
     error::{Fault, Problem, ProblemKind},
     fulfilment::{find, look},
-    pagination::{Paging, array, fault, reached, read_live},
+    pagination::{Paging, array, fault, read_live, wait_until},
     query_params::{Params, QueryNumber},
     state::AppState,
     wire::{NoteBody, RetryBody, SkipBody},
@@ -61,7 +61,7 @@ pub async fn list(
         return Err(Problem::validation(&faults));
     }
     let states = asked.flatten().map_or(BY_ATTENTION.to_vec(), |state| vec![state]);
-    reached(&state, &*models.sagas, paging.at_least).await?;
+    wait_until(&state, &*models.sagas, paging.at_least).await?;
     let (found, position) = read_live(&*models.sagas, async |generation| {
         let mut found: Vec<Row> = Vec::new();
         for state in &states {

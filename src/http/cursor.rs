@@ -7,7 +7,7 @@ use ordo_actors::projection::row_store::Value;
 use sha2::{Digest, Sha256};
 
 use super::error::Problem;
-use crate::read_models::Place;
+use crate::read_models::Cursor;
 
 /// The first byte of every cursor; another one when cursors change shape.
 const VERSION: u8 = 1;
@@ -39,7 +39,7 @@ impl ListId {
 
 /// Writes the cursor for a place in a list.
 #[must_use]
-pub fn encode(list: ListId, place: &Place) -> String {
+pub fn encode(list: ListId, place: &Cursor) -> String {
     let mut bytes = vec![VERSION];
     bytes.extend(list.0);
     match place.value {
@@ -57,7 +57,7 @@ pub fn encode(list: ListId, place: &Place) -> String {
 ///
 /// # Errors
 /// It is not a cursor, or belongs to another list.
-pub fn decode(list: ListId, cursor: &str) -> Result<Place, Problem> {
+pub fn decode(list: ListId, cursor: &str) -> Result<Cursor, Problem> {
     let (of, place) =
         read(cursor).ok_or_else(|| Problem::invalid("cursor is none that this server made: start without one"))?;
     if of != list {
@@ -66,7 +66,7 @@ pub fn decode(list: ListId, cursor: &str) -> Result<Place, Problem> {
     Ok(place)
 }
 
-fn read(cursor: &str) -> Option<(ListId, Place)> {
+fn read(cursor: &str) -> Option<(ListId, Cursor)> {
     let bytes = URL_SAFE_NO_PAD.decode(Some(cursor).filter(|cursor| cursor.len() <= MOST_CHARS)?).ok()?;
     let bytes = bytes.strip_prefix(&[VERSION])?;
     let (list, bytes) = bytes.split_first_chunk::<8>()?;
@@ -74,11 +74,11 @@ fn read(cursor: &str) -> Option<(ListId, Place)> {
     let place = match bytes.split_first()? {
         (&BY_NUMBER, bytes) => {
             let (number, id) = bytes.split_first_chunk()?;
-            Place { value: Value::Int(i64::from_be_bytes(*number)), id: text(id)? }
+            Cursor { value: Value::Int(i64::from_be_bytes(*number)), id: text(id)? }
         }
         (&BY_ID, id) => {
             let id = text(id)?;
-            Place { value: Value::Text(Arc::clone(&id)), id }
+            Cursor { value: Value::Text(Arc::clone(&id)), id }
         }
         _ => return None,
     };
@@ -94,8 +94,8 @@ fn is_id(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn place(value: Value, id: &str) -> Place {
-        Place { value, id: id.into() }
+    fn place(value: Value, id: &str) -> Cursor {
+        Cursor { value, id: id.into() }
     }
 
     #[test]

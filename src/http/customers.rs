@@ -13,7 +13,7 @@ use super::{
     error::Problem,
     list_orders::{documents, state_and_times},
     listed_table::{ListedTable, RowParams, TableParams, int, text},
-    pagination::{Paging, Sort, array, next_link, reached, read_live, sort},
+    pagination::{Paging, Sort, array, next_link, read_live, sort, wait_until},
     query_params::{Params, QueryNumber},
     state::AppState,
 };
@@ -32,7 +32,7 @@ const TOTAL_SPENT: usize = 5;
 /// `/customers`
 pub(super) const CUSTOMER_LIST: ListedTable = ListedTable {
     path: "/customers",
-    gate: |models| &*models.customer_orders,
+    progress: |models| &*models.customer_orders,
     table: &CUSTOMERS,
     sorts: &[
         Sort { name: "total_spent", by: TOTAL_SPENT, descending: true, is_amount: true },
@@ -140,11 +140,11 @@ pub async fn orders(
 ) -> Result<HttpResponse, Problem> {
     let asked = OrdersOfCustomer::check(known_id(&id)?, params.0)?;
     let after = asked.paging.after(asked.id())?;
-    reached(&state, &*models.customer_orders, asked.paging.at_least).await?;
+    wait_until(&state, &*models.customer_orders, asked.paging.at_least).await?;
     let _turn = state.answers.turn().await?;
     let (found, position) = read_live(&*models.customer_orders, async |generation| {
-        let walk = orders_of(asked.customer.as_str(), &asked.filter, asked.descending, generation);
-        let found = walk.find(&*models.rows, after.as_ref(), asked.paging.limit).await?;
+        let scan = orders_of(asked.customer.as_str(), &asked.filter, asked.descending, generation);
+        let found = scan.find(&*models.rows, after.as_ref(), asked.paging.limit).await?;
         let key = [vec![Value::Text(asked.customer.as_str().into())]];
         let is_known = !found.rows.is_empty()
             || models.rows.fetch(&CUSTOMERS, generation, &key).await?.iter().any(Option::is_some);

@@ -26,7 +26,7 @@ const REVENUE: usize = 6;
 /// `/inventory`
 const PRODUCT_LIST: ListedTable = ListedTable {
     path: "/inventory",
-    gate: |models| &*models.inventory_demand,
+    progress: |models| &*models.inventory_demand,
     table: &INVENTORY,
     sorts: &[
         Sort { name: "quantity", by: QUANTITY, descending: true, is_amount: true },

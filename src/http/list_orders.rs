@@ -10,14 +10,14 @@ use serde::Deserialize;
 use super::{
     cursor::ListId,
     error::{Fault, Problem},
-    pagination::{Paging, Sort, array, fault, next_link, reached, read_live, sort},
+    pagination::{Paging, Sort, array, fault, next_link, read_live, sort, wait_until},
     query_params::{Params, QueryNumber},
     state::AppState,
     wire,
 };
 use crate::{
     order::{CustomerId, OrderState, ProductId},
-    read_models::{Found, OrderFilter, OrderSearch, OrderSort, OrderTables, ReadModelGate, ReadModels},
+    read_models::{OrderFilter, OrderSearch, OrderSort, OrderTables, ReadModelProgress, ReadModels, ResultPage},
 };
 
 const SORTS: &[Sort<OrderSort>] = &[
@@ -111,20 +111,20 @@ impl OrderList {
         &self,
         state: &AppState,
         models: &ReadModels,
-        gate: &dyn ReadModelGate,
+        progress: &dyn ReadModelProgress,
         tables: OrderTables,
     ) -> Result<HttpResponse, Problem> {
         let after = self.paging.after(self.id())?;
-        reached(state, gate, self.paging.at_least).await?;
+        wait_until(state, progress, self.paging.at_least).await?;
         let _turn = state.answers.turn().await?;
-        let (found, position) = read_live(gate, async |generation| {
+        let (found, position) = read_live(progress, async |generation| {
             self.search.find(&*models.rows, tables, generation, after.as_ref(), self.paging.limit).await
         })
         .await?;
         Ok(array(documents(tables.orders, &found), position, self.next(&found)))
     }
 
-    fn next(&self, found: &Found) -> Option<String> {
+    fn next(&self, found: &ResultPage) -> Option<String> {
         let limit = self.paging.limit.to_string();
         let parameters = [
             ("state", self.sent.state.as_deref()),
@@ -177,7 +177,7 @@ fn text<T, E: ToString>(
 }
 
 /// The orders as they were stored: JSON.
-pub fn documents<'a>(table: &Table, found: &'a Found) -> impl Iterator<Item = &'a str> + use<'a> {
+pub fn documents<'a>(table: &Table, found: &'a ResultPage) -> impl Iterator<Item = &'a str> + use<'a> {
     let column = table.column("doc");
     found.rows.iter().filter_map(move |row: &Row| match row.get(column) {
         Some(Value::Text(doc)) => Some(Arc::as_ref(doc)),

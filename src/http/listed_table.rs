@@ -7,18 +7,18 @@ use serde::Deserialize;
 use super::{
     cursor::ListId,
     error::{Fault, Problem, ProblemKind},
-    pagination::{Paging, Sort, array, at_least, next_link, reached, read_live, respond, sort},
+    pagination::{Paging, Sort, array, at_least, next_link, read_live, respond, sort, wait_until},
     query_params::QueryNumber,
     state::AppState,
 };
-use crate::read_models::{ReadModelGate, ReadModels, Shown, Walk};
+use crate::read_models::{IndexScan, ReadModelProgress, ReadModels, RowSource};
 
 /// A table that clients can list.
 pub struct ListedTable {
     /// The path of the list.
     pub path: &'static str,
     /// How far the read model is that the table belongs to.
-    pub gate: fn(&ReadModels) -> &dyn ReadModelGate,
+    pub progress: fn(&ReadModels) -> &dyn ReadModelProgress,
     /// The table; its key is one text.
     pub table: &'static Table,
     /// The columns it can be sorted by.
@@ -65,10 +65,10 @@ impl ListedTable {
         let asked = self.check(params)?;
         let list = self.id(&asked);
         let after = asked.paging.after(list)?;
-        let gate = (self.gate)(models);
-        reached(state, gate, asked.paging.at_least).await?;
-        let (found, position) = read_live(gate, async |generation| {
-            self.walk(&asked, generation).find(&*models.rows, after.as_ref(), asked.paging.limit).await
+        let progress = (self.progress)(models);
+        wait_until(state, progress, asked.paging.at_least).await?;
+        let (found, position) = read_live(progress, async |generation| {
+            self.scan(&asked, generation).find(&*models.rows, after.as_ref(), asked.paging.limit).await
         })
         .await?;
         let limit = asked.paging.limit.to_string();
@@ -92,11 +92,11 @@ impl ListedTable {
         if !faults.is_empty() {
             return Err(Problem::validation(&faults));
         }
-        let gate = (self.gate)(models);
-        reached(state, gate, at_least).await?;
+        let progress = (self.progress)(models);
+        wait_until(state, progress, at_least).await?;
         let key = [vec![Value::Text(id.into())]];
         let (rows, position) =
-            read_live(gate, async |generation| models.rows.fetch(self.table, generation, &key).await).await?;
+            read_live(progress, async |generation| models.rows.fetch(self.table, generation, &key).await).await?;
         let Some(row) = rows.into_iter().next().flatten() else { return Ok(None) };
         Ok(Some(respond((self.json)(&row).map_err(|error| unspeakable(&error))?, position, None)))
     }
@@ -117,16 +117,16 @@ impl ListedTable {
     }
 
     /// All rows in the order that was asked for.
-    fn walk(&self, asked: &Asked, generation: u32) -> Walk {
+    fn scan(&self, asked: &Asked, generation: u32) -> IndexScan {
         let (order_by, descending) = (asked.column, asked.descending);
         let page =
             Page { table: self.table, generation, conditions: Vec::new(), order_by, descending, after: None, limit: 0 };
-        Walk { page, shown: Shown::Row, filter: Vec::new() }
+        IndexScan { page, source: RowSource::Index, filter: Vec::new() }
     }
 }
 
 fn unspeakable(error: &serde_json::Error) -> Problem {
-    log::error!("a row could not be shown: {error}");
+    log::error!("a row could not be source: {error}");
     Problem::new(ProblemKind::Internal, "the list could not be shown")
 }
 
@@ -172,9 +172,9 @@ mod tests {
     #[test]
     fn without_a_sort_those_who_spent_most_come_first() {
         let asked = CUSTOMER_LIST.check(TableParams::default()).expect("a list");
-        let walk = CUSTOMER_LIST.walk(&asked, 3);
-        assert_eq!(CUSTOMER_LIST.table.columns[walk.page.order_by].name, "total_spent_cents");
-        assert!(walk.page.descending && walk.page.conditions.is_empty() && walk.page.generation == 3);
+        let scan = CUSTOMER_LIST.scan(&asked, 3);
+        assert_eq!(CUSTOMER_LIST.table.columns[scan.page.order_by].name, "total_spent_cents");
+        assert!(scan.page.descending && scan.page.conditions.is_empty() && scan.page.generation == 3);
         assert_eq!(asked.paging.limit, 50);
     }
 

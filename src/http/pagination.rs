@@ -13,7 +13,7 @@ use super::{
     query_params::{COUNTABLE, QueryNumber, number},
     state::AppState,
 };
-use crate::read_models::{Place, ReadModelGate, Standing};
+use crate::read_models::{Cursor, ReadModelProgress, ReadPosition};
 
 const DEFAULT_LIMIT: u64 = 50;
 const MAX_LIMIT: u64 = 500;
@@ -49,7 +49,7 @@ impl Paging {
     ///
     /// # Errors
     /// The cursor is none, or belongs to another list.
-    pub fn after(&self, list: ListId) -> Result<Option<Place>, Problem> {
+    pub fn after(&self, list: ListId) -> Result<Option<Cursor>, Problem> {
         self.cursor.as_deref().map(|sent| cursor::decode(list, sent)).transpose()
     }
 }
@@ -92,41 +92,45 @@ pub struct Sort<T> {
 
 /// Waits until a read model has come as far as the client demands, and in any case until it is known which rows are live, at
 /// most for the time a read may wait: before that every list would seem to be empty.
-pub async fn reached(state: &AppState, gate: &dyn ReadModelGate, at_least: Option<Position>) -> Result<(), Problem> {
+pub async fn wait_until(
+    state: &AppState,
+    progress: &dyn ReadModelProgress,
+    at_least: Option<Position>,
+) -> Result<(), Problem> {
     let position = at_least.unwrap_or_default();
-    let is_there = |standing: Standing| standing.is_known() && standing.position >= position;
-    if is_there(gate.now()) {
+    let is_there = |read_position: ReadPosition| read_position.is_known() && read_position.position >= position;
+    if is_there(progress.now()) {
         return Ok(());
     }
     // Whether the wait was too long or there is nothing to wait for: what counts is where the read model is.
-    let _ = tokio::time::timeout(state.limits.position_wait, gate.reached(position)).await;
-    let now = gate.now();
+    let _ = tokio::time::timeout(state.limits.position_wait, progress.wait_until(position)).await;
+    let now = progress.now();
     if is_there(now) {
         return Ok(());
     }
     let detail = if now.is_known() {
-        format!("the read model {} is at position {}, not yet at {position}", gate.name(), now.position)
+        format!("the read model {} is at position {}, not yet at {position}", progress.name(), now.position)
     } else {
-        format!("the read model {} has not started yet", gate.name())
+        format!("the read model {} has not started yet", progress.name())
     };
     Err(Problem::new(ProblemKind::PositionNotReached, detail).with("position", now.position.0.into()))
 }
 
 /// Reads from the live generation; anew if another one was made live meanwhile, because the old one is discarded then.
 pub async fn read_live<T>(
-    gate: &dyn ReadModelGate,
+    progress: &dyn ReadModelProgress,
     read: impl AsyncFn(u32) -> Result<T, StoreError>,
 ) -> Result<(T, Position), Problem> {
-    let mut standing = gate.now();
+    let mut read_position = progress.now();
     for _ in 1..ATTEMPTS {
-        let found = read(standing.generation).await?;
-        let now = gate.now();
-        if now.generation == standing.generation {
-            return Ok((found, standing.position));
+        let found = read(read_position.generation).await?;
+        let now = progress.now();
+        if now.generation == read_position.generation {
+            return Ok((found, read_position.position));
         }
-        standing = now;
+        read_position = now;
     }
-    Ok((read(standing.generation).await?, standing.position))
+    Ok((read(read_position.generation).await?, read_position.position))
 }
 
 /// The path of the next page: this one's, with another cursor. `parameters` are those the client sent, without the cursor.
@@ -135,7 +139,7 @@ pub fn next_link(
     path: &str,
     parameters: &[(&str, Option<&str>)],
     list: ListId,
-    next: Option<&Place>,
+    next: Option<&Cursor>,
 ) -> Option<String> {
     let cursor = cursor::encode(list, next?);
     let start = format!("{path}?");

@@ -4,7 +4,7 @@ use ordo_actors::log::event::{Epoch, Position};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{subscription::Wish, topic::Topic};
+use super::{subscription::SubscribeRequest, topic::Topic};
 use crate::http::{
     error::{Fault, Problem},
     query_params::COUNTABLE,
@@ -16,7 +16,7 @@ const ID_CHARS: usize = 64;
 /// A frame that can be followed.
 #[derive(Debug)]
 pub enum ClientFrame {
-    Subscribe { id: String, wish: Wish },
+    Subscribe { id: String, request: SubscribeRequest },
     Unsubscribe { id: String },
     Ping,
 }
@@ -93,7 +93,7 @@ impl Reader {
         });
         let snapshot = snapshot.unwrap_or(false);
         check_snapshot(snapshot, topic.as_ref(), pointer, &mut self.faults);
-        Some(ClientFrame::Subscribe { id: id?, wish: Wish { topic: topic?, after, epoch, snapshot } })
+        Some(ClientFrame::Subscribe { id: id?, request: SubscribeRequest { topic: topic?, after, epoch, snapshot } })
     }
 
     fn id(&mut self) -> Option<String> {
@@ -153,9 +153,9 @@ mod tests {
     #[test]
     fn a_subscription_needs_a_name_and_a_topic_alone() {
         let frame = ClientFrame::read(r#"{"type":"subscribe","id":"a","topic":"orders"}"#).unwrap();
-        let ClientFrame::Subscribe { id, wish } = frame else { panic!("{frame:?}") };
+        let ClientFrame::Subscribe { id, request } = frame else { panic!("{frame:?}") };
         assert_eq!(
-            (id.as_str(), wish.topic, wish.after, wish.epoch, wish.snapshot),
+            (id.as_str(), request.topic, request.after, request.epoch, request.snapshot),
             ("a", Topic::Orders, None, None, false)
         );
     }

@@ -19,7 +19,7 @@ use super::{
     live_hub::{Connection, LiveHub},
     server_frame::{self, FrameWriter},
     socket::heartbeat,
-    subscription::{Step, Subscription, Update, Wish},
+    subscription::{Step, SubscribeRequest, Subscription, SubscriptionEvent},
 };
 use crate::http::error::Problem;
 
@@ -34,7 +34,7 @@ struct EventStream {
     draining: watch::Receiver<bool>,
     tick: Interval,
     idle_reads: Allowance,
-    waiting: VecDeque<Update>,
+    waiting: VecDeque<SubscriptionEvent>,
     /// What is left of the block that is being sent.
     sending: VecDeque<Bytes>,
     request_id: String,
@@ -47,12 +47,12 @@ struct EventStream {
 pub fn events(
     hub: &Arc<LiveHub>,
     connection: Connection,
-    wish: Wish,
+    request: SubscribeRequest,
     request_id: String,
 ) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> + use<> {
     let wake = Arc::new(Notify::new());
     let stream = EventStream {
-        subscription: Subscription::open(hub, wish, Arc::clone(&wake)),
+        subscription: Subscription::open(hub, request, Arc::clone(&wake)),
         writer: FrameWriter::new(None, hub.epoch()),
         wake,
         draining: hub.draining(),
@@ -100,7 +100,7 @@ impl EventStream {
     }
 
     /// Nothing when the server stops meanwhile.
-    async fn read(&mut self) -> Option<Result<Vec<Update>, Problem>> {
+    async fn read(&mut self) -> Option<Result<Vec<SubscriptionEvent>, Problem>> {
         let read = self.subscription.begin_read();
         let allowed = self.idle_reads.next();
         let run = async {
@@ -128,14 +128,14 @@ impl EventStream {
         }
     }
 
-    fn block(&self, update: &Update) -> VecDeque<Bytes> {
-        if matches!(update, Update::Event(_)) {
+    fn block(&self, update: &SubscriptionEvent) -> VecDeque<Bytes> {
+        if matches!(update, SubscriptionEvent::Event(_)) {
             self.hub.metrics().messages.inc();
         }
         let mut block = String::new();
         // Writing to a string does not fail.
         let _ = match (update, server_frame::position(update)) {
-            (Update::Subscribed(_), Some(position)) => {
+            (SubscriptionEvent::Subscribed(_), Some(position)) => {
                 write!(block, "retry: {RETRY_MILLIS}\nid: {position}\nevent: hello\n")
             }
             (_, Some(position)) => write!(block, "id: {position}\nevent: {}\n", server_frame::name(update)),

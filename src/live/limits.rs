@@ -37,14 +37,14 @@ pub const LARGE_ORDERS_BYTES: usize = 64 << 20;
 pub const LARGE_FOLDS: usize = 8;
 /// Bytes of live events kept for slow subscribers.
 pub const RING_BYTES: usize = 16 << 20;
-/// Orders and lines together that the follower remembers, so that the next event of an order needs no read.
+/// Orders and lines together that the feed reader remembers, so that the next event of an order needs no read.
 pub const REMEMBERED_LIVE: usize = 50_000;
 /// The same for a subscription that reads the store.
 pub const REMEMBERED_REPLAY: usize = 1_000;
 /// Pages of the store that are read at once, over all subscriptions.
 pub const READS_AT_ONCE: usize = 8;
-/// Events the follower reads at once when it has to catch up.
-pub const FOLLOWER_PAGE: usize = 500;
+/// Events the feed reader reads at once when it has to catch up.
+pub const FEED_READER_PAGE: usize = 500;
 /// How long clients have to go when the server stops, before their connections are cut.
 pub const DRAIN: Duration = Duration::from_secs(2);
 

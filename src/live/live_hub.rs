@@ -1,4 +1,4 @@
-//! Where subscriptions come from: the board, the store behind it, and everything they share.
+//! Where subscriptions come from: the hub's state, the store behind it, and everything they share.
 
 use std::{
     sync::{
@@ -27,8 +27,8 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
 use super::{
-    board::{Board, Seat},
-    follower::{self, without_the_undecided},
+    feed_reader::{self, without_the_undecided},
+    hub_state::{HubState, Registration},
     limits::{BATCH_BYTES, BATCH_EVENTS, DRAIN, LARGE_FOLDS, LiveLimits, READS_AT_ONCE, REMEMBERED_REPLAY, RING_BYTES},
     live_event::{LargeOrders, LiveEvent, are_of_one_commit},
     live_metrics::LiveMetrics,
@@ -46,7 +46,7 @@ pub struct LiveHub {
     store: Arc<dyn EventStore>,
     feed: EventFeed,
     head: Head,
-    board: Mutex<Board>,
+    state: Mutex<HubState>,
     reads: Semaphore,
     large_orders: LargeOrders,
     large_folds: Arc<Semaphore>,
@@ -82,7 +82,7 @@ pub(super) struct Connection {
 }
 
 impl LiveHub {
-    /// Makes the live side and starts its follower, on a thread of its own, which ends with [`Self::stop`].
+    /// Makes the live side and starts its feed reader, on a thread of its own, which ends with [`Self::stop`].
     ///
     /// # Errors
     /// The store failed, or the machine gives no thread.
@@ -100,7 +100,7 @@ impl LiveHub {
             store,
             feed: feed.clone(),
             head,
-            board: Mutex::new(Board::new(ring)),
+            state: Mutex::new(HubState::new(ring)),
             reads: Semaphore::new(READS_AT_ONCE),
             large_orders: LargeOrders::default(),
             large_folds: Arc::new(Semaphore::new(LARGE_FOLDS)),
@@ -111,7 +111,7 @@ impl LiveHub {
             draining: watch::Sender::new(false),
             stopped: watch::Sender::new(false),
         });
-        follower::start(Arc::clone(&hub), news)
+        feed_reader::start(Arc::clone(&hub), news)
             .map_err(|error| StoreError::Unavailable(format!("no thread for live updates: {error}")))?;
         Ok(hub)
     }
@@ -125,7 +125,7 @@ impl LiveHub {
         }
     }
 
-    /// Ends the follower, so that the store can close.
+    /// Ends the feed reader, so that the store can close.
     pub fn stop(&self) {
         self.draining.send_replace(true);
         self.stopped.send_replace(true);
@@ -145,7 +145,7 @@ impl LiveHub {
     /// How far subscribers can see.
     #[must_use]
     pub fn position(&self) -> Position {
-        self.board().head()
+        self.state().head()
     }
 
     /// Which log this is.
@@ -166,8 +166,8 @@ impl LiveHub {
         &self.large_orders
     }
 
-    pub(super) fn board(&self) -> MutexGuard<'_, Board> {
-        self.board.lock()
+    pub(super) fn state(&self) -> MutexGuard<'_, HubState> {
+        self.state.lock()
     }
 
     pub(super) fn draining(&self) -> watch::Receiver<bool> {
@@ -186,14 +186,14 @@ impl LiveHub {
         (before < self.limits.connections && !*self.draining.borrow()).then_some(connection)
     }
 
-    pub(super) fn join(&self, topic: Topic, wake: Arc<Notify>) -> Seat {
+    pub(super) fn join(&self, topic: Topic, wake: Arc<Notify>) -> Registration {
         self.metrics.subscriptions.inc();
-        self.board().join(topic, wake)
+        self.state().join(topic, wake)
     }
 
-    pub(super) fn leave(&self, seat: &Seat) {
+    pub(super) fn leave(&self, registration: &Registration) {
         self.metrics.subscriptions.dec();
-        self.board().leave(seat);
+        self.state().leave(registration);
     }
 
     /// Where the log really ends.

@@ -1,18 +1,18 @@
 //! Live updates: one subscription type, served over WebSocket (`/ws`) and as Server-Sent Events (`/stream`).
 //!
 //! ```text
-//!  event feed -> follower -- folds and writes each event once --> board: ring of live events, seats by topic
-//!                                                                   |  rings the bells of those who wait for it
-//!  store --- pages, for whoever is not on the ring (yet) ---+       v
-//!                                                           +-> subscription -> socket       -> frames
-//!                                                                            -> event stream -> SSE
+//!  event feed -> feed reader -- folds and writes each event once --> hub state: ring of live events, subscribers by topic
+//!                                                                      |  sets the flags of the event's subscribers
+//!  store --- pages, for subscriptions that are not on the ring (yet) -+ v
+//!                                                                     +-> subscription -> socket       -> frames
+//!                                                                                      -> event stream -> SSE
 //! ```
 //! A subscription holds no events: it is a place in the log. While everything after its place is on the ring it is live; when
-//! the ring has moved on it reads the store at its own pace until the ring has it again. The seat is taken before the place
-//! is chosen, so nothing falls between the two, and a place only moves forward, so nothing comes twice.
+//! the ring has moved on it reads the store at its own pace until the ring has it again. A subscriber is registered before its
+//! place is chosen, so nothing falls between the two, and a place only moves forward, so nothing comes twice.
 //!
-//! **Invariant:** everything below `subscription` knows neither actix nor HTTP; only `socket`, `outlet` and `event_stream` wait
-//! for clients.
+//! **Invariant:** everything below `subscription` knows neither actix nor HTTP; only `socket`, `send_queue` and `event_stream`
+//! wait for clients.
 
 pub mod limits;
 pub mod live_metrics;
@@ -24,8 +24,8 @@ mod live_event;
 mod order_fold;
 
 // From the log to the subscribers.
-mod board;
-mod follower;
+mod feed_reader;
+mod hub_state;
 pub mod live_hub;
 mod ring;
 pub mod subscription;
@@ -36,8 +36,8 @@ mod client_frame;
 mod close;
 mod event_stream;
 mod frame_gate;
-mod outlet;
 pub mod routes;
+mod send_queue;
 mod server_frame;
 mod socket;
 

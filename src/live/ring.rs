@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Live events in position order. It knows how far back it reaches and how far it has come; what was not asked for is not
-/// on it (see `board`).
+/// on it (see `hub_state`).
 pub struct Ring {
     events: VecDeque<Arc<LiveEvent>>,
     bytes: usize,

@@ -20,7 +20,7 @@ use super::{
     limits::FRAME_BYTES,
     live_hub::{Connection, LiveHub},
     socket,
-    subscription::Wish,
+    subscription::SubscribeRequest,
 };
 use crate::http::{
     error::{Fault, Problem, ProblemKind},
@@ -92,7 +92,7 @@ async fn stream(
     params: Params<StreamParams>,
     state: Data<LiveState>,
 ) -> Result<HttpResponse, Problem> {
-    let wish = wish(&request, params.0)?;
+    let asked = subscribe_request(&request, params.0)?;
     let connection = state.admit(&request, "sse")?;
     let mut response = HttpResponse::Ok();
     response
@@ -100,12 +100,12 @@ async fn stream(
         .insert_header((CACHE_CONTROL, "no-store"))
         // What stands between must not wait for the end before it passes anything on.
         .insert_header((HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")));
-    Ok(response.streaming(event_stream::events(&state.hub, connection, wish, RequestId::from_request(&request))))
+    Ok(response.streaming(event_stream::events(&state.hub, connection, asked, RequestId::from_request(&request))))
 }
 
 /// Reads what is asked for, and names every fault. A client that comes back names its last event, which counts more than
 /// where it once began.
-fn wish(request: &HttpRequest, params: StreamParams) -> Result<Wish, Problem> {
+fn subscribe_request(request: &HttpRequest, params: StreamParams) -> Result<SubscribeRequest, Problem> {
     let mut faults = Vec::new();
     let topic = check_topic(params.topic.as_deref(), place, &mut faults);
     let after = params.after.and_then(|after| number("after", after, COUNTABLE, &mut faults)).map(Position);
@@ -124,7 +124,7 @@ fn wish(request: &HttpRequest, params: StreamParams) -> Result<Wish, Problem> {
     let snapshot = params.snapshot.unwrap_or(false);
     check_snapshot(snapshot, topic.as_ref(), place, &mut faults);
     match topic {
-        Some(topic) if faults.is_empty() => Ok(Wish { topic, after: last.or(after), epoch, snapshot }),
+        Some(topic) if faults.is_empty() => Ok(SubscribeRequest { topic, after: last.or(after), epoch, snapshot }),
         _ => Err(Problem::validation(&faults)),
     }
 }

@@ -7,7 +7,7 @@ use ordo_actors::log::event::{Epoch, Position};
 
 use super::{
     limits::PART_BYTES,
-    subscription::{ResetReason, Update},
+    subscription::{ResetReason, SubscriptionEvent},
 };
 use crate::http::error::Problem;
 
@@ -25,29 +25,32 @@ impl FrameWriter {
     }
 
     /// The text of an update: whole, or, when it is long, in parts of at most [`PART_BYTES`] that nobody has to copy.
-    pub fn write(&self, update: &Update) -> VecDeque<Bytes> {
+    pub fn write(&self, update: &SubscriptionEvent) -> VecDeque<Bytes> {
         let id = &self.id;
         match update {
-            Update::Event(event) => join(&format!(r#"{{"type":"event"{id},"#), &event.body, ""),
-            Update::Snapshot(position, order) => {
+            SubscriptionEvent::Event(event) => join(&format!(r#"{{"type":"event"{id},"#), &event.body, ""),
+            SubscriptionEvent::Snapshot(position, order) => {
                 join(&format!(r#"{{"type":"snapshot"{id},"position":{position},"order":"#), order, "}")
             }
-            Update::Subscribed(_) | Update::Reset(_) | Update::CaughtUp(_) | Update::FellBehind(_) => {
-                VecDeque::from([self.write_short(update).into()])
-            }
+            SubscriptionEvent::Subscribed(_)
+            | SubscriptionEvent::Reset(_)
+            | SubscriptionEvent::CaughtUp(_)
+            | SubscriptionEvent::FellBehind(_) => VecDeque::from([self.write_short(update).into()]),
         }
     }
 
-    fn write_short(&self, update: &Update) -> String {
+    fn write_short(&self, update: &SubscriptionEvent) -> String {
         let Self { id, epoch } = self;
         match update {
-            Update::Event(_) | Update::Snapshot(..) => String::new(),
-            Update::Subscribed(position) => {
+            SubscriptionEvent::Event(_) | SubscriptionEvent::Snapshot(..) => String::new(),
+            SubscriptionEvent::Subscribed(position) => {
                 format!(r#"{{"type":"subscribed"{id},"position":{position},"epoch":"{epoch}"}}"#)
             }
-            Update::Reset(reason) => format!(r#"{{"type":"reset"{id},"reason":"{}"}}"#, reason_code(*reason)),
-            Update::CaughtUp(position) => format!(r#"{{"type":"caught_up"{id},"position":{position}}}"#),
-            Update::FellBehind(position) => format!(r#"{{"type":"fell_behind"{id},"position":{position}}}"#),
+            SubscriptionEvent::Reset(reason) => {
+                format!(r#"{{"type":"reset"{id},"reason":"{}"}}"#, reason_code(*reason))
+            }
+            SubscriptionEvent::CaughtUp(position) => format!(r#"{{"type":"caught_up"{id},"position":{position}}}"#),
+            SubscriptionEvent::FellBehind(position) => format!(r#"{{"type":"fell_behind"{id},"position":{position}}}"#),
         }
     }
 }
@@ -62,26 +65,26 @@ fn join(before: &str, body: &Bytes, after: &'static str) -> VecDeque<Bytes> {
 }
 
 /// The name of an update: what its frame has as `type`.
-pub fn name(update: &Update) -> &'static str {
+pub fn name(update: &SubscriptionEvent) -> &'static str {
     match update {
-        Update::Event(_) => "event",
-        Update::Subscribed(_) => "subscribed",
-        Update::Reset(_) => "reset",
-        Update::Snapshot(..) => "snapshot",
-        Update::CaughtUp(_) => "caught_up",
-        Update::FellBehind(_) => "fell_behind",
+        SubscriptionEvent::Event(_) => "event",
+        SubscriptionEvent::Subscribed(_) => "subscribed",
+        SubscriptionEvent::Reset(_) => "reset",
+        SubscriptionEvent::Snapshot(..) => "snapshot",
+        SubscriptionEvent::CaughtUp(_) => "caught_up",
+        SubscriptionEvent::FellBehind(_) => "fell_behind",
     }
 }
 
 /// Where a client that has read this can resume; a reset names no position.
-pub fn position(update: &Update) -> Option<Position> {
+pub fn position(update: &SubscriptionEvent) -> Option<Position> {
     match update {
-        Update::Event(event) => Some(event.position),
-        Update::Subscribed(position)
-        | Update::Snapshot(position, _)
-        | Update::CaughtUp(position)
-        | Update::FellBehind(position) => Some(*position),
-        Update::Reset(_) => None,
+        SubscriptionEvent::Event(event) => Some(event.position),
+        SubscriptionEvent::Subscribed(position)
+        | SubscriptionEvent::Snapshot(position, _)
+        | SubscriptionEvent::CaughtUp(position)
+        | SubscriptionEvent::FellBehind(position) => Some(*position),
+        SubscriptionEvent::Reset(_) => None,
     }
 }
 

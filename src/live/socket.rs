@@ -20,9 +20,9 @@ use super::{
         SUBSCRIPTIONS, WAITING_ANSWERS,
     },
     live_hub::{Connection, LiveHub},
-    outlet::{Outlet, Part, Room},
+    send_queue::{Part, SendPermit, SendQueue},
     server_frame::{self, FrameWriter, PONG},
-    subscription::{Found, Step, Subscription, Update},
+    subscription::{ReadOutcome, Step, Subscription, SubscriptionEvent},
 };
 use crate::http::error::{Fault, Problem};
 
@@ -47,7 +47,7 @@ impl From<Closed> for End {
 enum Outgoing {
     Text(String),
     /// Written when its turn comes: until then the event is shared with all others.
-    Update(Rc<FrameWriter>, Update),
+    Event(Rc<FrameWriter>, SubscriptionEvent),
 }
 
 struct Named {
@@ -58,7 +58,7 @@ struct Named {
     subscription: Subscription,
 }
 
-type Reading = Pin<Box<dyn Future<Output = (u64, Found)>>>;
+type Reading = Pin<Box<dyn Future<Output = (u64, ReadOutcome)>>>;
 
 struct Socket {
     hub: Arc<LiveHub>,
@@ -89,14 +89,14 @@ pub async fn serve(
     mut incoming: AggregatedMessageStream,
     request_id: String,
 ) {
-    let mut outlet = Outlet::new(session);
+    let mut queue = SendQueue::new(session);
     let mut socket = Socket::new(Arc::clone(&hub), request_id);
-    let end = socket.run(&mut outlet, &mut incoming).await;
+    let end = socket.run(&mut queue, &mut incoming).await;
     drop(socket);
     if let End::Close(close) = end {
         hub.metrics().closed(close.code());
         log::debug!(code = close.code(); "a live connection is closed: {}", close.reason());
-        outlet.close(close.code(), close.reason()).await;
+        queue.close(close.code(), close.reason()).await;
         let gone = async { while let Some(Ok(_)) = incoming.recv().await {} };
         // It may never answer.
         let _ = timeout(GOODBYE, gone).await;
@@ -125,12 +125,12 @@ impl Socket {
         }
     }
 
-    async fn run(&mut self, outlet: &mut Outlet, incoming: &mut AggregatedMessageStream) -> End {
+    async fn run(&mut self, queue: &mut SendQueue, incoming: &mut AggregatedMessageStream) -> End {
         let limits = self.hub.limits();
         let mut draining = self.hub.draining();
         let mut tick = heartbeat(limits.heartbeat);
         loop {
-            match self.turn(outlet, incoming, &mut draining, &mut tick, &limits).await {
+            match self.turn(queue, incoming, &mut draining, &mut tick, &limits).await {
                 Ok(()) => {}
                 Err(end) => return end,
             }
@@ -140,7 +140,7 @@ impl Socket {
     /// Does whatever can be done next.
     async fn turn(
         &mut self,
-        outlet: &mut Outlet,
+        queue: &mut SendQueue,
         incoming: &mut AggregatedMessageStream,
         draining: &mut watch::Receiver<bool>,
         tick: &mut Interval,
@@ -156,17 +156,17 @@ impl Socket {
         let reads = self.idle_reads.next();
         let waits_to_read = !self.idle_reads.has_one();
         tokio::select! {
-            room = timeout_at(self.progress + limits.stall, outlet.room(size)), if sending => {
-                let room = room.map_err(|_| End::Close(Close::TooSlow))?;
-                self.send(outlet, room).await?;
+            permit = timeout_at(self.progress + limits.stall, queue.permit(size)), if sending => {
+                let permit = permit.map_err(|_| End::Close(Close::TooSlow))?;
+                self.send(queue, permit).await?;
                 self.progress = Instant::now();
             }
             Some((number, found)) = OptionFuture::from(self.reading.as_mut()) => self.end_read(number, found),
-            message = incoming.recv(), if listening && !is_loud => self.hear(message, outlet).await?,
+            message = incoming.recv(), if listening && !is_loud => self.hear(message, queue).await?,
             _ = timeout_at(heard, pending::<()>()), if listening && is_loud => {}
             _ = timeout_at(reads, pending::<()>()), if waits_to_read => {}
             () = self.wake.notified(), if !sending => {}
-            now = tick.tick() => self.beat(now, outlet, limits).await?,
+            now = tick.tick() => self.beat(now, queue, limits).await?,
             // An error means that the hub has gone, which cannot be: the socket holds it.
             _ = draining.wait_for(|draining| *draining) => return Err(End::Close(Close::Draining)),
         }
@@ -179,8 +179,8 @@ impl Socket {
             self.has_begun = false;
             self.sending = match self.outgoing.pop_front()? {
                 Outgoing::Text(text) => VecDeque::from([text.into()]),
-                Outgoing::Update(writer, update) => {
-                    if matches!(update, Update::Event(_)) {
+                Outgoing::Event(writer, update) => {
+                    if matches!(update, SubscriptionEvent::Event(_)) {
                         self.hub.metrics().messages.inc();
                     }
                     writer.write(&update)
@@ -190,7 +190,7 @@ impl Socket {
         self.sending.front()
     }
 
-    async fn send(&mut self, outlet: &mut Outlet, room: Room) -> Result<(), Closed> {
+    async fn send(&mut self, queue: &mut SendQueue, permit: SendPermit) -> Result<(), Closed> {
         let Some(bytes) = self.sending.pop_front() else { return Ok(()) };
         let part = match (self.has_begun, self.sending.is_empty()) {
             (false, true) => Part::Whole,
@@ -199,7 +199,7 @@ impl Socket {
             (true, true) => Part::Last,
         };
         self.has_begun = true;
-        outlet.send(bytes, part, room).await
+        queue.send(bytes, part, permit).await
     }
 
     /// Whether nothing waits to be sent.
@@ -221,7 +221,7 @@ impl Socket {
             match named.subscription.step() {
                 Step::Send(updates) => {
                     let writer = &named.writer;
-                    self.outgoing.extend(updates.into_iter().map(|update| Outgoing::Update(Rc::clone(writer), update)));
+                    self.outgoing.extend(updates.into_iter().map(|update| Outgoing::Event(Rc::clone(writer), update)));
                     self.progress = Instant::now();
                     return;
                 }
@@ -234,7 +234,7 @@ impl Socket {
         }
     }
 
-    fn end_read(&mut self, number: u64, found: Found) {
+    fn end_read(&mut self, number: u64, found: ReadOutcome) {
         self.reading = None;
         // It may have been given up meanwhile.
         let Some(place) = self.subscriptions.iter().position(|named| named.number == number) else { return };
@@ -246,7 +246,7 @@ impl Socket {
                 }
                 for update in updates {
                     let writer = Rc::clone(&self.subscriptions[place].writer);
-                    self.say(Outgoing::Update(writer, update));
+                    self.say(Outgoing::Event(writer, update));
                 }
             }
             Err(error) => {
@@ -271,14 +271,14 @@ impl Socket {
     async fn hear(
         &mut self,
         message: Option<Result<AggregatedMessage, ProtocolError>>,
-        outlet: &mut Outlet,
+        queue: &mut SendQueue,
     ) -> Result<(), End> {
         self.heard = Instant::now();
         self.frames.take();
         match message {
             None | Some(Ok(AggregatedMessage::Close(_))) => Err(End::Gone),
             Some(Ok(AggregatedMessage::Text(text))) => self.obey(&text),
-            Some(Ok(AggregatedMessage::Ping(sent))) => Ok(outlet.pong(sent).await?),
+            Some(Ok(AggregatedMessage::Ping(sent))) => Ok(queue.pong(sent).await?),
             Some(Ok(AggregatedMessage::Pong(_))) => Ok(()),
             Some(Ok(AggregatedMessage::Binary(_))) => broken(1003, "frames are JSON text"),
             Some(Err(ProtocolError::Overflow)) => broken(1009, "the frame is too large"),
@@ -306,13 +306,13 @@ impl Socket {
             Ok(ClientFrame::Subscribe { .. }) if self.subscriptions.len() == SUBSCRIPTIONS => {
                 return Err(End::Close(Close::TooManySubscriptions));
             }
-            Ok(ClientFrame::Subscribe { id, wish }) => {
+            Ok(ClientFrame::Subscribe { id, request }) => {
                 self.opened += 1;
                 self.subscriptions.push(Named {
                     writer: Rc::new(FrameWriter::new(Some(&id), self.hub.epoch())),
                     id: id.into(),
                     number: self.opened,
-                    subscription: Subscription::open(&self.hub, wish, Arc::clone(&self.wake)),
+                    subscription: Subscription::open(&self.hub, request, Arc::clone(&self.wake)),
                 });
             }
             Err(BadFrame { id, problem }) => {
@@ -329,7 +329,7 @@ impl Socket {
     /// Ends a subscription. Of what it had to say, only what is on its way already still arrives.
     fn forget(&mut self, place: usize) {
         let gone = self.subscriptions.swap_remove(place).writer;
-        self.outgoing.retain(|outgoing| !matches!(outgoing, Outgoing::Update(writer, _) if Rc::ptr_eq(writer, &gone)));
+        self.outgoing.retain(|outgoing| !matches!(outgoing, Outgoing::Event(writer, _) if Rc::ptr_eq(writer, &gone)));
     }
 
     fn find(&self, id: &str) -> Option<usize> {
@@ -337,12 +337,12 @@ impl Socket {
     }
 
     /// Asks for a sign of life, and tells how far everything has been sent.
-    async fn beat(&mut self, now: Instant, outlet: &mut Outlet, limits: &LiveLimits) -> Result<(), End> {
+    async fn beat(&mut self, now: Instant, queue: &mut SendQueue, limits: &LiveLimits) -> Result<(), End> {
         // A client that we do not listen to, or that has much to read, is judged by what it takes.
         if self.is_quiet() && now.duration_since(self.heard) > 2 * limits.heartbeat {
             return Err(End::Close(Close::NoPong));
         }
-        outlet.ping().await?;
+        queue.ping().await?;
         if self.is_quiet() {
             let positions = self.subscriptions.iter().map(|named| named.subscription.position());
             let position = positions.min().unwrap_or_else(|| self.hub.position());

@@ -10,7 +10,7 @@ use ordo_actors::log::{
 use tokio::sync::Notify;
 
 use super::{
-    board::{Look, Seat},
+    hub_state::{Registration, RingRead},
     live_event::LiveEvent,
     live_hub::{LiveHub, Page, Snapshot},
     order_fold::OrderFold,
@@ -19,7 +19,7 @@ use super::{
 
 /// What a client asked for.
 #[derive(Debug, Clone)]
-pub struct Wish {
+pub struct SubscribeRequest {
     /// Which events.
     pub topic: Topic,
     /// Everything after this position; from now on when absent.
@@ -41,7 +41,7 @@ pub enum ResetReason {
 
 /// What a subscriber hears.
 #[derive(Debug, Clone)]
-pub enum Update {
+pub enum SubscriptionEvent {
     /// Everything after this position follows.
     Subscribed(Position),
     /// Forget what you know: what follows is another log, from now on.
@@ -60,10 +60,10 @@ pub enum Update {
 #[derive(Debug)]
 pub enum Step {
     /// Send these.
-    Send(Vec<Update>),
+    Send(Vec<SubscriptionEvent>),
     /// Let it read the store: see [`Subscription::begin_read`].
     Read,
-    /// Wait: for its bell, or for the read that is under way.
+    /// Wait: for its flag, or for the read that is under way.
     Wait,
 }
 
@@ -85,14 +85,14 @@ enum Phase {
 /// A subscription. It holds no events; between two steps it is a few words.
 pub struct Subscription {
     hub: Arc<LiveHub>,
-    seat: Seat,
+    registration: Registration,
     place: Position,
     /// Where the log ended when it was opened: not caught up before that.
     goal: Position,
     phase: Phase,
     wants_snapshot: bool,
     reading: bool,
-    prelude: VecDeque<Update>,
+    prelude: VecDeque<SubscriptionEvent>,
     /// Orders folded while it reads the store.
     fold: Option<OrderFold>,
 }
@@ -107,12 +107,12 @@ pub struct Read {
 }
 
 /// What was read.
-pub struct Found {
-    result: Result<Finding, StoreError>,
+pub struct ReadOutcome {
+    result: Result<ReadResult, StoreError>,
     fold: Option<OrderFold>,
 }
 
-enum Finding {
+enum ReadResult {
     Head(Position),
     Snapshot(Snapshot),
     Page(Page),
@@ -121,24 +121,24 @@ enum Finding {
 impl Subscription {
     /// Opens a subscription. `wake` is notified when there may be a step to take.
     #[must_use]
-    pub fn open(hub: &Arc<LiveHub>, wish: Wish, wake: Arc<Notify>) -> Self {
-        let seat = hub.join(wish.topic, wake);
+    pub fn open(hub: &Arc<LiveHub>, request: SubscribeRequest, wake: Arc<Notify>) -> Self {
+        let registration = hub.join(request.topic, wake);
         // The ring may be a little behind the log.
-        let now = seat.joined.max(hub.now());
+        let now = registration.joined.max(hub.now());
         let mut subscription = Self {
             hub: Arc::clone(hub),
-            seat,
+            registration,
             place: now,
             goal: now,
             phase: Phase::CatchingUp,
-            wants_snapshot: wish.snapshot,
+            wants_snapshot: request.snapshot,
             reading: false,
             prelude: VecDeque::new(),
             fold: None,
         };
-        match wish.after {
+        match request.after {
             None => subscription.begin_now(None),
-            Some(_) if wish.epoch.is_some_and(|epoch| epoch != hub.epoch()) => {
+            Some(_) if request.epoch.is_some_and(|epoch| epoch != hub.epoch()) => {
                 subscription.begin_now(Some(ResetReason::OtherEpoch));
             }
             Some(after) if after <= now => subscription.begin_at(after),
@@ -153,20 +153,20 @@ impl Subscription {
     fn begin_at(&mut self, after: Position) {
         self.place = after;
         self.phase = Phase::CatchingUp;
-        self.prelude.push_back(Update::Subscribed(after));
+        self.prelude.push_back(SubscriptionEvent::Subscribed(after));
     }
 
     fn begin_now(&mut self, reset: Option<ResetReason>) {
         self.place = self.goal;
-        self.prelude.push_back(Update::Subscribed(self.place));
-        self.prelude.extend(reset.map(Update::Reset));
+        self.prelude.push_back(SubscriptionEvent::Subscribed(self.place));
+        self.prelude.extend(reset.map(SubscriptionEvent::Reset));
         self.phase = if self.wants_snapshot { Phase::Looking } else { Phase::CatchingUp };
     }
 
     /// Whether [`Self::step`] would do anything but wait.
     #[must_use]
     pub fn has_step(&self) -> bool {
-        !self.reading && (self.phase != Phase::Live { drained: true } || self.seat.bell.has_rung())
+        !self.reading && (self.phase != Phase::Live { drained: true } || self.registration.flag.is_set())
     }
 
     /// Takes a step. What it says to send counts as sent.
@@ -184,20 +184,20 @@ impl Subscription {
         }
     }
 
-    fn look(&self, drained: bool) -> Look {
-        self.hub.board().look(&self.seat, self.place, drained)
+    fn look(&self, drained: bool) -> RingRead {
+        self.hub.state().read(&self.registration, self.place, drained)
     }
 
     fn catch_up(&mut self) -> Step {
-        let Look::Slice(slice) = self.look(false) else { return Step::Read };
+        let RingRead::Slice(slice) = self.look(false) else { return Step::Read };
         if slice.events.is_empty() && slice.through < self.goal {
             return Step::Read;
         }
         self.fold = None;
-        let mut updates: Vec<_> = slice.events.into_iter().map(Update::Event).collect();
+        let mut updates: Vec<_> = slice.events.into_iter().map(SubscriptionEvent::Event).collect();
         self.place = slice.through;
         if slice.drained && self.place >= self.goal {
-            updates.push(Update::CaughtUp(self.place));
+            updates.push(SubscriptionEvent::CaughtUp(self.place));
             self.phase = Phase::Live { drained: true };
         }
         Step::Send(updates)
@@ -205,20 +205,20 @@ impl Subscription {
 
     fn follow(&mut self, drained: bool) -> Step {
         match self.look(drained) {
-            Look::Slice(slice) => {
+            RingRead::Slice(slice) => {
                 self.place = slice.through;
                 self.phase = Phase::Live { drained: slice.drained };
                 if slice.events.is_empty() {
                     Step::Wait
                 } else {
-                    Step::Send(slice.events.into_iter().map(Update::Event).collect())
+                    Step::Send(slice.events.into_iter().map(SubscriptionEvent::Event).collect())
                 }
             }
-            Look::Gone(place) => {
+            RingRead::Gone(place) => {
                 self.hub.metrics().fell_behind.inc();
                 self.place = place;
                 self.phase = Phase::CatchingUp;
-                Step::Send(vec![Update::FellBehind(place)])
+                Step::Send(vec![SubscriptionEvent::FellBehind(place)])
             }
         }
     }
@@ -227,7 +227,7 @@ impl Subscription {
     #[must_use]
     pub fn position(&self) -> Position {
         match self.phase {
-            Phase::Live { drained: true } => self.hub.board().seen(&self.seat, self.place),
+            Phase::Live { drained: true } => self.hub.state().seen(&self.registration, self.place),
             _ => self.place,
         }
     }
@@ -237,7 +237,7 @@ impl Subscription {
         self.reading = true;
         Read {
             hub: Arc::clone(&self.hub),
-            topic: self.seat.topic.clone(),
+            topic: self.registration.topic.clone(),
             place: self.place,
             phase: self.phase,
             fold: self.fold.take(),
@@ -248,21 +248,21 @@ impl Subscription {
     ///
     /// # Errors
     /// The store could not be read. The subscription is of no further use.
-    pub fn end_read(&mut self, found: Found) -> Result<Vec<Update>, StoreError> {
+    pub fn end_read(&mut self, found: ReadOutcome) -> Result<Vec<SubscriptionEvent>, StoreError> {
         self.reading = false;
         self.fold = found.fold;
         match found.result? {
-            Finding::Head(head) if self.place <= head => self.begin_at(self.place),
-            Finding::Head(_) => self.begin_now(Some(ResetReason::BeyondEnd)),
-            Finding::Snapshot(snapshot) => {
+            ReadResult::Head(head) if self.place <= head => self.begin_at(self.place),
+            ReadResult::Head(_) => self.begin_now(Some(ResetReason::BeyondEnd)),
+            ReadResult::Snapshot(snapshot) => {
                 // What the order has not seen yet comes later than both.
                 self.place = self.place.max(snapshot.position);
                 self.phase = Phase::CatchingUp;
-                return Ok(vec![Update::Snapshot(self.place, snapshot.order)]);
+                return Ok(vec![SubscriptionEvent::Snapshot(self.place, snapshot.order)]);
             }
-            Finding::Page(page) => {
+            ReadResult::Page(page) => {
                 self.place = page.through;
-                return Ok(page.events.into_iter().map(Update::Event).collect());
+                return Ok(page.events.into_iter().map(SubscriptionEvent::Event).collect());
             }
         }
         Ok(Vec::new())
@@ -271,18 +271,18 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.hub.leave(&self.seat);
+        self.hub.leave(&self.registration);
     }
 }
 
 impl Read {
     /// Reads. A store that is away is waited for, a few seconds.
-    pub async fn run(mut self) -> Found {
+    pub async fn run(mut self) -> ReadOutcome {
         let result = match (self.phase, &self.topic) {
-            (Phase::Checking, _) => self.hub.log_head().await.map(Finding::Head),
-            (Phase::Looking, Topic::Order(order)) => self.hub.snapshot(*order).await.map(Finding::Snapshot),
-            (_, topic) => self.hub.page(topic, self.place, &mut self.fold).await.map(Finding::Page),
+            (Phase::Checking, _) => self.hub.log_head().await.map(ReadResult::Head),
+            (Phase::Looking, Topic::Order(order)) => self.hub.snapshot(*order).await.map(ReadResult::Snapshot),
+            (_, topic) => self.hub.page(topic, self.place, &mut self.fold).await.map(ReadResult::Page),
         };
-        Found { result, fold: self.fold }
+        ReadOutcome { result, fold: self.fold }
     }
 }

@@ -23,7 +23,7 @@ use super::{
     limits::LiveLimits,
     live_hub::LiveHub,
     live_metrics::LiveMetrics,
-    subscription::{ResetReason, Step, Subscription, Update, Wish},
+    subscription::{ResetReason, Step, SubscribeRequest, Subscription, SubscriptionEvent},
     topic::Topic,
 };
 use crate::{
@@ -85,13 +85,13 @@ impl World {
         self.core.orders.ask(order, request).await.unwrap();
     }
 
-    fn subscribe(&self, wish: Wish) -> Subscriber {
+    fn subscribe(&self, request: SubscribeRequest) -> Subscriber {
         let wake = Arc::new(Notify::new());
-        Subscriber { subscription: Subscription::open(&self.hub, wish, Arc::clone(&wake)), wake, heard: Vec::new() }
+        Subscriber { subscription: Subscription::open(&self.hub, request, Arc::clone(&wake)), wake, heard: Vec::new() }
     }
 
     fn subscribe_from_start(&self, topic: Topic) -> Subscriber {
-        self.subscribe(Wish { after: Some(Position::START), ..wish(topic) })
+        self.subscribe(SubscribeRequest { after: Some(Position::START), ..request(topic) })
     }
 
     async fn log(&self) -> Vec<Arc<EventEnvelope>> {
@@ -110,14 +110,14 @@ impl World {
     }
 }
 
-fn wish(topic: Topic) -> Wish {
-    Wish { topic, after: None, epoch: None, snapshot: false }
+fn request(topic: Topic) -> SubscribeRequest {
+    SubscribeRequest { topic, after: None, epoch: None, snapshot: false }
 }
 
 struct Subscriber {
     subscription: Subscription,
     wake: Arc<Notify>,
-    heard: Vec<Update>,
+    heard: Vec<SubscriptionEvent>,
 }
 
 impl Subscriber {
@@ -134,7 +134,7 @@ impl Subscriber {
         true
     }
 
-    async fn until(&mut self, mut enough: impl FnMut(&[Update]) -> bool) -> &[Update] {
+    async fn until(&mut self, mut enough: impl FnMut(&[SubscriptionEvent]) -> bool) -> &[SubscriptionEvent] {
         let heard = async {
             while !enough(&self.heard) {
                 if !self.step().await {
@@ -150,29 +150,31 @@ impl Subscriber {
 
     async fn until_position(&mut self, position: Position) {
         self.until(|heard| {
-            heard.iter().any(|update| matches!(update, Update::Event(event) if event.position == position))
+            heard.iter().any(|update| matches!(update, SubscriptionEvent::Event(event) if event.position == position))
         })
         .await;
     }
 
     async fn until_caught_up(&mut self) {
-        self.until(|heard| matches!(heard.last(), Some(Update::CaughtUp(_)))).await;
+        self.until(|heard| matches!(heard.last(), Some(SubscriptionEvent::CaughtUp(_)))).await;
     }
 
     fn positions(&self) -> Vec<u64> {
-        let position = |update: &Update| if let Update::Event(event) = update { Some(event.position.0) } else { None };
+        let position = |update: &SubscriptionEvent| {
+            if let SubscriptionEvent::Event(event) = update { Some(event.position.0) } else { None }
+        };
         self.heard.iter().filter_map(position).collect()
     }
 
     /// What was heard, in short.
     fn story(&self) -> String {
-        let word = |update: &Update| match update {
-            Update::Subscribed(position) => format!("subscribed@{position}"),
-            Update::Reset(reason) => format!("{reason:?}"),
-            Update::Snapshot(position, _) => format!("snapshot@{position}"),
-            Update::Event(event) => format!("{}", event.position),
-            Update::CaughtUp(position) => format!("caught_up@{position}"),
-            Update::FellBehind(position) => format!("fell_behind@{position}"),
+        let word = |update: &SubscriptionEvent| match update {
+            SubscriptionEvent::Subscribed(position) => format!("subscribed@{position}"),
+            SubscriptionEvent::Reset(reason) => format!("{reason:?}"),
+            SubscriptionEvent::Snapshot(position, _) => format!("snapshot@{position}"),
+            SubscriptionEvent::Event(event) => format!("{}", event.position),
+            SubscriptionEvent::CaughtUp(position) => format!("caught_up@{position}"),
+            SubscriptionEvent::FellBehind(position) => format!("fell_behind@{position}"),
         };
         self.heard.iter().map(word).collect::<Vec<_>>().join(" ")
     }
@@ -182,7 +184,7 @@ impl Subscriber {
 async fn from_now_means_from_now() {
     let world = World::new().await;
     world.place("ada").await;
-    let mut subscriber = world.subscribe(wish(Topic::Orders));
+    let mut subscriber = world.subscribe(request(Topic::Orders));
     subscriber.until_caught_up().await;
     world.place("ada").await;
     subscriber.until_position(Position(4)).await;
@@ -193,7 +195,7 @@ async fn from_now_means_from_now() {
 async fn after_a_position_comes_all_that_follows_and_then_what_happens() {
     let world = World::new().await;
     let order = world.place("ada").await;
-    let mut subscriber = world.subscribe(Wish { after: Some(Position(1)), ..wish(Topic::Orders) });
+    let mut subscriber = world.subscribe(SubscribeRequest { after: Some(Position(1)), ..request(Topic::Orders) });
     subscriber.until_caught_up().await;
     world.submit(order).await;
     subscriber.until_position(Position(3)).await;
@@ -234,7 +236,7 @@ async fn the_last_event_of_a_commit_carries_the_order_as_it_is_then() {
     world.submit(order).await;
     late.until_position(Position(3)).await;
     for update in &late.heard {
-        let Update::Event(event) = update else { continue };
+        let SubscriptionEvent::Event(event) = update else { continue };
         let body: Value = serde_json::from_str(&format!("{{{}", std::str::from_utf8(&event.body).unwrap())).unwrap();
         let version = Version(body["event"]["version"].as_u64().unwrap());
         let then = rehydrate::<Order>(world.core.store.as_ref(), order, Until::Version(version), 10).await.unwrap();
@@ -249,7 +251,7 @@ async fn the_last_event_of_a_commit_carries_the_order_as_it_is_then() {
 #[actix_web::test]
 async fn an_event_is_written_once_for_all_who_listen() {
     let world = World::new().await;
-    let mut all: Vec<_> = (0..3).map(|_| world.subscribe(wish(Topic::Orders))).collect();
+    let mut all: Vec<_> = (0..3).map(|_| world.subscribe(request(Topic::Orders))).collect();
     for subscriber in &mut all {
         subscriber.until_caught_up().await;
     }
@@ -258,7 +260,7 @@ async fn an_event_is_written_once_for_all_who_listen() {
         subscriber.until_position(Position(2)).await;
     }
     let bodies = all.iter().map(|subscriber| match subscriber.heard.last() {
-        Some(Update::Event(event)) => Arc::as_ptr(event),
+        Some(SubscriptionEvent::Event(event)) => Arc::as_ptr(event),
         _ => panic!("{}", subscriber.story()),
     });
     assert_eq!(bodies.collect::<std::collections::HashSet<_>>().len(), 1);
@@ -270,7 +272,7 @@ async fn nothing_is_written_while_nobody_listens_to_it() {
     let world = World::new().await;
     let ours = world.place("ada").await;
     world.visible().await;
-    let mut subscriber = world.subscribe(wish(Topic::Order(ours)));
+    let mut subscriber = world.subscribe(request(Topic::Order(ours)));
     subscriber.until_caught_up().await;
     world.place("bob").await;
     world.submit(ours).await;
@@ -283,11 +285,11 @@ async fn what_was_not_written_for_others_is_read_from_the_store() {
     let world = World::new().await;
     let ours = world.place("ada").await;
     world.visible().await;
-    let _keeps_the_ring = world.subscribe(wish(Topic::Order(ours)));
+    let _keeps_the_ring = world.subscribe(request(Topic::Order(ours)));
     world.place("bob").await;
     world.submit(ours).await;
     world.visible().await;
-    let mut late = world.subscribe(Wish { after: Some(Position(2)), ..wish(Topic::Orders) });
+    let mut late = world.subscribe(SubscribeRequest { after: Some(Position(2)), ..request(Topic::Orders) });
     late.until_caught_up().await;
     assert_eq!(late.positions(), [3, 4, 5]);
 }
@@ -312,7 +314,7 @@ fn saga(events: usize) -> StreamWrite {
 #[actix_web::test]
 async fn events_of_other_aggregates_are_not_shown() {
     let world = World::new().await;
-    let mut subscriber = world.subscribe(wish(Topic::Orders));
+    let mut subscriber = world.subscribe(request(Topic::Orders));
     world.place_alongside("ada", vec![saga(1)]).await;
     world.place("ada").await;
     subscriber.until_position(Position(5)).await;
@@ -369,12 +371,13 @@ async fn a_log_that_ends_with_events_of_other_aggregates_is_caught_up_with_to_it
         assert!(subscriber.story().ends_with("caught_up@302"), "{topic}: {}", subscriber.story());
         // A place among what is not shown is as good as any.
         for place in [150, 302] {
-            let mut resumed = world.subscribe(Wish { after: Some(Position(place)), ..wish(topic.clone()) });
+            let mut resumed =
+                world.subscribe(SubscribeRequest { after: Some(Position(place)), ..request(topic.clone()) });
             resumed.until_caught_up().await;
             assert_eq!(resumed.story(), format!("subscribed@{place} caught_up@302"), "{topic}");
         }
     }
-    let mut subscriber = world.subscribe(Wish { snapshot: true, ..wish(Topic::Order(ours)) });
+    let mut subscriber = world.subscribe(SubscribeRequest { snapshot: true, ..request(Topic::Order(ours)) });
     subscriber.until_caught_up().await;
     assert_eq!(subscriber.story(), "subscribed@302 snapshot@302 caught_up@302");
 }
@@ -383,7 +386,7 @@ async fn a_log_that_ends_with_events_of_other_aggregates_is_caught_up_with_to_it
 async fn events_of_other_aggregates_that_another_process_has_written_move_a_subscription_on() {
     let store: Arc<dyn EventStore> = Arc::new(MemoryStore::new());
     let (here, elsewhere) = (World::on(Arc::clone(&store), 8).await, World::on(store, 8).await);
-    let mut subscriber = here.subscribe(wish(Topic::Customer(CustomerId::new("ada").unwrap())));
+    let mut subscriber = here.subscribe(request(Topic::Customer(CustomerId::new("ada").unwrap())));
     elsewhere.place_alongside("bob", vec![saga(700)]).await;
     here.place("ada").await;
     subscriber.until_position(Position(704)).await;
@@ -393,13 +396,14 @@ async fn events_of_other_aggregates_that_another_process_has_written_move_a_subs
 #[actix_web::test]
 async fn one_who_does_not_look_for_long_falls_behind_catches_up_and_misses_nothing() {
     let world = World::with_ring(4).await;
-    let mut slow = world.subscribe(wish(Topic::Orders));
+    let mut slow = world.subscribe(request(Topic::Orders));
     slow.until_caught_up().await;
     for _ in 0..100 {
         world.place("ada").await;
     }
     world.visible().await;
-    slow.until(|heard| heard.iter().filter(|update| matches!(update, Update::CaughtUp(_))).count() == 2).await;
+    slow.until(|heard| heard.iter().filter(|update| matches!(update, SubscriptionEvent::CaughtUp(_))).count() == 2)
+        .await;
     assert_eq!(slow.positions(), (1..=200).collect::<Vec<_>>());
     assert!(slow.story().starts_with("subscribed@0 caught_up@0 fell_behind@0 1 2"), "{}", slow.story());
     assert_eq!(world.hub.metrics().fell_behind.get(), 1);
@@ -410,8 +414,8 @@ async fn one_whose_order_rests_does_not_fall_behind_while_others_are_busy() {
     let world = World::with_ring(4).await;
     let ours = world.place("ada").await;
     world.visible().await;
-    let mut subscriber = world.subscribe(wish(Topic::Order(ours)));
-    let _everything = world.subscribe(wish(Topic::Orders));
+    let mut subscriber = world.subscribe(request(Topic::Order(ours)));
+    let _everything = world.subscribe(request(Topic::Orders));
     subscriber.until_caught_up().await;
     for _ in 0..50 {
         world.place("bob").await;
@@ -426,7 +430,7 @@ async fn a_quiet_subscription_moves_with_the_log() {
     let world = World::new().await;
     let ours = world.place("ada").await;
     world.visible().await;
-    let mut subscriber = world.subscribe(wish(Topic::Order(ours)));
+    let mut subscriber = world.subscribe(request(Topic::Order(ours)));
     subscriber.until_caught_up().await;
     world.place("bob").await;
     world.visible().await;
@@ -441,7 +445,8 @@ async fn a_position_of_another_log_is_reset_to_now() {
     let world = World::new().await;
     world.place("ada").await;
     let epoch = Some(Epoch(Uuid::nil()));
-    let mut subscriber = world.subscribe(Wish { after: Some(Position::START), epoch, ..wish(Topic::Orders) });
+    let mut subscriber =
+        world.subscribe(SubscribeRequest { after: Some(Position::START), epoch, ..request(Topic::Orders) });
     subscriber.until_caught_up().await;
     assert_eq!(subscriber.story(), format!("subscribed@2 {:?} caught_up@2", ResetReason::OtherEpoch));
 }
@@ -451,7 +456,8 @@ async fn a_position_of_this_log_is_not_reset() {
     let world = World::new().await;
     world.place("ada").await;
     let epoch = Some(world.hub.epoch());
-    let mut subscriber = world.subscribe(Wish { after: Some(Position(2)), epoch, ..wish(Topic::Orders) });
+    let mut subscriber =
+        world.subscribe(SubscribeRequest { after: Some(Position(2)), epoch, ..request(Topic::Orders) });
     subscriber.until_caught_up().await;
     assert_eq!(subscriber.story(), "subscribed@2 caught_up@2");
 }
@@ -460,7 +466,7 @@ async fn a_position_of_this_log_is_not_reset() {
 async fn a_position_beyond_the_end_is_reset_to_now() {
     let world = World::new().await;
     world.place("ada").await;
-    let mut subscriber = world.subscribe(Wish { after: Some(Position(3)), ..wish(Topic::Orders) });
+    let mut subscriber = world.subscribe(SubscribeRequest { after: Some(Position(3)), ..request(Topic::Orders) });
     subscriber.until_caught_up().await;
     assert_eq!(subscriber.story(), format!("subscribed@2 {:?} caught_up@2", ResetReason::BeyondEnd));
 }
@@ -470,7 +476,7 @@ async fn a_position_that_only_another_process_has_heard_of_is_not_reset() {
     let store: Arc<dyn EventStore> = Arc::new(MemoryStore::new());
     let (here, elsewhere) = (World::on(Arc::clone(&store), 8).await, World::on(store, 8).await);
     elsewhere.place("ada").await;
-    let mut subscriber = here.subscribe(Wish { after: Some(Position(2)), ..wish(Topic::Orders) });
+    let mut subscriber = here.subscribe(SubscribeRequest { after: Some(Position(2)), ..request(Topic::Orders) });
     subscriber.until_caught_up().await;
     here.place("ada").await;
     subscriber.until_position(Position(4)).await;
@@ -481,7 +487,7 @@ async fn a_position_that_only_another_process_has_heard_of_is_not_reset() {
 async fn what_another_process_has_written_is_seen() {
     let store: Arc<dyn EventStore> = Arc::new(MemoryStore::new());
     let (here, elsewhere) = (World::on(Arc::clone(&store), 8).await, World::on(store, 8).await);
-    let mut subscriber = here.subscribe(wish(Topic::Orders));
+    let mut subscriber = here.subscribe(request(Topic::Orders));
     for _ in 0..20 {
         elsewhere.place("ada").await;
     }
@@ -494,12 +500,12 @@ async fn what_another_process_has_written_is_seen() {
 async fn a_snapshot_comes_first_and_what_is_in_it_does_not_come_again() {
     let world = World::new().await;
     let order = world.place("ada").await;
-    let mut subscriber = world.subscribe(Wish { snapshot: true, ..wish(Topic::Order(order)) });
+    let mut subscriber = world.subscribe(SubscribeRequest { snapshot: true, ..request(Topic::Order(order)) });
     subscriber.until_caught_up().await;
     world.submit(order).await;
     subscriber.until_position(Position(3)).await;
     assert_eq!(subscriber.story(), "subscribed@2 snapshot@2 caught_up@2 3");
-    let Update::Snapshot(_, text) = &subscriber.heard[1] else { panic!("{}", subscriber.story()) };
+    let SubscriptionEvent::Snapshot(_, text) = &subscriber.heard[1] else { panic!("{}", subscriber.story()) };
     let now = rehydrate::<Order>(world.core.store.as_ref(), order, Until::Version(Version(2)), 10).await.unwrap();
     assert_eq!(serde_json::from_slice::<Value>(text).unwrap(), json!(now.state.view(order, now.version)));
 }
@@ -507,18 +513,23 @@ async fn a_snapshot_comes_first_and_what_is_in_it_does_not_come_again() {
 #[actix_web::test]
 async fn a_snapshot_of_an_order_that_is_not_there_is_null() {
     let world = World::new().await;
-    let mut subscriber = world.subscribe(Wish { snapshot: true, ..wish(Topic::Order(StreamId::generate())) });
+    let mut subscriber =
+        world.subscribe(SubscribeRequest { snapshot: true, ..request(Topic::Order(StreamId::generate())) });
     subscriber.until_caught_up().await;
-    assert!(matches!(&subscriber.heard[1], Update::Snapshot(_, text) if text == "null"), "{}", subscriber.story());
+    assert!(
+        matches!(&subscriber.heard[1], SubscriptionEvent::Snapshot(_, text) if text == "null"),
+        "{}",
+        subscriber.story()
+    );
 }
 
 #[actix_web::test]
 async fn whoever_resumes_gets_a_snapshot_only_when_the_log_is_another() {
     let world = World::new().await;
     let order = world.place("ada").await;
-    let resume = Wish { snapshot: true, after: Some(Position(1)), ..wish(Topic::Order(order)) };
+    let resume = SubscribeRequest { snapshot: true, after: Some(Position(1)), ..request(Topic::Order(order)) };
     let mut same = world.subscribe(resume.clone());
-    let mut other = world.subscribe(Wish { epoch: Some(Epoch(Uuid::nil())), ..resume });
+    let mut other = world.subscribe(SubscribeRequest { epoch: Some(Epoch(Uuid::nil())), ..resume });
     same.until_caught_up().await;
     other.until_caught_up().await;
     assert_eq!(same.story(), "subscribed@1 2 caught_up@2");
@@ -526,14 +537,14 @@ async fn whoever_resumes_gets_a_snapshot_only_when_the_log_is_another() {
 }
 
 #[actix_web::test]
-async fn a_seat_is_given_back() {
+async fn a_registration_is_taken_out_again() {
     let world = World::new().await;
     let order = world.place("ada").await;
     for topic in [Topic::Orders, Topic::Order(order), Topic::Customer(CustomerId::new("ada").unwrap())] {
-        let subscriber = world.subscribe(wish(topic));
-        assert_eq!(world.hub.board().seats(), 1);
+        let subscriber = world.subscribe(request(topic));
+        assert_eq!(world.hub.state().registered(), 1);
         drop(subscriber);
-        assert_eq!(world.hub.board().seats(), 0);
+        assert_eq!(world.hub.state().registered(), 0);
     }
 }
 
@@ -563,7 +574,7 @@ async fn whenever_subscribers_come_and_go_each_sees_exactly_its_part_of_the_log_
             match lot.draw(8) {
                 0 => end(subscriber, seen, place),
                 1 | 2 => {
-                    let resume = Wish { after: Some(*place), ..wish(topic.clone()) };
+                    let resume = SubscribeRequest { after: Some(*place), ..request(topic.clone()) };
                     let subscriber = subscriber.get_or_insert_with(|| world.subscribe(resume));
                     for _ in 0..lot.draw(5) {
                         subscriber.step().await;
@@ -577,7 +588,7 @@ async fn whenever_subscribers_come_and_go_each_sees_exactly_its_part_of_the_log_
     let log = world.log().await;
     for (topic, mut seen, mut place, mut subscriber) in tales.into_values() {
         end(&mut subscriber, &mut seen, &mut place);
-        let mut last = world.subscribe(Wish { after: Some(place), ..wish(topic.clone()) });
+        let mut last = world.subscribe(SubscribeRequest { after: Some(place), ..request(topic.clone()) });
         last.until_caught_up().await;
         seen.extend(last.positions());
         assert_eq!(seen, expected(&topic, &log), "{topic}");

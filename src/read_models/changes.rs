@@ -21,12 +21,12 @@ pub struct OrderChange<'a> {
     /// The version of what it is.
     pub version: Version,
     /// What products were called when they were added, even if they are gone again, and where that stands in the log.
-    pub named: &'a [Named],
+    pub named: &'a [NameSeen],
 }
 
 /// What a product was called in an event.
 #[derive(Debug)]
-pub struct Named {
+pub struct NameSeen {
     /// The position of the event.
     pub at: Position,
     /// Which product.
@@ -43,7 +43,7 @@ impl OrderChange<'_> {
 }
 
 /// A read model, as a pure function of orders.
-pub trait OrderModel: Send + 'static {
+pub trait OrderReadModel: Send + 'static {
     /// Its name, for operators and for its checkpoint.
     const NAME: &'static str;
 
@@ -78,29 +78,29 @@ impl Changes for Vec<RowChange> {
 }
 
 /// What orders add to rows that they share, by the key of the row: one text.
-pub type Differences<D> = BTreeMap<Arc<str>, D>;
+pub type Deltas<D> = BTreeMap<Arc<str>, D>;
 
 /// What orders have added to a row so far.
-pub fn difference<'a, D: Default>(differences: &'a mut Differences<D>, key: &str) -> &'a mut D {
-    differences.entry(Arc::from(key)).or_default()
+pub fn delta<'a, D: Default>(deltas: &'a mut Deltas<D>, key: &str) -> &'a mut D {
+    deltas.entry(Arc::from(key)).or_default()
 }
 
 /// The keys of the shared rows.
-pub fn keys<D>(differences: &Differences<D>) -> Vec<Row> {
-    differences.keys().map(|key| vec![Value::Text(Arc::clone(key))]).collect()
+pub fn keys<D>(deltas: &Deltas<D>) -> Vec<Row> {
+    deltas.keys().map(|key| vec![Value::Text(Arc::clone(key))]).collect()
 }
 
-/// Adds the differences to the stored rows, by `onto`; rows that stay as they are are left alone.
-pub fn add_up<D>(
+/// Adds the deltas to the stored rows, by `onto`; rows that stay as they are are left alone.
+pub fn apply_deltas<D>(
     table: &'static Table,
-    differences: &Differences<D>,
+    deltas: &Deltas<D>,
     stored: &[Option<Row>],
     onto: fn(&D, Option<&Row>) -> Row,
 ) -> Vec<RowChange> {
-    let mut changes = Vec::with_capacity(differences.len());
-    for ((key, difference), stored) in differences.iter().zip(stored) {
+    let mut changes = Vec::with_capacity(deltas.len());
+    for ((key, delta), stored) in deltas.iter().zip(stored) {
         let mut row = vec![Value::Text(Arc::clone(key))];
-        row.extend(onto(difference, stored.as_ref()));
+        row.extend(onto(delta, stored.as_ref()));
         if stored.as_ref() != Some(&row) {
             changes.push(RowChange::Put { table, row });
         }

@@ -7,9 +7,9 @@ use ordo_actors::{
     projection::row_store::{MAX_PAGE, Page, Row, RowStore, Table, Value},
 };
 
-use super::expected::Expected;
+use super::oracle::ReferenceFold;
 
-/// Differences that are told in words; more are counted.
+/// Deltas that are told in words; more are counted.
 const MOST_FINDINGS: usize = 100;
 
 /// What a comparison of one table found.
@@ -30,7 +30,7 @@ impl Comparison {
     /// # Errors
     /// The store failed; a difference is a finding, not an error.
     pub async fn of(
-        expected: &Expected,
+        expected: &ReferenceFold,
         rows: &dyn RowStore,
         table: &'static Table,
         generation: u32,

@@ -3,7 +3,7 @@
 use ordo_actors::projection::row_store::{RowChange, Table};
 
 use super::{
-    changes::{OrderChange, OrderModel},
+    changes::{OrderChange, OrderReadModel},
     order_rows::keep_listed,
     order_search::OrderTables,
     tables::{CURRENT_ORDER_PRODUCTS, CURRENT_ORDERS},
@@ -13,7 +13,7 @@ use super::{
 #[derive(Debug)]
 pub enum CurrentOrders {}
 
-impl OrderModel for CurrentOrders {
+impl OrderReadModel for CurrentOrders {
     const NAME: &'static str = "current_orders";
     const TABLES: &'static [&'static Table] = &[&CURRENT_ORDERS, &CURRENT_ORDER_PRODUCTS];
     type Changes = Vec<RowChange>;

@@ -3,7 +3,7 @@
 use ordo_actors::projection::row_store::{Row, RowChange, Table, Value};
 
 use super::{
-    changes::{Changes, Differences, OrderChange, OrderModel, add_up, difference, int_at, keys, text},
+    changes::{Changes, Deltas, OrderChange, OrderReadModel, apply_deltas, delta, int_at, keys, text},
     order_rows::document,
     tables::{CUSTOMER_ORDERS, CUSTOMERS},
 };
@@ -16,7 +16,7 @@ use crate::order::{Order, OrderState};
 #[derive(Debug)]
 pub enum CustomerOrders {}
 
-impl OrderModel for CustomerOrders {
+impl OrderReadModel for CustomerOrders {
     const NAME: &'static str = "customer_orders";
     const TABLES: &'static [&'static Table] = &[&CUSTOMERS, &CUSTOMER_ORDERS];
     type Changes = CustomerChanges;
@@ -26,7 +26,7 @@ impl OrderModel for CustomerOrders {
         let created_at = seen.created_at.timestamp_micros();
         let (before, after) = (Sums::of(change.before), Sums::of(change.after));
         if before != after {
-            difference(&mut changes.customers, seen.customer_id.as_str()).count(before, after, created_at);
+            delta(&mut changes.customers, seen.customer_id.as_str()).count(before, after, created_at);
         }
         let row = vec![
             text(seen.customer_id.as_str()),
@@ -43,7 +43,7 @@ impl OrderModel for CustomerOrders {
 #[derive(Debug, Default)]
 pub struct CustomerChanges {
     orders: Vec<RowChange>,
-    customers: Differences<CustomerDifference>,
+    customers: Deltas<CustomerDelta>,
 }
 
 impl Changes for CustomerChanges {
@@ -53,7 +53,7 @@ impl Changes for CustomerChanges {
 
     fn finish(self, shared: &[Option<Row>]) -> Vec<RowChange> {
         let mut changes = self.orders;
-        changes.extend(add_up(&CUSTOMERS, &self.customers, shared, CustomerDifference::onto));
+        changes.extend(apply_deltas(&CUSTOMERS, &self.customers, shared, CustomerDelta::onto));
         changes
     }
 }
@@ -77,19 +77,19 @@ impl Sums {
 
 /// What orders add to a customer.
 #[derive(Debug)]
-struct CustomerDifference {
+struct CustomerDelta {
     sums: Sums,
     first_order_at: i64,
     last_order_at: i64,
 }
 
-impl Default for CustomerDifference {
+impl Default for CustomerDelta {
     fn default() -> Self {
         Self { sums: Sums::default(), first_order_at: i64::MAX, last_order_at: i64::MIN }
     }
 }
 
-impl CustomerDifference {
+impl CustomerDelta {
     fn count(&mut self, before: Sums, after: Sums, created_at: i64) {
         for (sum, (before, after)) in self.sums.0.iter_mut().zip(before.0.into_iter().zip(after.0)) {
             *sum = sum.wrapping_add(after).wrapping_sub(before);

@@ -18,7 +18,7 @@ use ordo_actors::{
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{CurrentOrders, CustomerOrders, InventoryDemand, OrderHistory, OrderProjection, changes::OrderModel};
+use super::{CurrentOrders, CustomerOrders, InventoryDemand, OrderHistory, OrderProjection, changes::OrderReadModel};
 use crate::order::{
     CreateOrder, Currency, CustomerId, LineId, MAX_LINES, NewItem, Order, OrderCommand, OrderEvent, OrderId, Reason,
     RecordRefund, Reference, ReturnItems, ReturnRequest,
@@ -158,7 +158,7 @@ impl Follower {
     }
 
     /// A read model that remembers much, and has taken in the whole log.
-    pub async fn up_to_date<M: OrderModel>(shop: &Shop) -> Self {
+    pub async fn up_to_date<M: OrderReadModel>(shop: &Shop) -> Self {
         let mut follower = Self::of(Box::new(OrderProjection::<M>::default()), shop).await;
         follower.take(&shop.events().await, shop).await.expect("taken");
         follower
@@ -223,7 +223,7 @@ fn assert_each_row_is_written_once(changes: &[RowChange]) {
 
 /// All read models, remembering so many orders and lines.
 pub fn all_models(remembered: usize) -> Vec<Box<dyn ReadModel>> {
-    fn model<M: OrderModel>(remembered: usize) -> Box<dyn ReadModel> {
+    fn model<M: OrderReadModel>(remembered: usize) -> Box<dyn ReadModel> {
         Box::new(OrderProjection::<M>::remembering(super::remembered_orders::RememberedOrders::with_limit(remembered)))
     }
     vec![

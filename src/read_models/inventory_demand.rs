@@ -8,7 +8,7 @@ use ordo_actors::{
 };
 
 use super::{
-    changes::{Changes, Differences, OrderChange, OrderModel, add_up, difference, int_at, keys},
+    changes::{Changes, Deltas, OrderChange, OrderReadModel, apply_deltas, delta, int_at, keys},
     tables::INVENTORY,
 };
 use crate::order::{Order, OrderState};
@@ -19,35 +19,35 @@ use crate::order::{Order, OrderState};
 #[derive(Debug)]
 pub enum InventoryDemand {}
 
-impl OrderModel for InventoryDemand {
+impl OrderReadModel for InventoryDemand {
     const NAME: &'static str = "inventory_demand";
     const TABLES: &'static [&'static Table] = &[&INVENTORY];
-    type Changes = Differences<ProductDifference>;
+    type Changes = Deltas<ProductDelta>;
 
     fn apply(change: &OrderChange<'_>, products: &mut Self::Changes) {
         for named in change.named {
-            difference(products, named.product_id.as_str()).call(named.at, named.name.as_str());
+            delta(products, named.product_id.as_str()).call(named.at, named.name.as_str());
         }
         let (before, mut after) = (demand_of(change.before), demand_of(change.after));
         for (product, before) in before {
             let after = after.remove(product).unwrap_or_default();
             if before != after {
-                difference(products, product).count(before, after);
+                delta(products, product).count(before, after);
             }
         }
         for (product, after) in after {
-            difference(products, product).count(Demand::default(), after);
+            delta(products, product).count(Demand::default(), after);
         }
     }
 }
 
-impl Changes for Differences<ProductDifference> {
+impl Changes for Deltas<ProductDelta> {
     fn shared(&self) -> Option<(&'static Table, Vec<Row>)> {
         Some((&INVENTORY, keys(self)))
     }
 
     fn finish(self, shared: &[Option<Row>]) -> Vec<RowChange> {
-        add_up(&INVENTORY, &self, shared, ProductDifference::onto)
+        apply_deltas(&INVENTORY, &self, shared, ProductDelta::onto)
     }
 }
 
@@ -104,13 +104,13 @@ fn demand_of(order: &Order) -> HashMap<&str, Demand> {
 
 /// What orders add to a product.
 #[derive(Debug, Default)]
-pub struct ProductDifference {
+pub struct ProductDelta {
     columns: [i64; 6],
     /// What it was called last, and where that stands in the log.
     name: Option<(Position, Arc<str>)>,
 }
 
-impl ProductDifference {
+impl ProductDelta {
     fn call(&mut self, at: Position, name: &str) {
         if self.name.as_ref().is_none_or(|(known, _)| *known < at) {
             self.name = Some((at, Arc::from(name)));

@@ -3,7 +3,7 @@
 //! ```text
 //! events -> order_projection -> orders before and after -> current_orders, order_history,      -> row changes
 //!                                                          customer_orders, inventory_demand        |
-//! rows found <- walk <- order_search <- filters and sort              tables <-----------------------+
+//! rows found <- index_scan <- order_search <- filters and sort              tables <-----------------------+
 //! ```
 //! **Invariant:** a read model is a pure function of orders before and after. What it remembers is only a shortcut; the same
 //! events give the same rows, however they are cut into batches.
@@ -20,20 +20,20 @@ mod customer_orders;
 mod inventory_demand;
 mod order_history;
 mod order_rows;
-mod sagas;
+mod saga_list;
 
 // From rows to readers.
-mod open_sagas;
+mod index_scan;
 mod order_search;
 mod reader;
-mod walk;
+mod saga_index;
 
 // At work.
-mod running;
+mod projections;
 
 // The same rows, found another way.
 mod comparison;
-mod expected;
+mod oracle;
 
 #[cfg(test)]
 mod examples;
@@ -45,13 +45,13 @@ mod projection_tests;
 pub use comparison::Comparison;
 pub use current_orders::CurrentOrders;
 pub use customer_orders::CustomerOrders;
-pub use expected::Expected;
+pub use index_scan::{Cursor, IndexScan, ResultPage, RowSource};
 pub use inventory_demand::InventoryDemand;
-pub use open_sagas::SagaIndex;
+pub use oracle::ReferenceFold;
 pub use order_history::OrderHistory;
 pub use order_projection::OrderProjection;
 pub use order_search::{OrderFilter, OrderSearch, OrderSort, OrderTables, orders_of};
-pub use reader::{ReadModelGate, ReadModels, Standing};
-pub use running::{Running, all};
-pub use sagas::Sagas;
-pub use walk::{Found, Place, Shown, Walk};
+pub use projections::{Projections, all};
+pub use reader::{ReadModelProgress, ReadModels, ReadPosition};
+pub use saga_index::SagaIndex;
+pub use saga_list::SagaList;

@@ -3,7 +3,7 @@
 use ordo_actors::projection::row_store::{RowChange, Table};
 
 use super::{
-    changes::{OrderChange, OrderModel},
+    changes::{OrderChange, OrderReadModel},
     order_rows::keep_listed,
     order_search::OrderTables,
     tables::{ORDER_HISTORY, ORDER_HISTORY_PRODUCTS},
@@ -14,7 +14,7 @@ use crate::order::OrderState;
 #[derive(Debug)]
 pub enum OrderHistory {}
 
-impl OrderModel for OrderHistory {
+impl OrderReadModel for OrderHistory {
     const NAME: &'static str = "order_history";
     const TABLES: &'static [&'static Table] = &[&ORDER_HISTORY, &ORDER_HISTORY_PRODUCTS];
     type Changes = Vec<RowChange>;

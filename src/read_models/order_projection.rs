@@ -26,7 +26,7 @@ use ordo_actors::{
 };
 
 use super::{
-    changes::{Changes, Named, OrderChange, OrderModel},
+    changes::{Changes, NameSeen, OrderChange, OrderReadModel},
     remembered_orders::{KnownOrder, RememberedOrders},
 };
 use crate::order::{Order, OrderEvent, OrderId};
@@ -57,14 +57,14 @@ impl<M> OrderProjection<M> {
     }
 }
 
-impl<M: OrderModel> fmt::Debug for OrderProjection<M> {
+impl<M: OrderReadModel> fmt::Debug for OrderProjection<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "OrderProjection({})", M::NAME)
     }
 }
 
 #[async_trait]
-impl<M: OrderModel> ReadModel for OrderProjection<M> {
+impl<M: OrderReadModel> ReadModel for OrderProjection<M> {
     fn name(&self) -> &'static str {
         M::NAME
     }
@@ -107,10 +107,10 @@ struct Folded {
     id: OrderId,
     before: Arc<KnownOrder>,
     after: Arc<KnownOrder>,
-    named: Vec<Named>,
+    named: Vec<NameSeen>,
 }
 
-impl<M: OrderModel> OrderProjection<M> {
+impl<M: OrderReadModel> OrderProjection<M> {
     async fn fold(&mut self, events: &[Arc<EventEnvelope>], log: &dyn EventStore) -> Result<Vec<Folded>, TakeError> {
         let touched = self.sort_by_order(events);
         stream::iter(touched)
@@ -174,7 +174,7 @@ impl Touched {
             let decoded = decoded.map_err(|error| poison(event, with_cause(&error)))?;
             if let OrderEvent::ItemAdded(added) = &decoded {
                 let (product_id, name) = (added.product_id.clone(), added.product_name.clone());
-                named.push(Named { at: event.position, product_id, name });
+                named.push(NameSeen { at: event.position, product_id, name });
             }
             after.order.evolve(&decoded, event.timestamp);
             after.version = event.version;

@@ -10,8 +10,8 @@ use ordo_actors::{
 
 use super::{
     changes::text,
+    index_scan::{Cursor, IndexScan, ResultPage, RowSource},
     tables::{CURRENT_ORDER_PRODUCTS, CURRENT_ORDERS, CUSTOMER_ORDERS, ORDER_HISTORY, ORDER_HISTORY_PRODUCTS},
-    walk::{Found, Place, Shown, Walk},
 };
 use crate::order::{CustomerId, OrderState, ProductId};
 
@@ -27,7 +27,7 @@ const OWNER: usize = 0;
 const OWNED_CREATED_AT: usize = 1;
 const OWNED_STATE: usize = 3;
 
-/// Most orders of one product, customer or state that are sorted by their totals here. Among more, the orders are walked by
+/// Most orders of one product, customer or state that are sorted by their totals here. Among more, the orders are scanned by
 /// their totals, and those of the product, customer or state are picked out.
 const MOST_SORTED: usize = MAX_PAGE - 1;
 
@@ -89,21 +89,21 @@ impl OrderSearch {
         rows: &dyn RowStore,
         tables: OrderTables,
         generation: u32,
-        after: Option<&Place>,
+        after: Option<&Cursor>,
         limit: usize,
-    ) -> Result<Found, StoreError> {
+    ) -> Result<ResultPage, StoreError> {
         if self.sort == OrderSort::Total && self.filter.is_narrow() {
             let few = self.by_time(tables, generation).find(rows, None, MOST_SORTED).await?;
             if few.next.is_none() {
                 return Ok(self.sorted(few.rows, after, limit));
             }
         }
-        self.walk(tables, generation).find(rows, after, limit).await
+        self.scan(tables, generation).find(rows, after, limit).await
     }
 
     /// The way along the index that has the rows in the right order and leaves out most.
     #[must_use]
-    pub fn walk(&self, tables: OrderTables, generation: u32) -> Walk {
+    pub fn scan(&self, tables: OrderTables, generation: u32) -> IndexScan {
         match self.sort {
             OrderSort::CreatedAt => self.by_time(tables, generation),
             OrderSort::Total => self.by_total(tables, generation),
@@ -111,31 +111,34 @@ impl OrderSearch {
     }
 
     /// The orders of the product, else of the customer, else in the state, else all; by time.
-    fn by_time(&self, tables: OrderTables, generation: u32) -> Walk {
+    fn by_time(&self, tables: OrderTables, generation: u32) -> IndexScan {
         let mut filter = self.filter.conditions();
         let Some(product) = &self.filter.product_id else {
             let driving = [CUSTOMER_ID, STATE].into_iter().find_map(|column| take_is(&mut filter, column));
             let conditions = driving.into_iter().chain(self.filter.times(CREATED_AT)).collect();
-            return Walk {
+            return IndexScan {
                 page: self.page(tables.orders, generation, conditions, CREATED_AT),
-                shown: Shown::Row,
+                source: RowSource::Index,
                 filter,
             };
         };
         let product = Condition::Is(OWNER, text(product.as_str()));
         let conditions = [product].into_iter().chain(self.filter.times(OWNED_CREATED_AT)).collect();
         let page = self.page(tables.products, generation, conditions, OWNED_CREATED_AT);
-        Walk { page, shown: Shown::Of(tables.orders), filter }
+        IndexScan { page, source: RowSource::Lookup(tables.orders), filter }
     }
 
     /// All orders by their totals.
-    fn by_total(&self, tables: OrderTables, generation: u32) -> Walk {
+    fn by_total(&self, tables: OrderTables, generation: u32) -> IndexScan {
         let mut filter = self.filter.conditions();
         filter.extend(self.filter.times(CREATED_AT));
-        let held =
-            |product: &ProductId| Shown::IfHeld { by: tables.products, owner: text(product.as_str()), at: CREATED_AT };
-        let shown = self.filter.product_id.as_ref().map_or(Shown::Row, held);
-        Walk { page: self.page(tables.orders, generation, Vec::new(), TOTAL), shown, filter }
+        let held = |product: &ProductId| RowSource::SemiJoin {
+            by: tables.products,
+            owner: text(product.as_str()),
+            at: CREATED_AT,
+        };
+        let source = self.filter.product_id.as_ref().map_or(RowSource::Index, held);
+        IndexScan { page: self.page(tables.orders, generation, Vec::new(), TOTAL), source, filter }
     }
 
     fn page(&self, table: &'static Table, generation: u32, conditions: Vec<Condition>, order_by: usize) -> Page {
@@ -143,7 +146,7 @@ impl OrderSearch {
     }
 
     /// A page of orders that have all been found.
-    fn sorted(&self, mut rows: Vec<Row>, after: Option<&Place>, limit: usize) -> Found {
+    fn sorted(&self, mut rows: Vec<Row>, after: Option<&Cursor>, limit: usize) -> ResultPage {
         let place = |row: &Row| (row[TOTAL].clone(), row[ORDER_ID].clone());
         let directed = |order: Ordering| if self.descending { order.reverse() } else { order };
         rows.sort_by(|a, b| directed(place(a).cmp(&place(b))));
@@ -154,10 +157,10 @@ impl OrderSearch {
         let is_last = rows.len() <= limit;
         rows.truncate(limit);
         let next = rows.last().filter(|_| !is_last).map(place).and_then(|(value, id)| match id {
-            Value::Text(id) => Some(Place { value, id }),
+            Value::Text(id) => Some(Cursor { value, id }),
             Value::Int(_) => None,
         });
-        Found { rows, next }
+        ResultPage { rows, next }
     }
 }
 
@@ -189,11 +192,11 @@ fn take_is(filter: &mut Vec<Condition>, column: usize) -> Option<Condition> {
 
 /// The orders of one customer by time, whatever their state.
 #[must_use]
-pub fn orders_of(customer: &str, filter: &OrderFilter, descending: bool, generation: u32) -> Walk {
+pub fn orders_of(customer: &str, filter: &OrderFilter, descending: bool, generation: u32) -> IndexScan {
     let customer = Condition::Is(OWNER, text(customer));
     let conditions = [customer].into_iter().chain(filter.times(OWNED_CREATED_AT)).collect();
     let table = &CUSTOMER_ORDERS;
     let page = Page { table, generation, conditions, order_by: OWNED_CREATED_AT, descending, after: None, limit: 0 };
     let state = filter.state.map(|state| Condition::Is(OWNED_STATE, text(state.name())));
-    Walk { page, shown: Shown::Row, filter: state.into_iter().collect() }
+    IndexScan { page, source: RowSource::Index, filter: state.into_iter().collect() }
 }

@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::{
     changes::text,
+    index_scan::{Cursor, IndexScan, MOST_LOOKED_AT, RowSource},
     order_search::{OrderFilter, OrderSearch, OrderSort, OrderTables, orders_of},
-    walk::{MOST_LOOKED_AT, Place, Shown, Walk},
 };
 use crate::order::{CustomerId, OrderState, ProductId};
 
@@ -31,13 +31,13 @@ fn second(second: i64) -> Option<DateTime<chrono::Utc>> {
     DateTime::from_timestamp(second, 0)
 }
 
-fn walk(filter: OrderFilter, sort: OrderSort) -> Walk {
-    OrderSearch { filter, sort, descending: true }.walk(TABLES, 7)
+fn scan(filter: OrderFilter, sort: OrderSort) -> IndexScan {
+    OrderSearch { filter, sort, descending: true }.scan(TABLES, 7)
 }
 
-/// The walk in short: table, order, what the index answers, what is looked at row by row.
-fn plan(walk: &Walk) -> String {
-    let table = walk.page.table;
+/// The scan in short: table, order, what the index answers, what is looked at row by row.
+fn plan(scan: &IndexScan) -> String {
+    let table = scan.page.table;
     let columns = |conditions: &[Condition], names: &'static ordo_actors::projection::row_store::Table| {
         let name = |condition: &Condition| match condition {
             Condition::Is(column, value) => format!("{} = {value:?}", names.columns[*column].name),
@@ -46,14 +46,14 @@ fn plan(walk: &Walk) -> String {
         };
         conditions.iter().map(name).collect::<Vec<_>>().join(", ")
     };
-    let shown = match &walk.shown {
-        Shown::Row => String::new(),
-        Shown::Of(table) => format!(" of {}", table.name),
-        Shown::IfHeld { by, owner, .. } => format!(" if {owner:?} in {}", by.name),
+    let shown = match &scan.source {
+        RowSource::Index => String::new(),
+        RowSource::Lookup(table) => format!(" of {}", table.name),
+        RowSource::SemiJoin { by, owner, .. } => format!(" if {owner:?} in {}", by.name),
     };
-    let looked_at = if let Shown::Of(table) = walk.shown { table } else { table };
-    let (answered, looked_at) = (columns(&walk.page.conditions, table), columns(&walk.filter, looked_at));
-    format!("{} by {} [{answered}] ({looked_at}){shown}", table.name, table.columns[walk.page.order_by].name)
+    let looked_at = if let RowSource::Lookup(table) = scan.source { table } else { table };
+    let (answered, looked_at) = (columns(&scan.page.conditions, table), columns(&scan.filter, looked_at));
+    format!("{} by {} [{answered}] ({looked_at}){shown}", table.name, table.columns[scan.page.order_by].name)
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn the_product_is_taken_before_the_customer_and_the_customer_before_the_state() 
     let customer = OrderFilter { customer_id: customer("ada"), ..state.clone() };
     let product = OrderFilter { product_id: product("widget"), ..customer.clone() };
     let plans =
-        [OrderFilter::default(), state, customer, product].map(|filter| plan(&walk(filter, OrderSort::CreatedAt)));
+        [OrderFilter::default(), state, customer, product].map(|filter| plan(&scan(filter, OrderSort::CreatedAt)));
     assert_eq!(
         plans,
         [
@@ -80,11 +80,11 @@ fn times_are_answered_by_every_index_that_is_ordered_by_time() {
     let times = OrderFilter { created_from: second(1), created_before: second(2), ..OrderFilter::default() };
     let product = OrderFilter { product_id: product("widget"), ..times.clone() };
     assert_eq!(
-        plan(&walk(times, OrderSort::CreatedAt)),
+        plan(&scan(times, OrderSort::CreatedAt)),
         "current_orders by created_at [created_at >=, created_at <] ()"
     );
     assert_eq!(
-        plan(&walk(product, OrderSort::CreatedAt)),
+        plan(&scan(product, OrderSort::CreatedAt)),
         "current_order_products by created_at [product_id = Text(\"widget\"), created_at >=, created_at <] () \
          of current_orders"
     );
@@ -94,7 +94,7 @@ fn times_are_answered_by_every_index_that_is_ordered_by_time() {
 fn by_total_everything_else_is_looked_at_row_by_row() {
     let filter = OrderFilter { product_id: product("widget"), created_from: second(1), ..OrderFilter::default() };
     assert_eq!(
-        plan(&walk(filter, OrderSort::Total)),
+        plan(&scan(filter, OrderSort::Total)),
         "current_orders by total_cents [] (created_at >=) if Text(\"widget\") in current_order_products"
     );
 }
@@ -111,21 +111,21 @@ fn every_condition_a_walk_leaves_to_the_store_and_its_order_are_those_of_one_ind
                 created_from,
                 created_before: None,
             };
-            let walk = walk(filter, sort);
-            let fixed: Vec<_> = walk
+            let scan = scan(filter, sort);
+            let fixed: Vec<_> = scan
                 .page
                 .conditions
                 .iter()
                 .filter_map(|condition| if let Condition::Is(column, _) = condition { Some(*column) } else { None })
-                .chain([walk.page.order_by])
+                .chain([scan.page.order_by])
                 .collect();
-            let table = walk.page.table;
-            let along = match walk.page.path() {
+            let table = scan.page.table;
+            let along = match scan.page.path() {
                 Path::Key => table.with_key(&[]),
                 Path::Index(number) => table.with_key(table.indexes[number]),
                 Path::Everything => Vec::new(),
             };
-            assert!(along.starts_with(&fixed), "{}", plan(&walk));
+            assert!(along.starts_with(&fixed), "{}", plan(&scan));
         }
     }
 }
@@ -149,12 +149,12 @@ fn choices(states: &[Option<OrderState>]) -> Vec<Choice> {
 #[test]
 fn the_orders_of_a_customer_are_walked_by_time() {
     let filter = OrderFilter { state: Some(OrderState::Draft), created_before: second(2), ..OrderFilter::default() };
-    let walk = orders_of("ada", &filter, false, 7);
+    let scan = orders_of("ada", &filter, false, 7);
     assert_eq!(
-        plan(&walk),
+        plan(&scan),
         "customer_orders by created_at [customer_id = Text(\"ada\"), created_at <] (state = Text(\"Draft\"))"
     );
-    assert!(!walk.page.descending && walk.page.generation == 7);
+    assert!(!scan.page.descending && scan.page.generation == 7);
 }
 
 /// An order as it stands in a list.
@@ -200,7 +200,7 @@ fn ids(rows: &[Row]) -> Vec<String> {
 
 /// All pages of a search, one after the other; how many there were.
 async fn pages(search: &OrderSearch, rows: &MemoryRows, limit: usize) -> (Vec<String>, usize) {
-    let (mut found, mut after, mut pages): (Vec<String>, Option<Place>, usize) = (Vec::new(), None, 0);
+    let (mut found, mut after, mut pages): (Vec<String>, Option<Cursor>, usize) = (Vec::new(), None, 0);
     loop {
         let page = search.find(rows, TABLES, 7, after.as_ref(), limit).await.unwrap();
         assert!(page.rows.len() <= limit);
@@ -274,7 +274,7 @@ proptest! {
             for (search, limit) in searches {
                 assert_eq!(pages(&search, &rows, limit).await.0, brute_force(&search, &orders), "{search:?}");
                 // The way through the totals, too, which only long lists take.
-                let walked = search.walk(TABLES, 7).find(&rows, None, 100).await.unwrap();
+                let walked = search.scan(TABLES, 7).find(&rows, None, 100).await.unwrap();
                 assert_eq!((ids(&walked.rows), walked.next), (brute_force(&search, &orders), None));
             }
         });
@@ -330,7 +330,7 @@ async fn a_page_ends_early_when_it_holds_much_text() {
     let rows = store(&orders).await;
     let expected = rows.live("current_orders").await.unwrap().unwrap();
     let doc = "x".repeat(1 << 20);
-    let all = rows.page(&walk(OrderFilter::default(), OrderSort::CreatedAt).page_of(100)).await.unwrap();
+    let all = rows.page(&scan(OrderFilter::default(), OrderSort::CreatedAt).page_of(100)).await.unwrap();
     let changes = all
         .into_iter()
         .map(|mut row| {
@@ -346,7 +346,7 @@ async fn a_page_ends_early_when_it_holds_much_text() {
     assert_eq!((found, pages), (brute_force(&search, &orders), 4));
 }
 
-impl Walk {
+impl IndexScan {
     fn page_of(&self, limit: usize) -> ordo_actors::projection::row_store::Page {
         ordo_actors::projection::row_store::Page { limit, ..self.page.clone() }
     }

@@ -22,7 +22,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{
-    Comparison, CurrentOrders, CustomerOrders, Expected, InventoryDemand, OrderHistory, OrderProjection,
+    Comparison, CurrentOrders, CustomerOrders, InventoryDemand, OrderHistory, OrderProjection, ReferenceFold,
     examples::*,
     tables::{
         CURRENT_ORDER_PRODUCTS, CURRENT_ORDERS, CUSTOMER_ORDERS, CUSTOMERS, INVENTORY, ORDER_HISTORY,
@@ -357,13 +357,13 @@ async fn rows_that_orders_share_are_fetched_once_for_all_of_them() {
 async fn a_comparison_names_what_differs_what_is_missing_and_what_is_too_much() {
     let mut shop = shop_with_an_order(0).await;
     let follower = Follower::up_to_date::<CurrentOrders>(&shop).await;
-    let compare = async |expected: &Expected| {
+    let compare = async |expected: &ReferenceFold| {
         let found = Comparison::of(expected, &*follower.rows, &CURRENT_ORDER_PRODUCTS, 1).await.unwrap();
         (found.rows, found.findings)
     };
     assert_eq!(compare(&expected(&shop).await).await, (1, vec![]));
     let too_much = format!("current_order_products widget, 1001000000, {ONE}: must not be there");
-    assert_eq!(compare(&Expected::default()).await, (0, vec![too_much]));
+    assert_eq!(compare(&ReferenceFold::default()).await, (0, vec![too_much]));
     shop.run(id(2), create("ada", vec![widgets(1), item("zebra", "Zebra", 1, 1), item("ape", "Ape", 1, 1)])).await;
     let two = "00000000-0000-0000-0000-000000000002";
     let missing = ["ape", "widget", "zebra"]
@@ -378,7 +378,7 @@ async fn a_comparison_names_what_differs_what_is_missing_and_what_is_too_much() 
 async fn a_fold_leaves_out_what_a_read_model_has_parked() {
     let shop = shop_with_an_order(4).await;
     let letter = DeadLetter::of(id(1), Version(4), Position(4), "");
-    let mut expected = Expected::without(&[letter]);
+    let mut expected = ReferenceFold::without(&[letter]);
     expected.go_on(&shop.log, Position(6)).await.unwrap();
     let rows: Vec<_> = expected.rows(&CURRENT_ORDERS).collect();
     assert_eq!(rows[0][2], Value::Text("Submitted".into()));
@@ -401,13 +401,13 @@ async fn an_order_taken_in_late_does_not_bring_an_older_name_back() {
 }
 
 /// What the rows must be after all that happened.
-async fn expected(shop: &Shop) -> Expected {
-    let mut expected = Expected::default();
+async fn expected(shop: &Shop) -> ReferenceFold {
+    let mut expected = ReferenceFold::default();
     expected.go_on(&shop.log, shop.log.head().await.unwrap().position).await.unwrap();
     expected
 }
 
-async fn assert_as_expected(follower: &Follower, expected: &Expected) {
+async fn assert_as_expected(follower: &Follower, expected: &ReferenceFold) {
     for table in follower.model.tables() {
         assert_eq!(follower.rows(table).await, expected.rows(table).collect::<Vec<_>>(), "{}", table.name);
         let compared = Comparison::of(expected, &*follower.rows, table, 1).await.unwrap();

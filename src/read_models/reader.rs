@@ -10,14 +10,14 @@ use ordo_actors::{
 
 /// Where a read model stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Standing {
+pub struct ReadPosition {
     /// Which generation of rows readers are to read; zero while that is not known.
     pub generation: u32,
     /// Everything up to here is in them.
     pub position: Position,
 }
 
-impl Standing {
+impl ReadPosition {
     /// Whether there are rows to read. Not so between the start of the process and the first look at the checkpoint.
     #[must_use]
     pub fn is_known(self) -> bool {
@@ -27,29 +27,30 @@ impl Standing {
 
 /// How far a read model has come, and a way to wait for it.
 #[async_trait]
-pub trait ReadModelGate: Send + Sync + 'static {
+pub trait ReadModelProgress: Send + Sync + 'static {
     /// Its name.
     fn name(&self) -> &'static str;
 
     /// Where it stands now. Its rows may be newer, never older.
-    fn now(&self) -> Standing;
+    fn now(&self) -> ReadPosition;
 
     /// Waits until its rows have come this far, for as long as it takes; ends early when it has stopped for good.
-    async fn reached(&self, position: Position);
+    async fn wait_until(&self, position: Position);
 }
 
 #[async_trait]
-impl ReadModelGate for ProjectionHandle {
+impl ReadModelProgress for ProjectionHandle {
     fn name(&self) -> &'static str {
         self.name()
     }
 
-    fn now(&self) -> Standing {
+    fn now(&self) -> ReadPosition {
         let checkpoint = self.progress().checkpoint;
-        checkpoint.map_or_else(Standing::default, |at| Standing { generation: at.generation, position: at.position })
+        checkpoint
+            .map_or_else(ReadPosition::default, |at| ReadPosition { generation: at.generation, position: at.position })
     }
 
-    async fn reached(&self, position: Position) {
+    async fn wait_until(&self, position: Position) {
         self.reached(position).await;
     }
 }
@@ -60,13 +61,13 @@ pub struct ReadModels {
     /// Their rows.
     pub rows: Arc<dyn RowStore>,
     /// How far the current orders are.
-    pub current_orders: Arc<dyn ReadModelGate>,
+    pub current_orders: Arc<dyn ReadModelProgress>,
     /// How far the history is.
-    pub order_history: Arc<dyn ReadModelGate>,
+    pub order_history: Arc<dyn ReadModelProgress>,
     /// How far the customers are.
-    pub customer_orders: Arc<dyn ReadModelGate>,
+    pub customer_orders: Arc<dyn ReadModelProgress>,
     /// How far the demand is.
-    pub inventory_demand: Arc<dyn ReadModelGate>,
+    pub inventory_demand: Arc<dyn ReadModelProgress>,
     /// How far the sagas are.
-    pub sagas: Arc<dyn ReadModelGate>,
+    pub sagas: Arc<dyn ReadModelProgress>,
 }

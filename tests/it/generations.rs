@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use ordo::{
     application::{Core, Stores},
-    read_models::{Running, tables::ORDER_HISTORY_PRODUCTS},
+    read_models::{Projections, tables::ORDER_HISTORY_PRODUCTS},
 };
 use ordo_actors::{
     aggregate::engine::Lifespan,
@@ -47,7 +47,7 @@ async fn a_start_deletes_the_rows_that_a_process_has_left_behind_which_ended_aft
     }
     let stores = Stores { log, rows: rows.clone() };
     let core = Core::start(stores, Lifespan::default(), vec![actix::Arbiter::current()]).await.unwrap();
-    let _running = Running::start(&ProjectionParts {
+    let _projections = Projections::start(&ProjectionParts {
         log: core.store.clone(),
         rows: core.rows.clone(),
         feed: core.feed.clone(),

@@ -32,8 +32,8 @@ use ordo::{
     },
     partner_sim::in_process::SimulatedPartners,
     read_models::{
-        CurrentOrders, CustomerOrders, InventoryDemand, OrderHistory, OrderProjection, ReadModelGate, ReadModels,
-        Sagas, Standing,
+        CurrentOrders, CustomerOrders, InventoryDemand, OrderHistory, OrderProjection, ReadModelProgress, ReadModels,
+        ReadPosition, SagaList,
         tables::{CURRENT_ORDERS, INVENTORY},
     },
 };
@@ -87,7 +87,7 @@ impl Parts {
             order_history: Arc::new(start(|| Box::new(OrderProjection::<OrderHistory>::default()))),
             customer_orders: Arc::new(start(|| Box::new(OrderProjection::<CustomerOrders>::default()))),
             inventory_demand: Arc::new(demand.clone()),
-            sagas: Arc::new(start(|| Box::new(Sagas::default()))),
+            sagas: Arc::new(start(|| Box::new(SagaList::default()))),
         };
         let partners = Partners::all(&Arc::new(SimulatedPartners::default()));
         let sagas = core.start_sagas(partners, &FulfilmentSettings::default()).unwrap();
@@ -261,16 +261,16 @@ async fn a_list_without_orders_is_an_empty_array() {
 struct NotStarted;
 
 #[async_trait]
-impl ReadModelGate for NotStarted {
+impl ReadModelProgress for NotStarted {
     fn name(&self) -> &'static str {
         "current_orders"
     }
 
-    fn now(&self) -> Standing {
-        Standing::default()
+    fn now(&self) -> ReadPosition {
+        ReadPosition::default()
     }
 
-    async fn reached(&self, _: Position) {
+    async fn wait_until(&self, _: Position) {
         std::future::pending::<()>().await;
     }
 }

@@ -6,7 +6,7 @@
 use ordo::{
     application::open_stores,
     config::StoreUrl,
-    read_models::{self, Standing},
+    read_models::{self, ReadPosition},
 };
 use ordo_actors::log::event::Position;
 use serde_json::json;
@@ -22,20 +22,20 @@ use crate::{
 const CLIENTS: u64 = 16;
 
 /// Where the log ends, and where each read model stands; nobody may have the store open.
-fn standings(store: &str) -> (Position, Vec<(&'static str, Standing)>) {
+fn read_positions(store: &str) -> (Position, Vec<(&'static str, ReadPosition)>) {
     let url: StoreUrl = store.parse().unwrap();
     Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
         let stores = open_stores(&url, false).await.unwrap();
-        let mut standings = Vec::new();
+        let mut read_positions = Vec::new();
         for model in read_models::all() {
             let live = stores.rows.live(model.name()).await.unwrap();
-            let standing = live.map_or_else(Standing::default, |live| Standing {
+            let read_position = live.map_or_else(ReadPosition::default, |live| ReadPosition {
                 generation: live.generation,
                 position: live.position,
             });
-            standings.push((model.name(), standing));
+            read_positions.push((model.name(), read_position));
         }
-        (stores.log.head().await.unwrap().position, standings)
+        (stores.log.head().await.unwrap().position, read_positions)
     })
 }
 
@@ -48,15 +48,15 @@ fn taken_in(app: &TestApp, name: &str) -> u64 {
 
 /// Where a read model stands once it has come to `head`, and how many events it took in to come there; sagas that were open may go
 /// on meanwhile.
-fn standing_and_taken_in(app: &TestApp, name: &str, head: Position) -> (Standing, u64) {
-    let standing = || {
+fn read_position_and_taken_in(app: &TestApp, name: &str, head: Position) -> (ReadPosition, u64) {
+    let read_position = || {
         let now = app.get(&format!("/admin/projections/{name}")).expect(200).json();
         let number = |field: &str| now[field].as_u64().unwrap();
         let generation = u32::try_from(number("generation")).unwrap();
-        Standing { generation, position: Position(number("position")) }
+        ReadPosition { generation, position: Position(number("position")) }
     };
     for _ in 0..10_000 {
-        let (before, taken_in, after) = (standing(), taken_in(app, name), standing());
+        let (before, taken_in, after) = (read_position(), taken_in(app, name), read_position());
         if before == after && after.position >= head {
             return (after, taken_in);
         }
@@ -65,9 +65,9 @@ fn standing_and_taken_in(app: &TestApp, name: &str, head: Position) -> (Standing
 }
 
 /// After the lists have come to the end of a log that no client has written to since.
-fn assert_resumed(app: &TestApp, head: Position, standings: &[(&'static str, Standing)]) {
-    for (name, before) in standings {
-        let (now, taken_in) = standing_and_taken_in(app, name, head);
+fn assert_resumed(app: &TestApp, head: Position, read_positions: &[(&'static str, ReadPosition)]) {
+    for (name, before) in read_positions {
+        let (now, taken_in) = read_position_and_taken_in(app, name, head);
         assert_eq!(now.generation, before.generation.max(1), "{name}");
         assert_eq!(taken_in, now.position.0 - before.position.0, "{name} has not gone on from its checkpoint");
     }
@@ -90,13 +90,13 @@ fn killed_under_load(store: Store, count: u64, seed: u64) {
         app.kill();
         shoppers.finish();
         // The rows of every read model against a fold of the log up to its checkpoint.
-        assert_eq!(verify(&app.store()), standings(&app.store()).0.0);
-        let (head, standings) = standings(&app.store());
-        behind += standings.iter().filter(|(_, standing)| standing.position < head).count();
-        resumed += standings.iter().filter(|(_, standing)| standing.position > Position::START).count();
+        assert_eq!(verify(&app.store()), read_positions(&app.store()).0.0);
+        let (head, read_positions) = read_positions(&app.store());
+        behind += read_positions.iter().filter(|(_, read_position)| read_position.position < head).count();
+        resumed += read_positions.iter().filter(|(_, read_position)| read_position.position > Position::START).count();
         app.restart();
         app.wait_for_lists();
-        assert_resumed(&app, head, &standings);
+        assert_resumed(&app, head, &read_positions);
     }
     app.kill();
     verify(&app.store());

@@ -11,25 +11,25 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::limits::{WAITING_BYTES, WAITING_MESSAGES};
 
 /// Sends messages as fast as the client takes them.
-pub struct Outlet {
+pub struct SendQueue {
     session: Session,
     messages: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
 }
 
 /// The right to send one message; taken back by dropping it.
-pub struct Room {
+pub struct SendPermit {
     _message: OwnedSemaphorePermit,
     _bytes: OwnedSemaphorePermit,
 }
 
-/// Bytes on their way. They are dropped when they have been copied into the connection's buffer, and their room with them.
-struct OnItsWay {
+/// A text that waits for the client. It is dropped when it has been copied into the connection's buffer, and its permit with it.
+struct QueuedText {
     bytes: Bytes,
-    _room: Room,
+    _permit: SendPermit,
 }
 
-impl AsRef<[u8]> for OnItsWay {
+impl AsRef<[u8]> for QueuedText {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
@@ -48,7 +48,7 @@ pub enum Part {
     Last,
 }
 
-impl Outlet {
+impl SendQueue {
     pub fn new(session: Session) -> Self {
         Self {
             session,
@@ -58,19 +58,19 @@ impl Outlet {
     }
 
     /// Waits until a message of this many bytes may be sent. Safe to cancel.
-    pub async fn room(&self, bytes: usize) -> Room {
+    pub async fn permit(&self, bytes: usize) -> SendPermit {
         let share = u32::try_from(bytes.min(WAITING_BYTES)).unwrap_or(u32::MAX);
         let (message, bytes) = (Arc::clone(&self.messages), Arc::clone(&self.bytes));
         let (Ok(message), Ok(bytes)) = (message.acquire_owned().await, bytes.acquire_many_owned(share).await) else {
             // Nobody closes the two.
             return std::future::pending().await;
         };
-        Room { _message: message, _bytes: bytes }
+        SendPermit { _message: message, _bytes: bytes }
     }
 
-    /// Sends a text, or a part of one, for which there is room: does not wait.
-    pub async fn send(&mut self, bytes: Bytes, part: Part, room: Room) -> Result<(), Closed> {
-        let bytes = Bytes::from_owner(OnItsWay { bytes, _room: room });
+    /// Sends a text, or a part of one, under its permit: does not wait.
+    pub async fn send(&mut self, bytes: Bytes, part: Part, permit: SendPermit) -> Result<(), Closed> {
+        let bytes = Bytes::from_owner(QueuedText { bytes, _permit: permit });
         let message = match part {
             Part::Whole => match ByteString::try_from(bytes) {
                 Ok(text) => Message::Text(text),
@@ -85,20 +85,20 @@ impl Outlet {
 
     /// Asks the client for a sign of life. Left out when there is no room: then the client has enough to read.
     pub async fn ping(&mut self) -> Result<(), Closed> {
-        let Some(room) = self.room_now() else { return Ok(()) };
-        self.pass(Message::Ping(Bytes::from_owner(OnItsWay { bytes: Bytes::new(), _room: room }))).await
+        let Some(permit) = self.try_permit() else { return Ok(()) };
+        self.pass(Message::Ping(Bytes::from_owner(QueuedText { bytes: Bytes::new(), _permit: permit }))).await
     }
 
     /// Answers a client's ping; left out when there is no room.
     pub async fn pong(&mut self, sent: Bytes) -> Result<(), Closed> {
-        let Some(room) = self.room_now() else { return Ok(()) };
-        self.pass(Message::Pong(Bytes::from_owner(OnItsWay { bytes: sent, _room: room }))).await
+        let Some(permit) = self.try_permit() else { return Ok(()) };
+        self.pass(Message::Pong(Bytes::from_owner(QueuedText { bytes: sent, _permit: permit }))).await
     }
 
-    fn room_now(&self) -> Option<Room> {
+    fn try_permit(&self) -> Option<SendPermit> {
         let message = Arc::clone(&self.messages).try_acquire_owned().ok()?;
         let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(0).ok()?;
-        Some(Room { _message: message, _bytes: bytes })
+        Some(SendPermit { _message: message, _bytes: bytes })
     }
 
     /// The connection's own queue is longer than ours, so this does not wait.

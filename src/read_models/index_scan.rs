@@ -1,4 +1,4 @@
-//! Along an index, row by row: what the index cannot leave out is left out here, within a limit of work.
+//! An index scan: what the index cannot leave out is left out here, row by row, within a limit of work.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use ordo_actors::{
     projection::row_store::{Condition, Page, Row, RowStore, Table, Value, size},
 };
 
-/// Most rows looked at for one page of results. A page that would need more ends early, with a place to go on from.
+/// Most rows looked at for one page of results. A page that would need more ends early, with a cursor to go on from.
 pub const MOST_LOOKED_AT: usize = 10_000;
 
 /// Rows read in one step when some of them may be left out.
@@ -21,22 +21,22 @@ const MOST_BYTES: usize = 8 << 20;
 
 /// Where a page of results ended: the value it is ordered by, and the last text of the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct Cursor {
     /// The value of the column that orders the rows.
     pub value: Value,
     /// The order, the customer or the product.
     pub id: Arc<str>,
 }
 
-/// What is shown for a row of the index.
+/// Where the row comes from that is shown for a row of the index.
 #[derive(Debug, Clone)]
-pub enum Shown {
+pub enum RowSource {
     /// The row itself.
-    Row,
+    Index,
     /// The row of this table that has the last text of the key as its own key.
-    Of(&'static Table),
+    Lookup(&'static Table),
     /// The row itself, if the table `by` has a row of this owner, the value of the column `at` and the last text of the key.
-    IfHeld {
+    SemiJoin {
         /// Whose rows belong to an owner.
         by: &'static Table,
         /// The first value of the key there.
@@ -46,74 +46,79 @@ pub enum Shown {
     },
 }
 
-/// A way along one index.
+/// A scan of one index.
 #[derive(Debug, Clone)]
-pub struct Walk {
+pub struct IndexScan {
     /// The rows in order. Its `after` and `limit` are set on the way. All conditions are answered by the index.
     pub page: Page,
     /// What is shown for each.
-    pub shown: Shown,
+    pub source: RowSource,
     /// Conditions on the rows shown, which the index does not answer.
     pub filter: Vec<Condition>,
 }
 
 /// A page of results.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct ResultPage {
     /// The rows, in order.
     pub rows: Vec<Row>,
-    /// Where to go on; nothing at the end. There may be a place and still nothing behind it.
-    pub next: Option<Place>,
+    /// Where to go on; nothing at the end. There may be a cursor and still nothing behind it.
+    pub next: Option<Cursor>,
 }
 
-impl Walk {
-    /// Finds at most `limit` rows behind a place. May find fewer and tell where to go on.
-    pub async fn find(&self, rows: &dyn RowStore, after: Option<&Place>, limit: usize) -> Result<Found, StoreError> {
-        let mut page = Page { after: after.map(|place| self.behind(place)), ..self.page.clone() };
+impl IndexScan {
+    /// Finds at most `limit` rows behind a cursor. May find fewer and tell where to go on.
+    pub async fn find(
+        &self,
+        rows: &dyn RowStore,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<ResultPage, StoreError> {
+        let mut page = Page { after: after.map(|cursor| self.behind(cursor)), ..self.page.clone() };
         let (mut found, mut bytes, mut looked_at) = (Vec::new(), 0, 0);
         let mut last_found = None;
         while looked_at < MOST_LOOKED_AT {
             page.limit = if self.leaves_out() { self.step() } else { (limit + 1 - found.len()).min(self.step()) };
             let step = rows.page(&page).await?;
-            let (places, is_last) = (self.places(&step), page.is_last(&step));
+            let (cursors, is_last) = (self.cursors(&step), page.is_last(&step));
             looked_at += step.len();
-            for (place, shown) in places.iter().zip(self.show(rows, step, &places).await?) {
+            for (cursor, shown) in cursors.iter().zip(self.show(rows, step, &cursors).await?) {
                 let Some(row) = shown.filter(|row| self.filter.iter().all(|condition| holds(condition, row))) else {
                     continue;
                 };
                 if found.len() == limit || bytes > MOST_BYTES {
-                    return Ok(Found { rows: found, next: last_found });
+                    return Ok(ResultPage { rows: found, next: last_found });
                 }
                 bytes += size(&row);
                 found.push(row);
-                last_found = Some(place.clone());
+                last_found = Some(cursor.clone());
             }
-            match places.last() {
+            match cursors.last() {
                 Some(last) if !is_last => page.after = Some(self.behind(last)),
-                _ => return Ok(Found { rows: found, next: None }),
+                _ => return Ok(ResultPage { rows: found, next: None }),
             }
         }
-        let next = page.after.map(|(value, mut key)| Place { value, id: last_text(key.pop()) });
-        Ok(Found { rows: found, next })
+        let next = page.after.map(|(value, mut key)| Cursor { value, id: last_text(key.pop()) });
+        Ok(ResultPage { rows: found, next })
     }
 
     fn step(&self) -> usize {
-        match self.shown {
-            Shown::Row | Shown::IfHeld { .. } => STEP,
-            Shown::Of(_) => FETCHED_STEP,
+        match self.source {
+            RowSource::Index | RowSource::SemiJoin { .. } => STEP,
+            RowSource::Lookup(_) => FETCHED_STEP,
         }
     }
 
     fn leaves_out(&self) -> bool {
-        !self.filter.is_empty() || matches!(self.shown, Shown::IfHeld { .. })
+        !self.filter.is_empty() || matches!(self.source, RowSource::SemiJoin { .. })
     }
 
-    /// A place as the store wants it: the whole key, whose first values are the place's own or fixed by the conditions.
-    fn behind(&self, place: &Place) -> (Value, Row) {
-        let known = |column| if column == self.page.order_by { place.value.clone() } else { self.fixed(column) };
+    /// A cursor as the store wants it: the whole key, whose first values are the cursor's own or fixed by the conditions.
+    fn behind(&self, cursor: &Cursor) -> (Value, Row) {
+        let known = |column| if column == self.page.order_by { cursor.value.clone() } else { self.fixed(column) };
         let fixed = (0..self.page.table.key - 1).map(known);
-        let key = fixed.chain([Value::Text(Arc::clone(&place.id))]).collect();
-        (place.value.clone(), key)
+        let key = fixed.chain([Value::Text(Arc::clone(&cursor.id))]).collect();
+        (cursor.value.clone(), key)
     }
 
     /// What a condition fixes a column of the key to.
@@ -126,29 +131,29 @@ impl Walk {
         fixed.unwrap_or_else(|| Value::Text(Arc::from("")))
     }
 
-    fn places(&self, rows: &[Row]) -> Vec<Place> {
+    fn cursors(&self, rows: &[Row]) -> Vec<Cursor> {
         let id = self.page.table.key - 1;
-        let place = |row: &Row| Place { value: row[self.page.order_by].clone(), id: last_text(row.get(id).cloned()) };
-        rows.iter().map(place).collect()
+        let cursor = |row: &Row| Cursor { value: row[self.page.order_by].clone(), id: last_text(row.get(id).cloned()) };
+        rows.iter().map(cursor).collect()
     }
 
     async fn show(
         &self,
         rows: &dyn RowStore,
         step: Vec<Row>,
-        places: &[Place],
+        cursors: &[Cursor],
     ) -> Result<Vec<Option<Row>>, StoreError> {
-        let id = |place: &Place| Value::Text(Arc::clone(&place.id));
+        let id = |cursor: &Cursor| Value::Text(Arc::clone(&cursor.id));
         let generation = self.page.generation;
-        match &self.shown {
-            Shown::Row => Ok(step.into_iter().map(Some).collect()),
-            Shown::Of(table) => {
-                let keys: Vec<Row> = places.iter().map(|place| vec![id(place)]).collect();
+        match &self.source {
+            RowSource::Index => Ok(step.into_iter().map(Some).collect()),
+            RowSource::Lookup(table) => {
+                let keys: Vec<Row> = cursors.iter().map(|cursor| vec![id(cursor)]).collect();
                 rows.fetch(table, generation, &keys).await
             }
-            Shown::IfHeld { by, owner, at } => {
-                let key = |(place, row): (&Place, &Row)| vec![owner.clone(), row[*at].clone(), id(place)];
-                let keys: Vec<Row> = places.iter().zip(&step).map(key).collect();
+            RowSource::SemiJoin { by, owner, at } => {
+                let key = |(cursor, row): (&Cursor, &Row)| vec![owner.clone(), row[*at].clone(), id(cursor)];
+                let keys: Vec<Row> = cursors.iter().zip(&step).map(key).collect();
                 let held = rows.fetch(by, generation, &keys).await?;
                 Ok(step.into_iter().zip(held).map(|(row, held)| held.map(|_| row)).collect())
             }

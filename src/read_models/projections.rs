@@ -13,17 +13,17 @@ use super::{
     inventory_demand::InventoryDemand,
     order_history::OrderHistory,
     order_projection::OrderProjection,
-    reader::{ReadModelGate, ReadModels},
-    sagas::Sagas,
+    reader::{ReadModelProgress, ReadModels},
+    saga_list::SagaList,
 };
 
 /// The read models, for those who read them and for those who run them.
 #[derive(Clone)]
-pub struct Running {
+pub struct Projections {
     /// For readers.
     pub models: ReadModels,
     /// For operators, in a fixed order.
-    pub projections: Vec<ProjectionHandle>,
+    pub handles: Vec<ProjectionHandle>,
 }
 
 /// Every read model's name and how a fresh one is made.
@@ -36,7 +36,7 @@ fn makers() -> [MakeModel; 5] {
         maker::<OrderProjection<OrderHistory>>(),
         maker::<OrderProjection<CustomerOrders>>(),
         maker::<OrderProjection<InventoryDemand>>(),
-        maker::<Sagas>(),
+        maker::<SagaList>(),
     ]
 }
 
@@ -46,27 +46,27 @@ pub fn all() -> Vec<Box<dyn ReadModel>> {
     makers().iter().map(|make| make()).collect()
 }
 
-impl Running {
+impl Projections {
     /// Starts all of them on the current arbiter.
     #[must_use]
     pub fn start(parts: &ProjectionParts) -> Self {
         let started = makers().map(|make| ProjectionActor::start_with(parts.clone(), make));
-        let gate = |handle: &ProjectionHandle| -> Arc<dyn ReadModelGate> { Arc::new(handle.clone()) };
+        let progress = |handle: &ProjectionHandle| -> Arc<dyn ReadModelProgress> { Arc::new(handle.clone()) };
         let [current_orders, order_history, customer_orders, inventory_demand, sagas] = &started;
         let models = ReadModels {
             rows: Arc::clone(&parts.rows),
-            current_orders: gate(current_orders),
-            order_history: gate(order_history),
-            customer_orders: gate(customer_orders),
-            inventory_demand: gate(inventory_demand),
-            sagas: gate(sagas),
+            current_orders: progress(current_orders),
+            order_history: progress(order_history),
+            customer_orders: progress(customer_orders),
+            inventory_demand: progress(inventory_demand),
+            sagas: progress(sagas),
         };
-        Self { models, projections: started.into() }
+        Self { models, handles: started.into() }
     }
 
     /// The projection of this name.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<&ProjectionHandle> {
-        self.projections.iter().find(|projection| projection.name() == name)
+        self.handles.iter().find(|projection| projection.name() == name)
     }
 }

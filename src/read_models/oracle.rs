@@ -1,4 +1,4 @@
-//! What the rows must be: the plain fold of the whole log, without batches, differences or memory limits. It shares nothing
+//! What the rows must be: the plain fold of the whole log, without batches, deltas or memory limits. It shares nothing
 //! with the read models but the tables, so that each can be held against the other.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -16,7 +16,7 @@ use ordo_actors::{
 };
 
 use super::{
-    sagas::saga_row,
+    saga_list::saga_row,
     tables::{
         CURRENT_ORDER_PRODUCTS, CURRENT_ORDERS, CUSTOMER_ORDERS, CUSTOMERS, INVENTORY, ORDER_HISTORY,
         ORDER_HISTORY_PRODUCTS, SAGAS,
@@ -29,7 +29,7 @@ use crate::{
 
 /// Every order of a log up to a position. Holds all of them in memory: about 400 bytes for an order and 130 for a line.
 #[derive(Debug, Default)]
-pub struct Expected {
+pub struct ReferenceFold {
     orders: BTreeMap<OrderId, (Order, Version)>,
     sagas: BTreeMap<StreamId, Loaded<FulfilmentSaga>>,
     product_names: BTreeMap<String, (String, Position)>,
@@ -38,7 +38,7 @@ pub struct Expected {
     position: Position,
 }
 
-impl Expected {
+impl ReferenceFold {
     /// Nothing yet; leaves out what a read model has parked.
     #[must_use]
     pub fn without(parked: &[DeadLetter]) -> Self {

@@ -14,7 +14,7 @@ use ordo_actors::{
 };
 use uuid::Uuid;
 
-use super::{changes::text, sagas::GOES_ON, tables::SAGAS};
+use super::{changes::text, saga_list::GOES_ON, tables::SAGAS};
 
 /// The rows of the sagas, as the index of those that are open. Behind the log by the lag of the read model.
 pub struct SagaIndex {

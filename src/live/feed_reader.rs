@@ -1,4 +1,4 @@
-//! Follows the event feed, folds and writes what somebody waits for, and puts it on the board. One per process.
+//! Reads the event feed, folds and writes the events that have subscribers, and puts them on the ring. One per process.
 
 use std::{io, sync::Arc, thread, time::Duration};
 
@@ -12,7 +12,7 @@ use ordo_actors::{
 };
 
 use super::{
-    limits::{BATCH_BYTES, BATCH_EVENTS, FOLLOWER_PAGE, REMEMBERED_LIVE},
+    limits::{BATCH_BYTES, BATCH_EVENTS, FEED_READER_PAGE, REMEMBERED_LIVE},
     live_event::{LiveEvent, are_of_one_commit},
     live_hub::LiveHub,
     order_fold::OrderFold,
@@ -27,16 +27,16 @@ pub(super) fn without_the_undecided(page: &EventPage) -> &[Arc<EventEnvelope>] {
     }
 }
 
-/// Starts the follower's thread; it ends when the hub is stopped or the feed ends.
+/// Starts the reader's thread; it ends when the hub is stopped or the feed ends.
 pub fn start(hub: Arc<LiveHub>, news: Subscription) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     thread::Builder::new().name("live".into()).spawn(move || {
         let mut stopped = hub.stopped();
-        let follower = Follower { fold: OrderFold::with_limit(REMEMBERED_LIVE), hub };
+        let reader = FeedReader { fold: OrderFold::with_limit(REMEMBERED_LIVE), hub };
         runtime.block_on(async {
             tokio::select! {
-                () = follower.follow(news) => {}
-                // An error means that the hub is gone, which cannot be: the follower holds it.
+                () = reader.follow(news) => {}
+                // An error means that the hub is gone, which cannot be: the reader holds it.
                 _ = stopped.wait_for(|stopped| *stopped) => {}
             }
         });
@@ -44,12 +44,12 @@ pub fn start(hub: Arc<LiveHub>, news: Subscription) -> io::Result<()> {
     Ok(())
 }
 
-struct Follower {
+struct FeedReader {
     hub: Arc<LiveHub>,
     fold: OrderFold,
 }
 
-impl Follower {
+impl FeedReader {
     async fn follow(mut self, mut news: Subscription) {
         loop {
             match news.next().await {
@@ -63,7 +63,7 @@ impl Follower {
 
     /// Takes news that continue what is known as they are; anything else is looked up in the store.
     async fn take(&mut self, item: FeedItem) {
-        let known = self.hub.board().decided();
+        let known = self.hub.state().selected();
         let start = item.events.partition_point(|event| event.position <= known);
         let fresh = &item.events[start..];
         match fresh.first() {
@@ -77,8 +77,8 @@ impl Follower {
     async fn catch_up(&mut self, head: Position) {
         loop {
             let (known, wanted) = {
-                let board = self.hub.board();
-                (board.decided(), board.seats() > 0)
+                let state = self.hub.state();
+                (state.selected(), state.registered() > 0)
             };
             if known >= head {
                 return;
@@ -86,7 +86,7 @@ impl Follower {
             if !wanted {
                 return self.publish(&[], head).await;
             }
-            let query = LogQuery::after(known, FOLLOWER_PAGE);
+            let query = LogQuery::after(known, FEED_READER_PAGE);
             let page = self.persistently(async |hub, _| hub.store().read_all(&query).await).await;
             let events = without_the_undecided(&page);
             // A log that ends before it should is looked at again with the next news.
@@ -96,7 +96,7 @@ impl Follower {
     }
 
     async fn publish(&mut self, events: &[Arc<EventEnvelope>], through: Position) {
-        let wanted = self.hub.board().decide(events, through);
+        let wanted = self.hub.state().select(events, through);
         let (mut live, mut bytes) = (Vec::new(), 0);
         for (index, event) in wanted.iter().enumerate() {
             let ends_commit = wanted.get(index + 1).is_none_or(|next| !are_of_one_commit(event, next));
@@ -122,7 +122,7 @@ impl Follower {
         let Some(through) = through.or_else(|| live.last().map(|event| event.position)) else { return };
         self.hub.metrics().written.inc_by(live.len() as u64);
         self.hub.metrics().position.set(i64::try_from(through.0).unwrap_or(i64::MAX));
-        self.hub.board().publish(live, through);
+        self.hub.state().publish(live, through);
     }
 
     /// Tries until it succeeds: the store is the truth, and there is nothing else to do.

@@ -36,18 +36,18 @@ type Known = Loaded<FulfilmentSaga>;
 
 /// Every saga, each as clients see it.
 #[derive(Debug)]
-pub struct Sagas {
+pub struct SagaList {
     remembered: LruCache<StreamId, Arc<Known>>,
 }
 
-impl Default for Sagas {
+impl Default for SagaList {
     fn default() -> Self {
         Self { remembered: LruCache::new(std::num::NonZeroUsize::MIN.saturating_add(MOST_REMEMBERED)) }
     }
 }
 
 #[async_trait]
-impl ReadModel for Sagas {
+impl ReadModel for SagaList {
     fn name(&self) -> &'static str {
         SAGAS.name
     }
@@ -85,7 +85,7 @@ impl ReadModel for Sagas {
     }
 }
 
-impl Sagas {
+impl SagaList {
     /// The saga before an event.
     async fn before(&mut self, event: &EventEnvelope, log: &dyn EventStore) -> Result<Known, TakeError> {
         let last = Version(event.version.0.saturating_sub(1));
