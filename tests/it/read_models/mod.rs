@@ -1,0 +1,7 @@
+//! Lists, customers and demand: rows made of the log.
+
+mod dead_letters;
+mod following;
+mod generations;
+mod lists;
+mod real_year_lists;

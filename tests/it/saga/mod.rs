@@ -1,0 +1,7 @@
+//! Fulfilments, and the partners they call.
+
+mod fulfilment;
+mod hostile_partners;
+mod partner_adapter;
+mod partners;
+mod storm;
