@@ -45,7 +45,7 @@ pub enum Mix {
 /// Clients at work. They stop when the server no longer answers.
 pub struct Clients {
     runtime: Runtime,
-    clients: Vec<JoinHandle<Vec<Command>>>,
+    tasks: Vec<JoinHandle<Vec<Command>>>,
     answered: watch::Sender<u64>,
     unavailable: watch::Sender<u64>,
 }
@@ -88,10 +88,10 @@ impl Clients {
             goes_on,
             ends,
         });
-        let clients = (0..clients)
+        let tasks = (0..clients)
             .map(|client| runtime.spawn(work(Arc::clone(&shared), Rng::new(seed.wrapping_mul(1000) + client))))
             .collect();
-        Self { runtime, clients, answered, unavailable }
+        Self { runtime, tasks, answered, unavailable }
     }
 
     /// Waits until so many commands have been accepted or refused.
@@ -122,10 +122,10 @@ impl Clients {
 
     /// Waits until every client has stopped; gives all they sent.
     pub fn finish(self) -> Vec<Command> {
-        let Self { runtime, clients, .. } = self;
+        let Self { runtime, tasks, .. } = self;
         let finished = async {
             let mut commands = Vec::new();
-            for client in clients {
+            for client in tasks {
                 commands.extend(timeout(PATIENCE, client).await.expect("a client to stop").expect("a sound client"));
             }
             commands
