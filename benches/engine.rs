@@ -14,7 +14,7 @@ use ordo_actors::{
     aggregate::{
         engine::{Engine, EngineParts, Lifespan},
         rehydrate::{Until, rehydrate},
-        request::{Outcome, Request},
+        request::{CommandOutcome, Request},
     },
     clock::SystemClock,
     log::{
@@ -48,9 +48,9 @@ impl Bench {
         let counters = system.block_on(async {
             let (store, metrics) = (Arc::new(MemoryStore::new()), EngineMetrics::unregistered());
             let feed = EventFeed::new(1024, Position::START);
-            let on_broken = Box::new(|reason| panic!("{reason}"));
+            let on_failure = Box::new(|reason| panic!("{reason}"));
             let (appender, _) =
-                Appender::start(store.clone(), feed, AppenderLimits::default(), metrics.clone(), on_broken)
+                Appender::start(store.clone(), feed, AppenderLimits::default(), metrics.clone(), on_failure)
                     .expect("a thread");
             Engine::start(EngineParts {
                 store,
@@ -82,10 +82,12 @@ impl Drop for Bench {
     }
 }
 
-fn version(outcome: &Outcome<'_, Counter>) -> u64 {
+fn version(outcome: &CommandOutcome<'_, Counter>) -> u64 {
     match outcome {
-        Outcome::Accepted { version, .. } => version.0,
-        Outcome::Rejected { .. } | Outcome::VersionMismatch { .. } => panic!("a counter that goes up and down by one"),
+        CommandOutcome::Accepted { version, .. } => version.0,
+        CommandOutcome::Rejected { .. } | CommandOutcome::VersionMismatch { .. } => {
+            panic!("a counter that goes up and down by one")
+        }
     }
 }
 
@@ -144,7 +146,8 @@ fn coming_and_going(criterion: &mut Criterion) {
     let bench = Bench::start();
     criterion.bench_function("a counter is made by its first command", |bencher| {
         let make = |counters, _| {
-            let request = Request { fresh: true, ..Request::execute(CounterCommand::Increment(1), version) };
+            let request =
+                Request { assume_new_stream: true, ..Request::execute(CounterCommand::Increment(1), version) };
             ask(counters, StreamId::generate(), request)
         };
         bencher.iter_custom(|times| bench.time(times, make));

@@ -19,7 +19,7 @@ use ordo::{
 use ordo_actors::{
     aggregate::{
         engine::{Engine, Lifespan},
-        request::{Outcome, Request, always},
+        request::{CommandOutcome, Request, always},
     },
     log::event::{StreamId, Version},
     saga::{SagaState, effects::start_write},
@@ -137,22 +137,22 @@ fn steps() -> [OrderCommand; 4] {
 }
 
 async fn ask(orders: &Orders, id: StreamId, command: OrderCommand) {
-    let accepted = |outcome: &Outcome<'_, Order>| matches!(outcome, Outcome::Accepted { .. });
+    let accepted = |outcome: &CommandOutcome<'_, Order>| matches!(outcome, CommandOutcome::Accepted { .. });
     assert!(orders.ask(id, Request::execute(command, accepted)).await.expect("an answer").answer);
 }
 
 /// As the server does it: looks at the order, starts the saga in one commit with it, and waits for the end.
 async fn fulfil(orders: Orders, sagas: SagaSupervisorHandle, id: StreamId) {
-    let plan = move |outcome: &Outcome<'_, Order>| -> Option<Fulfilment> {
+    let plan = move |outcome: &CommandOutcome<'_, Order>| -> Option<Fulfilment> {
         match outcome {
-            Outcome::Accepted { state, .. } => fulfilment_of(id, state),
-            Outcome::Rejected { .. } | Outcome::VersionMismatch { .. } => None,
+            CommandOutcome::Accepted { state, .. } => fulfilment_of(id, state),
+            CommandOutcome::Rejected { .. } | CommandOutcome::VersionMismatch { .. } => None,
         }
     };
     let plan = orders.ask(id, Request::read(plan)).await.expect("an answer").answer.expect("a plan");
-    let accepted = |outcome: &Outcome<'_, Order>| matches!(outcome, Outcome::Accepted { .. });
+    let accepted = |outcome: &CommandOutcome<'_, Order>| matches!(outcome, CommandOutcome::Accepted { .. });
     let request = Request {
-        alongside: Some(always(vec![start_write(saga_of(id), plan).expect("JSON")])),
+        extra_writes: Some(always(vec![start_write(saga_of(id), plan).expect("JSON")])),
         ..Request::execute(OrderCommand::SubmitOrder, accepted)
     };
     assert!(orders.ask(id, request).await.expect("an answer").answer);

@@ -158,14 +158,14 @@ impl Core {
         let metrics = prometheus::Registry::new();
         let engine_metrics = EngineMetrics::register(&metrics)?;
         let feed = EventFeed::new(FEED_BATCHES, store.head().await?.position);
-        let (alarm, broken) = watch::channel(None);
+        let (report_failure, broken) = watch::channel(None);
         let (appender, thread) = Appender::start(
             Arc::clone(&store),
             feed.clone(),
             AppenderLimits::default(),
             engine_metrics.clone(),
             Box::new(move |reason| {
-                alarm.send_replace(Some(reason));
+                report_failure.send_replace(Some(reason));
             }),
         )
         .map_err(ApplicationError::Thread)?;

@@ -30,7 +30,7 @@ pub use self::log::{
 pub use aggregate::{
     Aggregate, DecodeError, DomainEvent, EventKind,
     engine::{Engine, EngineParts, Lifespan},
-    request::{Answered, Failure, Outcome, Request},
+    request::{Answered, CommandOutcome, Failure, Request},
 };
 pub use clock::{Clock, SystemClock};
 pub use metrics::{EngineMetrics, ProjectionMetrics};

@@ -176,6 +176,6 @@ impl ProjectionMetrics {
         self.position.with_label_values(&[model]).set(number(position));
         self.lag_events.with_label_values(&[model]).set(number(progress.head.0.saturating_sub(position)));
         self.lag_seconds.with_label_values(&[model]).set(progress.lag_seconds);
-        self.parked.with_label_values(&[model]).set(number(progress.parked as u64));
+        self.parked.with_label_values(&[model]).set(number(progress.parked_streams as u64));
     }
 }

@@ -9,7 +9,7 @@ use ordo_actors::{
     aggregate::{
         Aggregate,
         engine::{Engine, Lifespan},
-        request::{Failure, Outcome as Decided, Request},
+        request::{CommandOutcome, Failure, Request},
     },
     log::{
         event::{Metadata, Position, StreamId, Version},
@@ -257,9 +257,9 @@ async fn step(
 ) -> Result<Step, Failure> {
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2), 8);
     loop {
-        let (expected, fresh) = (wanted.cloned(), wanted.is_some());
-        let look = move |decided: &Decided<'_, Order>| show(decided, expected.as_deref());
-        let request = Request { metadata: metadata.clone(), fresh, ..Request::execute(command(), look) };
+        let (expected, assume_new_stream) = (wanted.cloned(), wanted.is_some());
+        let look = move |decided: &CommandOutcome<'_, Order>| show(decided, expected.as_deref());
+        let request = Request { metadata: metadata.clone(), assume_new_stream, ..Request::execute(command(), look) };
         match orders.ask(id, request).await {
             Ok(answered) => return Ok(answered.answer),
             Err(Failure::Overloaded | Failure::Unavailable(_) | Failure::Unknown(_) | Failure::Contended(_))
@@ -309,11 +309,11 @@ impl Content {
     }
 }
 
-fn show(decided: &Decided<'_, Order>, wanted: Option<&Content>) -> Step {
+fn show(decided: &CommandOutcome<'_, Order>, wanted: Option<&Content>) -> Step {
     let (state, changed, refused) = match decided {
-        Decided::Accepted { state, events, .. } => (state, !events.is_empty(), None),
-        Decided::Rejected { rejection, state, .. } => (state, false, Some(rejection.to_string())),
-        Decided::VersionMismatch { state, .. } => (state, false, Some("the order has moved on".into())),
+        CommandOutcome::Accepted { state, events, .. } => (state, !events.is_empty(), None),
+        CommandOutcome::Rejected { rejection, state, .. } => (state, false, Some(rejection.to_string())),
+        CommandOutcome::VersionMismatch { state, .. } => (state, false, Some("the order has moved on".into())),
     };
     Step { changed, refused, state: state.state(), is_wanted: wanted.is_none_or(|wanted| wanted.is_of(state)) }
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use ordo_actors::{
     aggregate::{
         engine::Engine,
-        request::{Failure, Outcome, Request, always},
+        request::{CommandOutcome, Failure, Request, always},
     },
     clock::Clock,
     log::appender::Appender,
@@ -102,17 +102,17 @@ impl SagaEffects for FulfilmentEffects {
         let order = plan.order_id;
         let request = Request {
             metadata: commit.metadata(),
-            not_before: commit.not_before,
-            alongside: Some(always(vec![commit.write])),
-            ..Request::execute(part, |outcome: &Outcome<'_, Order>| match outcome {
-                Outcome::Accepted { .. } => None,
-                Outcome::Rejected { rejection, .. } => Some(rejection.to_string()),
-                Outcome::VersionMismatch { version, .. } => Some(format!("the order is at version {version}")),
+            min_timestamp: commit.min_timestamp,
+            extra_writes: Some(always(vec![commit.write])),
+            ..Request::execute(part, |outcome: &CommandOutcome<'_, Order>| match outcome {
+                CommandOutcome::Accepted { .. } => None,
+                CommandOutcome::Rejected { rejection, .. } => Some(rejection.to_string()),
+                CommandOutcome::VersionMismatch { version, .. } => Some(format!("the order is at version {version}")),
             })
         };
         match self.orders.ask(order, request).await {
             Ok(answered) => answered.answer.map_or(Ok(()), |reason| Err(CommitError::Unwanted(reason))),
-            Err(Failure::ConflictAlongside { .. }) => Err(CommitError::Conflict),
+            Err(Failure::ExtraWriteConflict { .. }) => Err(CommitError::Conflict),
             Err(failure) => Err(failure.into()),
         }
     }

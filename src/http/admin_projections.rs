@@ -145,7 +145,7 @@ fn show(projection: &ProjectionHandle) -> Value {
         "lag_seconds": progress.lag_seconds,
         "generation": progress.checkpoint.map(|checkpoint| checkpoint.generation),
         "epoch": progress.checkpoint.map(|checkpoint| checkpoint.epoch),
-        "dead_letters": progress.parked,
+        "dead_letters": progress.parked_streams,
         "rebuild": progress.rebuild.map(|rebuild| json!({"generation": rebuild.generation, "position": rebuild.position})),
         "trouble": progress.trouble,
     })

@@ -10,7 +10,7 @@ use actix_web::{
 use ordo_actors::{
     aggregate::{
         rehydrate::Until,
-        request::{Answered, Outcome},
+        request::{Answered, CommandOutcome},
     },
     log::event::{Position, StreamId, Version},
     saga::SagaState,
@@ -129,17 +129,22 @@ pub fn render(
     order: StreamId,
     success: Success,
     request_id: String,
-) -> impl Fn(&Outcome<'_, Order>) -> OrderAnswer + Send {
+) -> impl Fn(&CommandOutcome<'_, Order>) -> OrderAnswer + Send {
     move |outcome| match outcome {
-        Outcome::Accepted { state: Order::Absent, .. } | Outcome::VersionMismatch { state: Order::Absent, .. } => {
+        CommandOutcome::Accepted { state: Order::Absent, .. }
+        | CommandOutcome::VersionMismatch { state: Order::Absent, .. } => {
             OrderAnswer::problem(&no_such_order(), &request_id)
         }
-        Outcome::Accepted { state, version, events } => match (success, taken_in_hand(state.state())) {
+        CommandOutcome::Accepted { state, version, events } => match (success, taken_in_hand(state.state())) {
             (Success::Fulfilling, Some(problem)) => OrderAnswer::problem(&problem, &request_id),
             _ => OrderAnswer::success(success, order, state, *version, events),
         },
-        Outcome::Rejected { rejection, state, .. } => OrderAnswer::problem(&problem_of(rejection, state), &request_id),
-        Outcome::VersionMismatch { version, .. } => OrderAnswer::problem(&Problem::version(*version), &request_id),
+        CommandOutcome::Rejected { rejection, state, .. } => {
+            OrderAnswer::problem(&problem_of(rejection, state), &request_id)
+        }
+        CommandOutcome::VersionMismatch { version, .. } => {
+            OrderAnswer::problem(&Problem::version(*version), &request_id)
+        }
     }
 }
 

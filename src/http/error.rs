@@ -312,7 +312,7 @@ impl From<Failure> for Problem {
                 ProblemKind::Contended,
                 format!("the order was changed by others {times} times in a row; nothing was changed"),
             ),
-            Failure::ConflictAlongside { .. } => Self::new(
+            Failure::ExtraWriteConflict { .. } => Self::new(
                 ProblemKind::Contended,
                 "a stream written together with the order was changed by others; nothing was changed",
             ),

@@ -11,7 +11,7 @@ use actix_web::{
 use ordo_actors::{
     aggregate::{
         rehydrate::{Loaded, Until, rehydrate},
-        request::{Answered, Failure, Intent, Outcome, Request, always},
+        request::{Answered, CommandOutcome, Failure, Intent, Request, always},
     },
     log::{
         event::{StreamId, Version},
@@ -209,7 +209,7 @@ async fn begin(
         if_version: options.if_version.clone(),
         idempotency: options.idempotency.clone(),
         metadata: options.metadata(),
-        alongside: Some(Box::new(move |state, _| started(saga_of(order), fulfilment_of(order, state)))),
+        extra_writes: Some(Box::new(move |state, _| started(saga_of(order), fulfilment_of(order, state)))),
         ..Request::execute(OrderCommand::SubmitOrder, render(order, success, options.request_id.clone()))
     };
     match state.ask_or_fail(order, request).await? {
@@ -238,11 +238,11 @@ struct OrderSnapshot {
 
 /// Looks at an order.
 async fn observe(state: &AppState, order: StreamId, options: &CommandOptions) -> Result<OrderSnapshot, Problem> {
-    let show = move |outcome: &Outcome<'_, Order>| match outcome {
-        Outcome::Accepted { state, version, .. } | Outcome::Rejected { state, version, .. } => {
+    let show = move |outcome: &CommandOutcome<'_, Order>| match outcome {
+        CommandOutcome::Accepted { state, version, .. } | CommandOutcome::Rejected { state, version, .. } => {
             OrderSnapshot { version: *version, is_elsewhere: false, state: state.state() }
         }
-        Outcome::VersionMismatch { state, version } => {
+        CommandOutcome::VersionMismatch { state, version } => {
             OrderSnapshot { version: *version, is_elsewhere: true, state: state.state() }
         }
     };
@@ -276,7 +276,7 @@ async fn unless_saga(
         if_version: options.if_version.clone(),
         idempotency: options.idempotency.clone(),
         metadata: options.metadata(),
-        alongside: Some(always(vec![no_saga])),
+        extra_writes: Some(always(vec![no_saga])),
         ..Request::execute(command.clone(), render(order, Success::Order, options.request_id.clone()))
     };
     match state.ask_or_fail(order, request).await? {
@@ -290,7 +290,7 @@ async fn unless_saga(
 /// perhaps again and again.
 async fn lost_to_saga(state: &AppState, order: StreamId, failure: &Failure) -> Result<bool, Problem> {
     match failure {
-        Failure::ConflictAlongside { .. } => Ok(true),
+        Failure::ExtraWriteConflict { .. } => Ok(true),
         Failure::Contended(_) => Ok(look(state, saga_of(order)).await?.is_some()),
         _ => Ok(false),
     }

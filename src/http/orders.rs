@@ -46,14 +46,14 @@ pub async fn run(
     options: CommandOptions,
     success: Success,
 ) -> Result<HttpResponse, Problem> {
-    let fresh = matches!(command, OrderCommand::CreateOrder(_)) && !options.dry_run;
+    let assume_new_stream = matches!(command, OrderCommand::CreateOrder(_)) && !options.dry_run;
     let intent = if options.dry_run { Intent::DryRun(command) } else { Intent::Execute(command) };
     let success = if options.dry_run { Success::DryRun } else { success };
     let request = Request {
         if_version: options.if_version.clone(),
         idempotency: options.idempotency.clone(),
         metadata: options.metadata(),
-        fresh,
+        assume_new_stream,
         ..Request::new(intent, render(order, success, options.request_id.clone()))
     };
     respond(state, state.ask(order, request).await?).await

@@ -34,7 +34,7 @@ pub async fn return_and_refund(
         if_version: options.if_version.clone(),
         idempotency: options.idempotency.clone(),
         metadata: options.metadata(),
-        alongside: Some(Box::new(move |state, events| refund(order, state, events))),
+        extra_writes: Some(Box::new(move |state, events| refund(order, state, events))),
         ..Request::execute(command, render(order, Success::Returned, options.request_id.clone()))
     };
     let answered = state.ask(order, request).await?;

@@ -5,7 +5,7 @@ use std::{io, sync::Arc, thread, time::Duration};
 use ordo_actors::{
     log::{
         event::{EventEnvelope, Position},
-        event_feed::{FeedItem, Heard, Subscription},
+        event_feed::{Appended, FeedItem, Subscription},
         store::{EventPage, LogQuery, StoreError},
     },
     retry::Backoff,
@@ -53,16 +53,16 @@ impl FeedReader {
     async fn follow(mut self, mut news: Subscription) {
         loop {
             match news.next().await {
-                Heard::News(item) => self.take(item).await,
+                FeedItem::Appended(item) => self.take(item).await,
                 // The next news will jump, and the store be read.
-                Heard::Lagged => {}
-                Heard::Closed => return,
+                FeedItem::Lagged => {}
+                FeedItem::Closed => return,
             }
         }
     }
 
     /// Takes news that continue what is known as they are; anything else is looked up in the store.
-    async fn take(&mut self, item: FeedItem) {
+    async fn take(&mut self, item: Appended) {
         let known = self.hub.state().selected();
         let start = item.events.partition_point(|event| event.position <= known);
         let fresh = &item.events[start..];

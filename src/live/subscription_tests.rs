@@ -7,7 +7,7 @@ use ordo_actors::{
     aggregate::{
         engine::Lifespan,
         rehydrate::{Until, rehydrate},
-        request::{Outcome, Request, always},
+        request::{CommandOutcome, Request, always},
     },
     log::{
         event::{Epoch, EventEnvelope, Name, Position, StreamId, Version},
@@ -72,8 +72,8 @@ impl World {
             most_lines: MAX_LINES,
         };
         let request = Request {
-            alongside: Some(always(alongside)),
-            ..Request::execute(OrderCommand::CreateOrder(create), |_: &Outcome<'_, Order>| ())
+            extra_writes: Some(always(alongside)),
+            ..Request::execute(OrderCommand::CreateOrder(create), |_: &CommandOutcome<'_, Order>| ())
         };
         self.core.orders.ask(order, request).await.unwrap();
         order
@@ -81,7 +81,7 @@ impl World {
 
     /// One more event.
     async fn submit(&self, order: OrderId) {
-        let request = Request::execute(OrderCommand::SubmitOrder, |_: &Outcome<'_, Order>| ());
+        let request = Request::execute(OrderCommand::SubmitOrder, |_: &CommandOutcome<'_, Order>| ());
         self.core.orders.ask(order, request).await.unwrap();
     }
 

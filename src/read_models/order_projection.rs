@@ -196,7 +196,7 @@ impl Folded {
 }
 
 fn poison(event: &EventEnvelope, reason: String) -> TakeError {
-    TakeError::Poison { stream: event.aggregate_id, version: event.version, position: event.position, reason }
+    TakeError::Unprocessable { stream: event.aggregate_id, version: event.version, position: event.position, reason }
 }
 
 fn with_cause(error: &dyn std::error::Error) -> String {

@@ -237,7 +237,7 @@ async fn poisoned(change: impl Fn(&mut Vec<Arc<EventEnvelope>>)) -> (Shop, Vec<A
 
 fn expect_poison(taken: Result<(), TakeError>, at: Version, why: &str) {
     match taken {
-        Err(TakeError::Poison { stream, version, position, reason }) => {
+        Err(TakeError::Unprocessable { stream, version, position, reason }) => {
             assert_eq!((stream, version, position), (id(1), at, Position(at.0)));
             assert!(reason.contains(why), "{reason}");
         }

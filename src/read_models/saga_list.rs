@@ -105,7 +105,7 @@ impl SagaList {
 }
 
 fn poison(event: &EventEnvelope, reason: String) -> TakeError {
-    TakeError::Poison { stream: event.aggregate_id, version: event.version, position: event.position, reason }
+    TakeError::Unprocessable { stream: event.aggregate_id, version: event.version, position: event.position, reason }
 }
 
 /// How much a saga in this state needs somebody's attention: the least number first.

@@ -27,8 +27,8 @@ use crate::{
     aggregate::{
         Aggregate,
         engine::Engine,
-        execution::{Settled, Surroundings, Work},
-        message::{Handle, Passivate},
+        execution::{DecisionContext, Execution, Resolution},
+        message::{Execute, Passivate},
         rehydrate::{Loaded, Until, rehydrate},
         request::Failure,
     },
@@ -50,7 +50,7 @@ pub(crate) struct AggregateActor<A: Aggregate> {
     engine: Arc<Engine<A>>,
     /// None: nothing is known, read the store first.
     loaded: Option<Loaded<A>>,
-    trust: Trust,
+    provenance: Provenance,
     /// Answered when the group in flight is durable.
     in_flight: Vec<Entry<A>>,
     /// Answered when the next group is durable.
@@ -63,25 +63,25 @@ pub(crate) struct AggregateActor<A: Aggregate> {
     /// What the engine knows of the weight of `loaded`, in KiB.
     weight_kib: usize,
     /// Decided (again) when the group in flight has been judged and the aggregate has been read.
-    stalled: Vec<Box<dyn Work<A>>>,
+    stalled: Vec<Box<dyn Execution<A>>>,
     /// The incarnation before this one died: commits of it may still be in the appender's queue.
     after_crash: bool,
     /// Out of the engine: what is left in the mailbox belongs to the next incarnation, or shares the failure of this one.
-    retired: Option<Parting>,
+    retired: Option<RetireReason>,
     _alive: Alive,
 }
 
 /// A request that has been decided, and whether one of the group's commits is its own.
 struct Entry<A: Aggregate> {
-    work: Box<dyn Work<A>>,
+    execution: Box<dyn Execution<A>>,
     commit: Option<CommitShape>,
 }
 
 /// Where `loaded` comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Trust {
-    /// What a request believed, not read: nothing leaves before a commit on top of it has been appended.
-    Believed,
+enum Provenance {
+    /// What a request assumed, not read: nothing leaves before a commit on top of it has been appended.
+    Assumed,
     /// Read after all that is being decided now had arrived.
     JustRead,
     /// Known for a while.
@@ -94,10 +94,12 @@ struct CommitShape {
     changes_state: bool,
 }
 
-/// What an actor that retires leaves to those in its mailbox.
-enum Parting {
-    HandBack,
-    Fail(Failure),
+/// Why an actor has retired, which decides what becomes of the requests in its mailbox.
+enum RetireReason {
+    /// Nothing was under way: those in the mailbox go to the next incarnation.
+    Passivated,
+    /// The stream could not be read: those in the mailbox are told.
+    ReadFailed(Failure),
 }
 
 impl<A: Aggregate> AggregateActor<A> {
@@ -107,7 +109,7 @@ impl<A: Aggregate> AggregateActor<A> {
             stream,
             engine,
             loaded: None,
-            trust: Trust::Remembered,
+            provenance: Provenance::Remembered,
             in_flight: Vec::new(),
             gathering: Vec::new(),
             commits: Vec::new(),
@@ -122,39 +124,39 @@ impl<A: Aggregate> AggregateActor<A> {
     }
 
     /// Decides one request and puts it in line.
-    fn attempt(&mut self, mut work: Box<dyn Work<A>>) {
+    fn attempt(&mut self, mut execution: Box<dyn Execution<A>>) {
         if self.is_full() {
-            self.settle(work, Settled::Failed(Failure::Overloaded));
+            self.resolve(execution, Resolution::Failed(Failure::Overloaded));
             return;
         }
-        if self.loaded.is_none() && work.is_fresh() && !self.after_crash && self.is_idle() {
+        if self.loaded.is_none() && execution.assumes_new_stream() && !self.after_crash && self.is_idle() {
             self.loaded = Some(Loaded::default());
-            self.trust = Trust::Believed;
+            self.provenance = Provenance::Assumed;
         }
-        let around = self.surroundings();
+        let context = self.context();
         let Some(loaded) = self.loaded.as_mut() else {
-            self.reads_wait |= work.is_read();
-            self.stalled.push(work);
+            self.reads_wait |= execution.is_read();
+            self.stalled.push(execution);
             return;
         };
-        match catch_unwind(AssertUnwindSafe(|| work.attempt(loaded, &around))) {
-            Ok(Ok(Some(commit))) => self.gather(work, commit),
-            Ok(Ok(None)) => self.line_up(work),
+        match catch_unwind(AssertUnwindSafe(|| execution.attempt(loaded, &context))) {
+            Ok(Ok(Some(commit))) => self.gather(execution, commit),
+            Ok(Ok(None)) => self.line_up(execution),
             Ok(Err(failure)) => {
-                self.settle(work, Settled::Failed(failure));
-                self.distrust();
+                self.resolve(execution, Resolution::Failed(failure));
+                self.discard_state();
             }
             Err(_) => {
                 log::error!(stream = self.stream.to_string(), aggregate = A::TYPE; "a decision panicked");
                 self.engine.metrics.panics.inc();
-                self.settle(work, Settled::Failed(Failure::Panicked));
-                self.distrust();
+                self.resolve(execution, Resolution::Failed(Failure::Panicked));
+                self.discard_state();
             }
         }
     }
 
-    fn surroundings(&self) -> Surroundings {
-        Surroundings {
+    fn context(&self) -> DecisionContext {
+        DecisionContext {
             stream: self.stream,
             now: self.engine.clock.now(),
             snapshot_every: self.engine.lifespan.snapshot_every,
@@ -162,45 +164,45 @@ impl<A: Aggregate> AggregateActor<A> {
     }
 
     /// A request with nothing to make durable is answered when all it has seen is durable, and still was so after it came.
-    fn line_up(&mut self, work: Box<dyn Work<A>>) {
+    fn line_up(&mut self, execution: Box<dyn Execution<A>>) {
         let is_shared = self.engine.checks.is_some();
         if self.gathering.is_empty() && self.in_flight.is_empty() {
-            match self.trust {
-                Trust::Believed => {
+            match self.provenance {
+                Provenance::Assumed => {
                     self.loaded = None;
-                    self.stalled.push(work);
+                    self.stalled.push(execution);
                     return;
                 }
-                Trust::Remembered if is_shared => {}
-                Trust::JustRead | Trust::Remembered => {
-                    self.settle(work, Settled::Durable(self.position()));
+                Provenance::Remembered if is_shared => {}
+                Provenance::JustRead | Provenance::Remembered => {
+                    self.resolve(execution, Resolution::Durable(self.position()));
                     return;
                 }
             }
         }
-        self.reads_wait |= work.is_read();
+        self.reads_wait |= execution.is_read();
         let joins_flight = self.gathering.is_empty() && !is_shared;
         let line = if joins_flight { &mut self.in_flight } else { &mut self.gathering };
-        line.push(Entry { work, commit: None });
+        line.push(Entry { execution, commit: None });
     }
 
-    fn gather(&mut self, work: Box<dyn Work<A>>, mut commit: Commit) {
+    fn gather(&mut self, execution: Box<dyn Execution<A>>, mut commit: Commit) {
         // Those before it that change nothing may lose alone.
         let moved = |entry: &Entry<A>| entry.commit.is_some_and(|shape| shape.changes_state);
         if self.gathering.iter().any(moved) {
             follow(&mut commit);
         }
         let changes_state = commit.writes.first().is_some_and(|write| !write.events.is_empty());
-        self.gathering.push(Entry { work, commit: Some(CommitShape { changes_state }) });
+        self.gathering.push(Entry { execution, commit: Some(CommitShape { changes_state }) });
         self.commits.push(commit);
     }
 
     /// Forgets a state that may be half moved or lacks what others have written. What was decided on it and has not been sent
     /// is decided again, after the group in flight has been judged.
-    fn distrust(&mut self) {
+    fn discard_state(&mut self) {
         self.loaded = None;
         self.commits = Vec::new();
-        self.stalled.extend(std::mem::take(&mut self.gathering).into_iter().map(|entry| entry.work));
+        self.stalled.extend(std::mem::take(&mut self.gathering).into_iter().map(|entry| entry.execution));
     }
 
     /// Does what is next when a message, a verdict or a reading has been dealt with. What has come together by then goes as one
@@ -219,7 +221,7 @@ impl<A: Aggregate> AggregateActor<A> {
             self.check(ctx);
         } else if self.loaded.as_ref().is_some_and(|loaded| loaded.version == Version::NONE) {
             // A stream that does not exist takes no room in memory.
-            self.retire(Parting::HandBack, ctx);
+            self.retire(RetireReason::Passivated, ctx);
         }
     }
 
@@ -234,7 +236,7 @@ impl<A: Aggregate> AggregateActor<A> {
             }
             Err(refused) => {
                 self.loaded = None;
-                self.fail_all(entries.into_iter().map(|entry| entry.work), &refused.into());
+                self.fail_all(entries.into_iter().map(|entry| entry.execution), &refused.into());
             }
         }
     }
@@ -243,7 +245,7 @@ impl<A: Aggregate> AggregateActor<A> {
     fn rehydrate(&mut self, ctx: &mut Context<Self>) {
         let engine = Arc::clone(&self.engine);
         let (stream, after_crash) = (self.stream, self.after_crash);
-        let losses = self.stalled.iter().map(|work| work.attempts()).max().unwrap_or_default();
+        let losses = self.stalled.iter().map(|execution| execution.attempts()).max().unwrap_or_default();
         let reading = async move {
             if losses > 1 {
                 retry::some_of((PAUSE_PER_LOSS * losses).min(LONGEST_PAUSE)).await;
@@ -269,15 +271,15 @@ impl<A: Aggregate> AggregateActor<A> {
                 self.after_crash = false;
                 self.weigh(ctx);
                 // Those who only look first: with nothing before them they depend on nothing but this reading.
-                let (reads, others): (Vec<_>, Vec<_>) = stalled.into_iter().partition(|work| work.is_read());
-                self.trust = Trust::JustRead;
-                reads.into_iter().chain(others).for_each(|work| self.attempt(work));
-                self.trust = Trust::Remembered;
+                let (reads, others): (Vec<_>, Vec<_>) = stalled.into_iter().partition(|execution| execution.is_read());
+                self.provenance = Provenance::JustRead;
+                reads.into_iter().chain(others).for_each(|execution| self.attempt(execution));
+                self.provenance = Provenance::Remembered;
                 self.go_on(ctx);
             }
             Err(failure) => {
                 self.fail_all(stalled, &failure);
-                self.retire(Parting::Fail(failure), ctx);
+                self.retire(RetireReason::ReadFailed(failure), ctx);
             }
         }
     }
@@ -293,10 +295,10 @@ impl<A: Aggregate> AggregateActor<A> {
     }
 
     /// Leaves the engine, which holds the only address: the actor ends with the last message in its mailbox.
-    fn retire(&mut self, parting: Parting, ctx: &mut Context<Self>) {
+    fn retire(&mut self, reason: RetireReason, ctx: &mut Context<Self>) {
         self.engine.forget(self.stream, &ctx.address());
         self.loaded = None;
-        self.retired = Some(parting);
+        self.retired = Some(reason);
     }
 
     /// Tells the engine how much room the aggregate takes, when that has changed.
@@ -313,13 +315,13 @@ impl<A: Aggregate> AggregateActor<A> {
         self.loaded.as_ref().map_or(Position::START, |loaded| loaded.position)
     }
 
-    fn settle(&self, work: Box<dyn Work<A>>, settled: Settled) {
-        work.settle(settled, &self.engine.metrics);
+    fn resolve(&self, execution: Box<dyn Execution<A>>, resolution: Resolution) {
+        execution.resolve(resolution, &self.engine.metrics);
     }
 
-    fn fail_all(&self, all: impl IntoIterator<Item = Box<dyn Work<A>>>, failure: &Failure) {
-        for work in all {
-            self.settle(work, Settled::Failed(failure.clone()));
+    fn fail_all(&self, all: impl IntoIterator<Item = Box<dyn Execution<A>>>, failure: &Failure) {
+        for execution in all {
+            self.resolve(execution, Resolution::Failed(failure.clone()));
         }
     }
 }
@@ -337,16 +339,16 @@ impl<A: Aggregate> Actor for AggregateActor<A> {
     type Context = Context<Self>;
 }
 
-impl<A: Aggregate> Handler<Handle<A>> for AggregateActor<A> {
+impl<A: Aggregate> Handler<Execute<A>> for AggregateActor<A> {
     type Result = ();
 
-    fn handle(&mut self, mut message: Handle<A>, ctx: &mut Context<Self>) {
+    fn handle(&mut self, mut message: Execute<A>, ctx: &mut Context<Self>) {
         match &self.retired {
-            Some(Parting::HandBack) => {}
-            Some(Parting::Fail(failure)) => self.fail_all(message.take(), failure),
+            Some(RetireReason::Passivated) => {}
+            Some(RetireReason::ReadFailed(failure)) => self.fail_all(message.take(), failure),
             None => {
-                if let Some(work) = message.take() {
-                    self.attempt(work);
+                if let Some(execution) = message.take() {
+                    self.attempt(execution);
                     self.go_on(ctx);
                 }
             }
@@ -360,7 +362,7 @@ impl<A: Aggregate> Handler<Passivate> for AggregateActor<A> {
     fn handle(&mut self, _: Passivate, ctx: &mut Context<Self>) {
         if self.retired.is_none() && self.is_idle() {
             self.engine.metrics.passivations.inc();
-            self.retire(Parting::HandBack, ctx);
+            self.retire(RetireReason::Passivated, ctx);
         }
     }
 }

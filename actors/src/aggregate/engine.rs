@@ -20,8 +20,8 @@ use crate::{
     aggregate::{
         Aggregate,
         actor::AggregateActor,
-        execution::{Pending, Work},
-        message::{Handle, Passivate},
+        execution::{Execution, PendingRequest},
+        message::{Execute, Passivate},
         rehydrate::{Loaded, Until, rehydrate},
         request::{Answer, Answered, Failure, Request},
         version_checks::VersionChecks,
@@ -185,7 +185,7 @@ impl<A: Aggregate> Engine<A> {
     ) -> Result<Answered<R>, Failure> {
         let mut request = Box::new(request);
         for _ in 0..INCARNATIONS {
-            let (pending, answer) = Pending::new(request);
+            let (pending, answer) = PendingRequest::new(request);
             self.send(stream, Box::new(pending))?;
             match answer.await {
                 Ok(Ok(answered)) => return answered,
@@ -222,7 +222,7 @@ impl<A: Aggregate> Engine<A> {
 
     /// Puts a request into its actor's mailbox. Only the engine holds addresses, one each: actix lets every copy of an
     /// address exceed the mailbox's limit by a message.
-    fn send(self: &Arc<Self>, stream: StreamId, work: Box<dyn Work<A>>) -> Result<(), Failure> {
+    fn send(self: &Arc<Self>, stream: StreamId, execution: Box<dyn Execution<A>>) -> Result<(), Failure> {
         let mut shard = self.shard(stream).lock();
         if self.closed.load(Ordering::Relaxed) {
             return Err(Failure::Unavailable("the engine is closed".into()));
@@ -231,9 +231,9 @@ impl<A: Aggregate> Engine<A> {
             Some(slot) => {
                 slot.last_used = Instant::now();
                 slot.asked_to_leave = false;
-                slot.actor.try_send(Handle::new(work))
+                slot.actor.try_send(Execute::new(execution))
             }
-            None => self.open(&mut shard, stream, false).try_send(Handle::new(work)),
+            None => self.open(&mut shard, stream, false).try_send(Execute::new(execution)),
         };
         match sent {
             Ok(()) => Ok(()),

@@ -12,7 +12,7 @@ use crate::{
     aggregate::{
         Aggregate, DomainEvent,
         rehydrate::{Loaded, SnapshotBody},
-        request::{Answer, Answered, Failure, Intent, Outcome, Request},
+        request::{Answer, Answered, CommandOutcome, Failure, Intent, Request},
     },
     log::{
         event::{Name, Position, StreamId, Version},
@@ -22,14 +22,14 @@ use crate::{
 };
 
 /// What an actor lends to a request while it is attempted.
-pub(crate) struct Surroundings {
+pub(crate) struct DecisionContext {
     pub stream: StreamId,
     pub now: DateTime<Utc>,
     pub snapshot_every: u64,
 }
 
 /// How a request ended, from the actor's point of view.
-pub(crate) enum Settled {
+pub(crate) enum Resolution {
     /// All it depends on is durable, up to this position.
     Durable(Position),
     /// Its key had been used: this was answered then.
@@ -38,16 +38,16 @@ pub(crate) enum Settled {
     Failed(Failure),
 }
 
-/// A request with its types forgotten.
-pub(crate) trait Work<A: Aggregate>: Send {
+/// A request on its way through an actor, whatever type its answer has.
+pub(crate) trait Execution<A: Aggregate>: Send {
     /// Decides on the state and moves it. Gives the commit that must be durable before the answer leaves, if any.
-    fn attempt(&mut self, on: &mut Loaded<A>, around: &Surroundings) -> Result<Option<Commit>, Failure>;
+    fn attempt(&mut self, on: &mut Loaded<A>, context: &DecisionContext) -> Result<Option<Commit>, Failure>;
 
     /// How often it has been attempted.
     fn attempts(&self) -> u32;
 
-    /// Whether the stream is believed not to exist.
-    fn is_fresh(&self) -> bool;
+    /// Whether the stream is assumed not to exist.
+    fn assumes_new_stream(&self) -> bool;
 
     /// Whether it only looks: what it is told may come from the store as well as from memory.
     fn is_read(&self) -> bool;
@@ -56,7 +56,7 @@ pub(crate) trait Work<A: Aggregate>: Send {
     fn forgive(&mut self);
 
     /// Answers.
-    fn settle(self: Box<Self>, settled: Settled, metrics: &EngineMetrics);
+    fn resolve(self: Box<Self>, resolution: Resolution, metrics: &EngineMetrics);
 
     /// Gives the request back to whoever sent it: this actor has retired.
     fn hand_back(self: Box<Self>);
@@ -65,8 +65,8 @@ pub(crate) trait Work<A: Aggregate>: Send {
 /// What comes back over the reply channel: an answer, or the request itself, to be sent to the next incarnation.
 pub(crate) type Reply<A, R> = Result<Result<Answered<R>, Failure>, Box<Request<A, R>>>;
 
-/// The one kind of work there is.
-pub(crate) struct Pending<A: Aggregate, R> {
+/// A request, its reply channel, and how far it has come.
+pub(crate) struct PendingRequest<A: Aggregate, R> {
     request: Box<Request<A, R>>,
     reply: oneshot::Sender<Reply<A, R>>,
     attempts: u32,
@@ -82,7 +82,7 @@ enum Decided {
     Rejected,
 }
 
-impl<A: Aggregate, R: Answer> Pending<A, R> {
+impl<A: Aggregate, R: Answer> PendingRequest<A, R> {
     pub(crate) fn new(request: Box<Request<A, R>>) -> (Self, oneshot::Receiver<Reply<A, R>>) {
         let (reply, answer) = oneshot::channel();
         (Self { request, reply, attempts: 0, rendered: None, decided: None }, answer)
@@ -90,8 +90,11 @@ impl<A: Aggregate, R: Answer> Pending<A, R> {
 
     /// The state, the version and what the renderer makes of them, without moving anything.
     fn look(&mut self, on: &Loaded<A>) {
-        self.rendered =
-            Some((self.request.render)(&Outcome::Accepted { state: &on.state, version: on.version, events: &[] }));
+        self.rendered = Some((self.request.render)(&CommandOutcome::Accepted {
+            state: &on.state,
+            version: on.version,
+            events: &[],
+        }));
     }
 
     fn dry_run(&mut self, on: &Loaded<A>, now: DateTime<Utc>) {
@@ -100,58 +103,59 @@ impl<A: Aggregate, R: Answer> Pending<A, R> {
         let rendered = match shadow.state.decide(command) {
             Ok(events) => {
                 evolve(&mut shadow, &events, now.max(on.last_at));
-                let outcome = Outcome::Accepted { state: &shadow.state, version: shadow.version, events: &events };
+                let outcome =
+                    CommandOutcome::Accepted { state: &shadow.state, version: shadow.version, events: &events };
                 (self.request.render)(&outcome)
             }
             Err(rejection) => {
-                let outcome = Outcome::Rejected { rejection: &rejection, state: &on.state, version: on.version };
+                let outcome = CommandOutcome::Rejected { rejection: &rejection, state: &on.state, version: on.version };
                 (self.request.render)(&outcome)
             }
         };
         self.rendered = Some(rendered);
     }
 
-    fn execute(&mut self, on: &mut Loaded<A>, around: &Surroundings) -> Result<Option<Commit>, Failure> {
+    fn execute(&mut self, on: &mut Loaded<A>, context: &DecisionContext) -> Result<Option<Commit>, Failure> {
         let Intent::Execute(command) = &self.request.intent else { return Ok(None) };
         let before = on.version;
         let events = match on.state.decide(command) {
             Ok(events) => events,
             Err(rejection) => {
-                let outcome = Outcome::Rejected { rejection: &rejection, state: &on.state, version: on.version };
+                let outcome = CommandOutcome::Rejected { rejection: &rejection, state: &on.state, version: on.version };
                 self.rendered = Some((self.request.render)(&outcome));
-                return self.refusal(on, around);
+                return self.refusal(on, context);
             }
         };
         let encoded = encode(&events)?;
-        let at = around.now.max(on.last_at).max(self.request.not_before);
+        let at = context.now.max(on.last_at).max(self.request.min_timestamp);
         evolve(on, &events, at);
         self.decided = Some(if events.is_empty() { Decided::Unchanged } else { Decided::Accepted });
-        let outcome = Outcome::Accepted { state: &on.state, version: on.version, events: &events };
+        let outcome = CommandOutcome::Accepted { state: &on.state, version: on.version, events: &events };
         self.rendered = Some((self.request.render)(&outcome));
-        let snapshot = snapshot_if_due(before, on, around.snapshot_every);
-        let write = write::<A>(around.stream, before, encoded, snapshot);
-        let alongside =
-            self.request.alongside.as_ref().map_or_else(|| Ok(Vec::new()), |make| make(&on.state, &events))?;
-        self.commit(write, alongside, around, on.last_at)
+        let snapshot = snapshot_if_due(before, on, context.snapshot_every);
+        let write = write::<A>(context.stream, before, encoded, snapshot);
+        let extra =
+            self.request.extra_writes.as_ref().map_or_else(|| Ok(Vec::new()), |make| make(&on.state, &events))?;
+        self.commit(write, extra, context, on.last_at)
     }
 
     /// The commit for this decision; none when there is nothing to keep.
     fn commit(
         &self,
         write: StreamWrite,
-        alongside: Vec<StreamWrite>,
-        around: &Surroundings,
+        extra: Vec<StreamWrite>,
+        context: &DecisionContext,
         at: DateTime<Utc>,
     ) -> Result<Option<Commit>, Failure> {
-        if write.events.is_empty() && alongside.is_empty() && self.request.idempotency.is_none() {
+        if write.events.is_empty() && extra.is_empty() && self.request.idempotency.is_none() {
             return Ok(None);
         }
-        let idempotency = self.record(around.now)?;
-        let mut writes = Vec::with_capacity(1 + alongside.len());
+        let idempotency = self.record(context.now)?;
+        let mut writes = Vec::with_capacity(1 + extra.len());
         writes.push(write);
-        writes.extend(alongside);
+        writes.extend(extra);
         Ok(Some(Commit {
-            timestamp: at.max(around.now).max(self.request.not_before),
+            timestamp: at.max(context.now).max(self.request.min_timestamp),
             metadata: Arc::new(self.request.metadata.clone()),
             writes,
             idempotency,
@@ -159,9 +163,9 @@ impl<A: Aggregate, R: Answer> Pending<A, R> {
     }
 
     /// A commit that only keeps the answer to a refused request, if it is to be kept.
-    fn refusal(&mut self, on: &Loaded<A>, around: &Surroundings) -> Result<Option<Commit>, Failure> {
+    fn refusal(&mut self, on: &Loaded<A>, context: &DecisionContext) -> Result<Option<Commit>, Failure> {
         self.decided = Some(Decided::Rejected);
-        self.commit(write::<A>(around.stream, on.version, Vec::new(), None), Vec::new(), around, on.last_at)
+        self.commit(write::<A>(context.stream, on.version, Vec::new(), None), Vec::new(), context, on.last_at)
     }
 
     fn record(&self, now: DateTime<Utc>) -> Result<Option<IdempotencyRecord>, Failure> {
@@ -187,23 +191,23 @@ impl<A: Aggregate, R: Answer> Pending<A, R> {
     }
 }
 
-impl<A: Aggregate, R: Answer> Work<A> for Pending<A, R> {
-    fn attempt(&mut self, on: &mut Loaded<A>, around: &Surroundings) -> Result<Option<Commit>, Failure> {
+impl<A: Aggregate, R: Answer> Execution<A> for PendingRequest<A, R> {
+    fn attempt(&mut self, on: &mut Loaded<A>, context: &DecisionContext) -> Result<Option<Commit>, Failure> {
         self.attempts += 1;
         self.request.stamp();
         let demanded = &self.request.if_version;
         if !demanded.is_empty() && !demanded.contains(&on.version) {
-            let outcome = Outcome::VersionMismatch { state: &on.state, version: on.version };
+            let outcome = CommandOutcome::VersionMismatch { state: &on.state, version: on.version };
             self.rendered = Some((self.request.render)(&outcome));
             return match self.request.intent {
-                Intent::Execute(_) => self.refusal(on, around),
+                Intent::Execute(_) => self.refusal(on, context),
                 Intent::Read | Intent::DryRun(_) => Ok(None),
             };
         }
         match self.request.intent {
             Intent::Read => self.look(on),
-            Intent::DryRun(_) => self.dry_run(on, around.now),
-            Intent::Execute(_) => return self.execute(on, around),
+            Intent::DryRun(_) => self.dry_run(on, context.now),
+            Intent::Execute(_) => return self.execute(on, context),
         }
         Ok(None)
     }
@@ -212,8 +216,8 @@ impl<A: Aggregate, R: Answer> Work<A> for Pending<A, R> {
         self.attempts
     }
 
-    fn is_fresh(&self) -> bool {
-        self.request.fresh && self.attempts == 0
+    fn assumes_new_stream(&self) -> bool {
+        self.request.assume_new_stream && self.attempts == 0
     }
 
     fn is_read(&self) -> bool {
@@ -227,14 +231,14 @@ impl<A: Aggregate, R: Answer> Work<A> for Pending<A, R> {
         self.attempts = self.attempts.saturating_sub(1);
     }
 
-    fn settle(self: Box<Self>, settled: Settled, metrics: &EngineMetrics) {
-        let answer = match settled {
-            Settled::Duplicate(record) => {
+    fn resolve(self: Box<Self>, resolution: Resolution, metrics: &EngineMetrics) {
+        let answer = match resolution {
+            Resolution::Duplicate(record) => {
                 metrics.replayed.inc();
                 self.replay(&record)
             }
-            Settled::Failed(failure) => Err(failure),
-            Settled::Durable(position) => {
+            Resolution::Failed(failure) => Err(failure),
+            Resolution::Durable(position) => {
                 match self.decided {
                     Some(Decided::Accepted) => metrics.accepted.inc(),
                     Some(Decided::Unchanged) => metrics.unchanged.inc(),

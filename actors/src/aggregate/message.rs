@@ -2,33 +2,33 @@
 
 use actix::Message;
 
-use crate::aggregate::{Aggregate, execution::Work};
+use crate::aggregate::{Aggregate, execution::Execution};
 
 /// Handles one request. Dropped unhandled, because its actor has ended, it goes back to whoever sent it.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Handle<A: Aggregate>(Option<Box<dyn Work<A>>>);
+pub(crate) struct Execute<A: Aggregate>(Option<Box<dyn Execution<A>>>);
 
 /// Leaves memory, unless there is something to do.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Passivate;
 
-impl<A: Aggregate> Handle<A> {
-    pub(crate) fn new(work: Box<dyn Work<A>>) -> Self {
-        Self(Some(work))
+impl<A: Aggregate> Execute<A> {
+    pub(crate) fn new(execution: Box<dyn Execution<A>>) -> Self {
+        Self(Some(execution))
     }
 
     /// The request; from here on it is the actor's to answer.
-    pub(crate) fn take(&mut self) -> Option<Box<dyn Work<A>>> {
+    pub(crate) fn take(&mut self) -> Option<Box<dyn Execution<A>>> {
         self.0.take()
     }
 }
 
-impl<A: Aggregate> Drop for Handle<A> {
+impl<A: Aggregate> Drop for Execute<A> {
     fn drop(&mut self) {
-        if let Some(work) = self.0.take() {
-            work.hand_back();
+        if let Some(execution) = self.0.take() {
+            execution.hand_back();
         }
     }
 }

@@ -18,15 +18,15 @@ pub trait Answer: Serialize + DeserializeOwned + Send + 'static {}
 impl<T: Serialize + DeserializeOwned + Send + 'static> Answer for T {}
 
 /// Makes the answer from what was decided. Runs once per decision, so more than once after a conflict; must be pure.
-pub type Render<A, R> = Box<dyn Fn(&Outcome<'_, A>) -> R + Send>;
+pub type Render<A, R> = Box<dyn Fn(&CommandOutcome<'_, A>) -> R + Send>;
 
 /// Makes the writes to other streams that belong to an accepted command, from the state after it and what happened. Runs once per
 /// decision, as the renderer does.
-pub type Alongside<A> = Box<dyn Fn(&A, &[<A as Aggregate>::Event]) -> Result<Vec<StreamWrite>, Failure> + Send>;
+pub type ExtraWrites<A> = Box<dyn Fn(&A, &[<A as Aggregate>::Event]) -> Result<Vec<StreamWrite>, Failure> + Send>;
 
 /// The same writes whatever is decided.
 #[must_use]
-pub fn always<A: Aggregate>(writes: Vec<StreamWrite>) -> Alongside<A> {
+pub fn always<A: Aggregate>(writes: Vec<StreamWrite>) -> ExtraWrites<A> {
     Box::new(move |_, _| Ok(writes.clone()))
 }
 
@@ -51,15 +51,15 @@ pub struct Request<A: Aggregate, R> {
     pub idempotency: Option<IdempotencyUse>,
     /// Who asks and why; ends in the events.
     pub metadata: Metadata,
-    /// The stream is believed not to exist, so do not look first. A wrong belief costs a conflict and a look, nothing else; what
+    /// The stream is assumed not to exist, so do not look first. A wrong assumption costs a conflict and a look, nothing else; what
     /// comes of it without a commit (a rejection, say) is decided after a look in any case.
-    pub fresh: bool,
+    pub assume_new_stream: bool,
     /// Writes to other streams that belong into the same commit, if the command is accepted; this stream is not one of them. A
     /// conflict there is the asker's to resolve, and so is the order of time: the events carry the time of this command. An
     /// actor of such a stream does not hear of it before its next commit, so best write where none lives.
-    pub alongside: Option<Alongside<A>>,
+    pub extra_writes: Option<ExtraWrites<A>>,
     /// The commit carries this time at the earliest: that of the last event of a stream written alongside, say.
-    pub not_before: DateTime<Utc>,
+    pub min_timestamp: DateTime<Utc>,
     /// Makes the answer.
     pub render: Render<A, R>,
 }
@@ -75,7 +75,7 @@ pub struct IdempotencyUse {
 
 /// What came of a request, as the renderer sees it.
 #[derive(Debug)]
-pub enum Outcome<'a, A: Aggregate> {
+pub enum CommandOutcome<'a, A: Aggregate> {
     /// The state after it. Without events, nothing changed (or nothing was to change).
     Accepted {
         /// The state after.
@@ -131,7 +131,7 @@ pub enum Failure {
     Contended(u32),
     /// A stream written alongside was not as expected. Nothing was done: catch up with it and decide again.
     #[error("stream {stream} ends at version {actual}")]
-    ConflictAlongside {
+    ExtraWriteConflict {
         /// Which stream.
         stream: StreamId,
         /// Where it ends.
@@ -172,25 +172,25 @@ impl From<Refused> for Failure {
 
 impl<A: Aggregate, R: Answer> Request<A, R> {
     /// Executes a command.
-    pub fn execute(command: A::Command, render: impl Fn(&Outcome<'_, A>) -> R + Send + 'static) -> Self {
+    pub fn execute(command: A::Command, render: impl Fn(&CommandOutcome<'_, A>) -> R + Send + 'static) -> Self {
         Self::new(Intent::Execute(command), render)
     }
 
     /// Looks at the state.
-    pub fn read(render: impl Fn(&Outcome<'_, A>) -> R + Send + 'static) -> Self {
+    pub fn read(render: impl Fn(&CommandOutcome<'_, A>) -> R + Send + 'static) -> Self {
         Self::new(Intent::Read, render)
     }
 
     /// A request with nothing but an intent; the other fields are there to be set.
-    pub fn new(intent: Intent<A::Command>, render: impl Fn(&Outcome<'_, A>) -> R + Send + 'static) -> Self {
+    pub fn new(intent: Intent<A::Command>, render: impl Fn(&CommandOutcome<'_, A>) -> R + Send + 'static) -> Self {
         Self {
             intent,
             if_version: Vec::new(),
             idempotency: None,
             metadata: Metadata::default(),
-            fresh: false,
-            alongside: None,
-            not_before: DateTime::UNIX_EPOCH,
+            assume_new_stream: false,
+            extra_writes: None,
+            min_timestamp: DateTime::UNIX_EPOCH,
             render: Box::new(render),
         }
     }

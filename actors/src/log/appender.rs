@@ -68,7 +68,7 @@ pub(crate) enum Refused {
 
 /// Called once when the store broke while committing, or the appender's thread died: the process must stop. Nothing is
 /// appended after that.
-pub type OnBroken = Box<dyn FnOnce(String) + Send>;
+pub type FailureHook = Box<dyn FnOnce(String) + Send>;
 
 impl Appender {
     /// Starts the thread. It publishes every batch in `feed` after the store has made it durable.
@@ -80,14 +80,14 @@ impl Appender {
         feed: EventFeed,
         limits: AppenderLimits,
         metrics: EngineMetrics,
-        on_broken: OnBroken,
+        on_failure: FailureHook,
     ) -> std::io::Result<(Self, thread::JoinHandle<()>)> {
         let (groups, queue) = mpsc::channel(limits.waiting_groups);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let mut worker = Worker { store, feed, limits, metrics, alarm: Alarm(Some(on_broken)) };
+        let mut worker = Worker { store, feed, limits, metrics, failure: FailureGuard(Some(on_failure)) };
         let thread = thread::Builder::new().name("appender".into()).spawn(move || {
             runtime.block_on(worker.run(queue));
-            worker.alarm.silence();
+            worker.failure.disarm();
         })?;
         Ok((Self { groups }, thread))
     }
@@ -113,24 +113,24 @@ impl Appender {
     }
 }
 
-/// Rings when the thread ends in a way that was not meant.
-struct Alarm(Option<OnBroken>);
+/// Calls the hook when the store breaks, or when the thread ends in a panic.
+struct FailureGuard(Option<FailureHook>);
 
-impl Alarm {
-    fn silence(&mut self) {
+impl FailureGuard {
+    fn disarm(&mut self) {
         self.0 = None;
     }
 
-    fn ring(&mut self, reason: String) {
-        if let Some(on_broken) = self.0.take() {
-            on_broken(reason);
+    fn report(&mut self, reason: String) {
+        if let Some(hook) = self.0.take() {
+            hook(reason);
         }
     }
 }
 
-impl Drop for Alarm {
+impl Drop for FailureGuard {
     fn drop(&mut self) {
-        self.ring("the appender's thread died".into());
+        self.report("the appender's thread died".into());
     }
 }
 
@@ -139,7 +139,7 @@ struct Worker {
     feed: EventFeed,
     limits: AppenderLimits,
     metrics: EngineMetrics,
-    alarm: Alarm,
+    failure: FailureGuard,
 }
 
 impl Worker {
@@ -176,7 +176,7 @@ impl Worker {
             Ok(()) => ControlFlow::Continue(()),
             Err(StoreError::Broken(reason)) => {
                 log::error!("the store broke: {reason}");
-                self.alarm.ring(reason);
+                self.failure.report(reason);
                 ControlFlow::Break(())
             }
             Err(error @ (StoreError::Unavailable(_) | StoreError::Unknown(_) | StoreError::Corrupt(_))) => {
@@ -214,7 +214,7 @@ impl Worker {
                     let _ = reply.send(Err(error.clone()));
                 }
                 if let StoreError::Broken(reason) = error {
-                    self.alarm.ring(reason);
+                    self.failure.report(reason);
                     return ControlFlow::Break(());
                 }
             }

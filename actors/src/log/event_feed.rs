@@ -18,8 +18,8 @@ use crate::log::{
     store::EventPage,
 };
 
-/// Bytes of events on their way to subscribers, counted by [`EventPage::weight`]. News beyond them carry no events: whoever
-/// hears them reads the store.
+/// Bytes of events on their way to subscribers, counted by [`EventPage::weight`]. Beyond them only the head is published, and
+/// subscribers read the store.
 const MOST_BYTES: usize = 64 << 20;
 
 /// Tells subscribers in this process what has been appended, in position order, after it is durable.
@@ -29,7 +29,7 @@ const MOST_BYTES: usize = 64 << 20;
 /// writers on one log a subscriber also sees jumps in position (another process wrote in between) and reads the store too.
 #[derive(Clone)]
 pub struct EventFeed {
-    sender: broadcast::Sender<FeedItem>,
+    sender: broadcast::Sender<Appended>,
     head: watch::Sender<Position>,
     /// Of the batches that somebody still holds.
     bytes: Arc<AtomicUsize>,
@@ -57,28 +57,28 @@ impl Drop for Batch {
     }
 }
 
-/// News from the log.
+/// Events that were appended.
 #[derive(Debug, Clone)]
-pub struct FeedItem {
+pub struct Appended {
     /// The log reaches at least this far.
     pub head: Position,
     /// The events up to `head`, in position order; empty when only the head is known.
     pub events: Arc<Batch>,
 }
 
-/// What a subscriber hears.
+/// What a subscriber receives.
 #[derive(Debug, Clone)]
-pub enum Heard {
-    /// News.
-    News(FeedItem),
-    /// News were dropped because this subscriber was too slow: read the store.
+pub enum FeedItem {
+    /// Events were appended.
+    Appended(Appended),
+    /// Items were dropped because this subscriber was too slow: read the store.
     Lagged,
     /// The feed has ended.
     Closed,
 }
 
 /// One subscriber's end of the feed.
-pub struct Subscription(broadcast::Receiver<FeedItem>);
+pub struct Subscription(broadcast::Receiver<Appended>);
 
 impl EventFeed {
     /// Makes a feed that keeps `capacity` batches for slow subscribers, of a log that ends at `head`.
@@ -88,13 +88,13 @@ impl EventFeed {
         Self { sender: broadcast::channel(capacity).0, head: watch::Sender::new(head), bytes }
     }
 
-    /// Hears everything published from now on.
+    /// Receives everything published from now on.
     #[must_use]
     pub fn subscribe(&self) -> Subscription {
         Subscription(self.sender.subscribe())
     }
 
-    /// How far the log reaches, as far as this process has heard.
+    /// How far the log reaches, as far as this process knows.
     #[must_use]
     pub fn head(&self) -> Position {
         *self.head.borrow()
@@ -109,13 +109,13 @@ impl EventFeed {
     /// Tells everyone. Only the appender publishes, so the order is that of the log.
     pub(crate) fn publish(&self, head: Position, events: Vec<Arc<EventEnvelope>>) {
         self.head.send_if_modified(|known| {
-            let news = head > *known;
+            let is_new = head > *known;
             *known = head.max(*known);
-            news
+            is_new
         });
         if self.sender.receiver_count() > 0 {
             // An error means that the last subscriber has just left.
-            let _ = self.sender.send(FeedItem { head, events: Arc::new(self.batch(events)) });
+            let _ = self.sender.send(Appended { head, events: Arc::new(self.batch(events)) });
         }
     }
 
@@ -131,11 +131,11 @@ impl EventFeed {
 
 impl Subscription {
     /// Waits for the next news. Safe to cancel: nothing is lost.
-    pub async fn next(&mut self) -> Heard {
+    pub async fn next(&mut self) -> FeedItem {
         match self.0.recv().await {
-            Ok(item) => Heard::News(item),
-            Err(RecvError::Lagged(_)) => Heard::Lagged,
-            Err(RecvError::Closed) => Heard::Closed,
+            Ok(item) => FeedItem::Appended(item),
+            Err(RecvError::Lagged(_)) => FeedItem::Lagged,
+            Err(RecvError::Closed) => FeedItem::Closed,
         }
     }
 }
@@ -175,13 +175,13 @@ mod tests {
         }
         let mut heard = Vec::new();
         for position in 1..=3 {
-            let Heard::News(news) = slow.next().await else { panic!("no news") };
+            let FeedItem::Appended(news) = slow.next().await else { panic!("no news") };
             assert_eq!(news.head, Position(position));
             heard.push(news.events.len());
         }
         assert_eq!(heard, [1, 1, 0]);
         feed.publish(Position(4), vec![event(4, MOST_BYTES / 2)]);
-        let Heard::News(news) = slow.next().await else { panic!("no news") };
+        let FeedItem::Appended(news) = slow.next().await else { panic!("no news") };
         assert_eq!(news.events.len(), 1, "what has been heard does not count any more");
     }
 }

@@ -17,18 +17,18 @@ use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message
 use tokio::sync::watch;
 
 use crate::{
-    log::{event::Position, event_feed::Heard, store::StoreError},
+    log::{event::Position, event_feed::FeedItem, store::StoreError},
     projection::{
         backlog::Backlog,
         progress::{MakeModel, Progress, ProjectionParts, ProjectionState},
         projector::{Projector, Step},
         rebuild::{build, claim, switch},
-        row_store::Call,
+        row_store::PeerSignal,
     },
 };
 use ownership::Standby;
 
-/// One side of a projection that many may hold: how far it is, and a way to hurry it.
+/// One side of a projection that many may hold: how far it is, and a way to have its rows written now.
 #[derive(Clone)]
 pub struct ProjectionHandle {
     actor: Addr<ProjectionActor>,
@@ -62,8 +62,8 @@ impl ProjectionHandle {
         if there(&progress.borrow_and_update()) {
             return;
         }
-        // A full mailbox means that it is hurrying already.
-        let _ = self.actor.try_send(Hurry(position));
+        // A full mailbox means that it is writing already.
+        let _ = self.actor.try_send(FlushNow(position));
         let _ = progress.wait_for(there).await;
     }
 
@@ -77,17 +77,17 @@ impl ProjectionHandle {
 /// Writes what is waiting, now: somebody waits for this position.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Hurry(Position);
+struct FlushNow(Position);
 
 /// Another process calls.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Called(Call);
+struct PeerSignalled(PeerSignal);
 
 /// Hears what the feed says.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct News(Heard);
+struct FeedMessage(FeedItem);
 
 /// Begins a rebuild.
 #[derive(Message)]
@@ -144,7 +144,7 @@ impl ProjectionActor {
         ctx.wait(claiming.into_actor(self).map(|claimed, actor, ctx| match claimed {
             Ok(projector) => {
                 actor.projector = Some(projector);
-                actor.parts.rows.call(Call::Claimed);
+                actor.parts.rows.signal_peers(PeerSignal::Claimed);
                 actor.show(ProjectionState::CatchingUp, None);
                 actor.discard_old(ctx);
                 actor.turn(ctx);
@@ -153,16 +153,16 @@ impl ProjectionActor {
         }));
     }
 
-    /// Takes in a batch; goes on until there is nothing left, then waits for news.
+    /// Takes in a batch; goes on until there is nothing left, then waits for the feed.
     fn turn(&mut self, ctx: &mut Context<Self>) {
         let Some(mut projector) = self.projector.take() else { return };
         if let Some(linger) = self.linger.take() {
             ctx.cancel_future(linger);
         }
-        let heard = self.backlog.take();
+        let backlog = self.backlog.take();
         let page = self.parts.limits.batch_events;
         let working = async move {
-            let step = projector.advance(heard, page, None).await;
+            let step = projector.advance(backlog, page, None).await;
             (projector, step)
         };
         ctx.wait(working.into_actor(self).map(|(projector, step), actor, ctx| actor.after_turn(projector, step, ctx)));
@@ -208,7 +208,7 @@ impl ProjectionActor {
             progress.trouble = trouble;
             if let Some(projector) = &self.projector {
                 progress.checkpoint = Some(projector.checkpoint());
-                progress.parked = projector.parked();
+                progress.parked_streams = projector.parked_streams();
             }
             progress.measure(head, self.last_at, self.parts.clock.now());
             self.parts.metrics.show(self.name, progress);
@@ -268,16 +268,16 @@ impl Actor for ProjectionActor {
         let address = ctx.address().downgrade();
         let hearing = async move {
             loop {
-                let heard = subscription.next().await;
-                let ended = matches!(heard, Heard::Closed);
+                let item = subscription.next().await;
+                let ended = matches!(item, FeedItem::Closed);
                 let Some(actor) = address.upgrade() else { return };
-                if actor.send(News(heard)).await.is_err() || ended {
+                if actor.send(FeedMessage(item)).await.is_err() || ended {
                     return;
                 }
             }
         };
         actix::spawn(hearing);
-        self.hear_calls(ctx);
+        self.hear_peers(ctx);
         self.claim(ctx);
         if self.parts.log.is_shared() {
             ctx.run_interval(self.parts.limits.look_every, Self::look);
@@ -285,15 +285,15 @@ impl Actor for ProjectionActor {
     }
 }
 
-impl Handler<News> for ProjectionActor {
+impl Handler<FeedMessage> for ProjectionActor {
     type Result = ();
 
-    fn handle(&mut self, News(heard): News, ctx: &mut Context<Self>) {
+    fn handle(&mut self, FeedMessage(item): FeedMessage, ctx: &mut Context<Self>) {
         let Some(projector) = &self.projector else { return };
-        match heard {
-            Heard::News(item) => self.backlog.hear(projector.checkpoint().position, &item.events),
-            Heard::Lagged => {}
-            Heard::Closed => return,
+        match item {
+            FeedItem::Appended(appended) => self.backlog.push(projector.checkpoint().position, &appended.events),
+            FeedItem::Lagged => {}
+            FeedItem::Closed => return,
         }
         if self.backlog.len() >= self.parts.limits.batch_events / 2 {
             self.turn(ctx);
@@ -306,21 +306,21 @@ impl Handler<News> for ProjectionActor {
     }
 }
 
-impl Handler<Hurry> for ProjectionActor {
+impl Handler<FlushNow> for ProjectionActor {
     type Result = ();
 
-    fn handle(&mut self, Hurry(position): Hurry, ctx: &mut Context<Self>) {
-        if self.standby.is_some() { self.hurry_elsewhere(position, ctx) } else { self.turn(ctx) }
+    fn handle(&mut self, FlushNow(position): FlushNow, ctx: &mut Context<Self>) {
+        if self.standby.is_some() { self.flush_elsewhere(position, ctx) } else { self.turn(ctx) }
     }
 }
 
-impl Handler<Called> for ProjectionActor {
+impl Handler<PeerSignalled> for ProjectionActor {
     type Result = ();
 
-    fn handle(&mut self, Called(call): Called, ctx: &mut Context<Self>) {
+    fn handle(&mut self, PeerSignalled(call): PeerSignalled, ctx: &mut Context<Self>) {
         match call {
-            Call::Hurry => self.turn(ctx),
-            Call::Claimed => self.look(ctx),
+            PeerSignal::FlushNow => self.turn(ctx),
+            PeerSignal::Claimed => self.look(ctx),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! News a projection has heard and not taken in yet: only as long as they follow on without a hole.
+//! Events from the feed that a projection has not taken in yet, as long as they have no hole.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ impl Backlog {
     }
 
     /// Keeps what follows on; drops what is known, what leaves a hole, and what does not fit.
-    pub fn hear(&mut self, checkpoint: Position, events: &[Arc<EventEnvelope>]) {
+    pub fn push(&mut self, checkpoint: Position, events: &[Arc<EventEnvelope>]) {
         let next = self.events.last().map_or(checkpoint, |last| last.position).plus(1);
         let known = events.iter().take_while(|event| event.position < next).count();
         let fresh = &events[known..];

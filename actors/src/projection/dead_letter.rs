@@ -42,7 +42,7 @@ impl DeadLetter {
         Self { stream, version, position, reason: storable(reason), attempts: 1, skipped: None }
     }
 
-    /// The same stream, tried once more in vain. The first event that is missing stays the same, wherever the poison is now.
+    /// The same stream, tried once more in vain. The first event that is missing stays the same, whichever event cannot be taken in now.
     #[must_use]
     pub fn tried_again(self, reason: &str) -> Self {
         Self { reason: storable(reason), attempts: self.attempts.saturating_add(1), ..self }

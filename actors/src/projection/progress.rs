@@ -22,7 +22,7 @@ pub type MakeModel = Arc<dyn Fn() -> Box<dyn ReadModel> + Send + Sync>;
 pub struct ProjectionLimits {
     /// Events taken in at once; also how many are kept while rows are being written.
     pub batch_events: usize,
-    /// How long news may wait for company before they are written.
+    /// How long events may wait for others before they are written.
     pub linger: Duration,
     /// Pause after a failed store, and between looks while another process runs the projection.
     pub pause: Duration,
@@ -58,7 +58,7 @@ pub struct ProjectionParts {
     pub log: Arc<dyn EventStore>,
     /// Where the rows go.
     pub rows: Arc<dyn RowStore>,
-    /// News from the log.
+    /// The log's broadcast.
     pub feed: EventFeed,
     /// The time.
     pub clock: Arc<dyn Clock>,
@@ -88,10 +88,10 @@ pub struct Progress {
     pub state: ProjectionState,
     /// Where its live rows stand; nothing before the first claim.
     pub checkpoint: Option<Checkpoint>,
-    /// The last position of the log it has heard of.
+    /// The last position of the log that is known.
     pub head: Position,
     /// Streams it could not take in.
-    pub parked: usize,
+    pub parked_streams: usize,
     /// Seconds between the recording of the last event taken in and now, while there are others to take in; else zero.
     pub lag_seconds: f64,
     /// How far a rebuild is, while there is one.
@@ -107,7 +107,7 @@ impl Progress {
             state: ProjectionState::Starting,
             checkpoint: None,
             head,
-            parked: 0,
+            parked_streams: 0,
             lag_seconds: 0.0,
             rebuild: None,
             trouble: None,

@@ -1,4 +1,4 @@
-//! One generation of one read model on its way through the log: events in, rows and checkpoint out, poison parked.
+//! One generation of one read model on its way through the log: events in, rows and checkpoint out, unprocessable streams parked.
 //!
 //! Free of actix: the actor decides when, this decides what.
 
@@ -21,7 +21,7 @@ use crate::{
 
 /// Where a projector reads and writes.
 #[derive(Clone)]
-pub(crate) struct Places {
+pub(crate) struct ProjectionStores {
     pub log: Arc<dyn EventStore>,
     pub rows: Arc<dyn RowStore>,
 }
@@ -29,7 +29,7 @@ pub(crate) struct Places {
 /// A read model and where it stands.
 pub(crate) struct Projector {
     model: Box<dyn ReadModel>,
-    places: Places,
+    stores: ProjectionStores,
     checkpoint: Checkpoint,
     parked: HashMap<StreamId, DeadLetter>,
 }
@@ -50,14 +50,14 @@ impl Projector {
     /// generation.
     pub async fn claim(
         model: Box<dyn ReadModel>,
-        places: Places,
+        stores: ProjectionStores,
         generation: u32,
         epoch: Epoch,
     ) -> Result<Self, StoreError> {
-        let checkpoint = places.rows.claim(model.name(), generation, epoch, Uuid::new_v4()).await?;
-        let letters = places.rows.dead_letters(model.name(), generation).await?;
+        let checkpoint = stores.rows.claim(model.name(), generation, epoch, Uuid::new_v4()).await?;
+        let letters = stores.rows.dead_letters(model.name(), generation).await?;
         let parked = letters.into_iter().map(|letter| (letter.stream, letter)).collect();
-        Ok(Self { model, places, checkpoint, parked })
+        Ok(Self { model, stores, checkpoint, parked })
     }
 
     pub fn checkpoint(&self) -> Checkpoint {
@@ -65,20 +65,20 @@ impl Projector {
     }
 
     /// Streams that are parked and wait for somebody to try or skip them.
-    pub fn parked(&self) -> usize {
+    pub fn parked_streams(&self) -> usize {
         self.parked.values().filter(|letter| letter.skipped.is_none()).count()
     }
 
-    /// Takes in what comes next: `heard` if it follows on, else a page of the log. Never goes past `up_to`.
+    /// Takes in what comes next: `backlog` if it follows on, else a page of the log. Never goes past `up_to`.
     pub async fn advance(
         &mut self,
-        heard: Vec<Arc<EventEnvelope>>,
+        backlog: Vec<Arc<EventEnvelope>>,
         page: usize,
         up_to: Option<Position>,
     ) -> Result<Step, StoreError> {
-        let mut events = match heard.first() {
-            Some(first) if first.position == self.checkpoint.position.plus(1) => heard,
-            _ => self.places.log.read_all(&LogQuery::after(self.checkpoint.position, page)).await?.into_events(),
+        let mut events = match backlog.first() {
+            Some(first) if first.position == self.checkpoint.position.plus(1) => backlog,
+            _ => self.stores.log.read_all(&LogQuery::after(self.checkpoint.position, page)).await?.into_events(),
         };
         if let Some(up_to) = up_to {
             events.retain(|event| event.position <= up_to);
@@ -115,7 +115,7 @@ impl Projector {
         Ok(())
     }
 
-    /// What the events change, without those of parked streams. Each poison event parks its stream from there on, so this
+    /// What the events change, without those of parked streams. Each unprocessable event parks its stream from there on, so this
     /// ends; what comes before it in its stream is taken in.
     async fn take(&mut self, events: &[Arc<EventEnvelope>]) -> Result<(Vec<RowChange>, Vec<DeadLetter>), StoreError> {
         let mut out: HashMap<StreamId, Version> = HashMap::new();
@@ -128,8 +128,8 @@ impl Projector {
                 .cloned()
                 .collect();
             let sources = Sources {
-                log: self.places.log.as_ref(),
-                rows: self.places.rows.as_ref(),
+                log: self.stores.log.as_ref(),
+                rows: self.stores.rows.as_ref(),
                 generation: self.checkpoint.generation,
             };
             match self.model.take(&live, sources).await {
@@ -138,11 +138,11 @@ impl Projector {
                     self.model.forget();
                     return Err(error);
                 }
-                Err(TakeError::Poison { stream, version, position, reason }) => {
+                Err(TakeError::Unprocessable { stream, version, position, reason }) => {
                     log::error!(model = self.model.name(), position = position.0; "{stream}@{version} is parked: {reason}");
                     if out.insert(stream, version).is_some() {
                         return Err(StoreError::Corrupt(format!(
-                            "{stream} poisons its read model though it is parked"
+                            "{stream} is parked, and its read model refuses it again"
                         )));
                     }
                     park.push(DeadLetter::of(stream, version, position, &reason));
@@ -154,8 +154,8 @@ impl Projector {
     /// Commits; when the outcome is unknown, looks whether it happened.
     async fn commit(&mut self, commit: RowCommit) -> Result<RowVerdict, StoreError> {
         let (model, next) = (commit.model, commit.next);
-        let verdict = match self.places.rows.commit(commit).await {
-            Err(StoreError::Unknown(reason)) => match self.places.rows.checkpoint(model, next.generation).await {
+        let verdict = match self.stores.rows.commit(commit).await {
+            Err(StoreError::Unknown(reason)) => match self.stores.rows.checkpoint(model, next.generation).await {
                 Ok(Some(found)) if found == next => Ok(RowVerdict::Committed),
                 Ok(_) => Err(StoreError::Unavailable(reason)),
                 Err(error) => Err(error),
@@ -174,14 +174,14 @@ impl Projector {
         let Some(letter) = self.parked.get(&stream).cloned() else { return Ok(true) };
         let events = self.stream_to_checkpoint(stream, letter.version).await?;
         let sources = Sources {
-            log: self.places.log.as_ref(),
-            rows: self.places.rows.as_ref(),
+            log: self.stores.log.as_ref(),
+            rows: self.stores.rows.as_ref(),
             generation: self.checkpoint.generation,
         };
         let (changes, park, free) = match self.model.take(&events, sources).await {
             Ok(changes) => (changes, Vec::new(), vec![stream]),
             Err(TakeError::Store(error)) => return Err(error),
-            Err(TakeError::Poison { reason, .. }) => (Vec::new(), vec![letter.tried_again(&reason)], Vec::new()),
+            Err(TakeError::Unprocessable { reason, .. }) => (Vec::new(), vec![letter.tried_again(&reason)], Vec::new()),
         };
         let freed = !free.is_empty();
         let verdict = self.commit_in_place(changes, park, free).await?;
@@ -201,7 +201,7 @@ impl Projector {
     }
 
     /// Skips what another generation skips and this one has parked as well.
-    pub async fn carry_skips_of(&mut self, other: &Self) -> Result<(), StoreError> {
+    pub async fn copy_skips_from(&mut self, other: &Self) -> Result<(), StoreError> {
         let skip_of = |stream| other.parked.get(&stream).and_then(|letter| letter.skipped.clone());
         let waiting = self.parked.values().filter(|letter| letter.skipped.is_none());
         let skipped: Vec<_> = waiting
@@ -253,7 +253,7 @@ impl Projector {
         let mut events = Vec::new();
         let mut next = from;
         loop {
-            let page = self.places.log.read_stream(stream, next, MAX_PAGE).await?;
+            let page = self.stores.log.read_stream(stream, next, MAX_PAGE).await?;
             let is_last = page.is_last();
             events.extend(page.into_iter().filter(|event| event.position <= self.checkpoint.position));
             match events.last() {
@@ -276,7 +276,7 @@ impl Projector {
     async fn differences_in(&self, table: &'static Table, other: u32) -> Result<u64, StoreError> {
         let mut mine = Walk::new(table, self.checkpoint.generation);
         let mut theirs = Walk::new(table, other);
-        let rows = self.places.rows.as_ref();
+        let rows = self.stores.rows.as_ref();
         let mut differences = 0;
         loop {
             match (mine.peek(rows).await?, theirs.peek(rows).await?) {
@@ -309,7 +309,7 @@ impl Projector {
 
     /// Makes this generation the live one.
     pub async fn go_live(&self) -> Result<RowVerdict, StoreError> {
-        self.places.rows.switch(self.model.name(), self.checkpoint).await
+        self.stores.rows.switch(self.model.name(), self.checkpoint).await
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
     },
     projection::{
         ReadModel, Sources, TakeError,
-        projector::{Places, Projector, Step},
+        projector::{ProjectionStores, Projector, Step},
         rebuild::switch,
         row_store::{
             Checkpoint, DeadLetter, Page, Row, RowChange, RowCommit, RowStore, RowVerdict, Skip, Table, Value,
@@ -53,7 +53,7 @@ impl ReadModel for Sums {
     async fn take(&mut self, events: &[Arc<EventEnvelope>], sources: Sources<'_>) -> Result<Vec<RowChange>, TakeError> {
         for event in events {
             if let Some(reason) = self.poison.lock().get(&event.aggregate_id) {
-                return Err(TakeError::Poison {
+                return Err(TakeError::Unprocessable {
                     stream: event.aggregate_id,
                     version: event.version,
                     position: event.position,
@@ -222,9 +222,10 @@ async fn claim(
     generation: u32,
 ) -> Projector {
     let epoch = log.head().await.expect("a head").epoch;
-    let places = Places { log: Arc::clone(log) as Arc<dyn EventStore>, rows: Arc::clone(rows) as Arc<dyn RowStore> };
+    let stores =
+        ProjectionStores { log: Arc::clone(log) as Arc<dyn EventStore>, rows: Arc::clone(rows) as Arc<dyn RowStore> };
     let model = Box::new(Sums { poison: Arc::clone(poison) });
-    Projector::claim(model, places, generation, epoch).await.expect("a claim")
+    Projector::claim(model, stores, generation, epoch).await.expect("a claim")
 }
 
 #[tokio::test]
@@ -233,7 +234,7 @@ async fn a_retry_that_was_written_unheard_is_found_to_be_written() {
     rig.mend();
     rig.rows.say_nothing_of_the_next(Fate::Written);
     assert!(rig.projector.retry(rig.parked).await.expect("an answer"));
-    assert_eq!((rig.sum(1).await, rig.letters(1).await.len(), rig.projector.parked()), (6, 0, 0));
+    assert_eq!((rig.sum(1).await, rig.letters(1).await.len(), rig.projector.parked_streams()), (6, 0, 0));
 }
 
 #[tokio::test]
@@ -243,7 +244,7 @@ async fn a_retry_that_was_lost_unheard_is_not_taken_for_written() {
     rig.rows.say_nothing_of_the_next(Fate::Lost);
     let answer = rig.projector.retry(rig.parked).await;
     assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
-    assert_eq!((rig.sum(1).await, rig.letters(1).await.len(), rig.projector.parked()), (3, 1, 1));
+    assert_eq!((rig.sum(1).await, rig.letters(1).await.len(), rig.projector.parked_streams()), (3, 1, 1));
     assert!(rig.projector.retry(rig.parked).await.expect("an answer"));
     assert_eq!((rig.sum(1).await, rig.letters(1).await.len()), (6, 0));
 }
@@ -307,20 +308,20 @@ async fn a_skipped_stream_waits_for_nobody_and_stays_out_of_the_rows() {
     let mut rig = Rig::start("as told").await;
     let noted = rig.projector.skip(rig.parked, skip("ann")).await.expect("an answer").expect("a parked stream");
     assert_eq!(noted.skipped, Some(skip("ann")));
-    assert_eq!((rig.letters(1).await, rig.projector.parked()), (vec![noted.clone()], 0));
+    assert_eq!((rig.letters(1).await, rig.projector.parked_streams()), (vec![noted.clone()], 0));
     append(&*rig.log, counted(rig.parked, exact(3), 1)).await;
     rig.catches_up().await;
     assert_eq!(rig.sum(1).await, 3);
     rig.projector = claim(&rig.log, &rig.rows, &rig.poison, 1).await;
     assert_eq!(rig.projector.skip(rig.parked, skip("bob")).await.expect("an answer"), Some(noted));
-    assert_eq!(rig.projector.parked(), 0);
+    assert_eq!(rig.projector.parked_streams(), 0);
 }
 
 #[tokio::test]
 async fn a_stream_that_is_not_parked_cannot_be_skipped() {
     let mut rig = Rig::start("as told").await;
     assert_eq!(rig.projector.skip(StreamId::generate(), skip("ann")).await.expect("an answer"), None);
-    assert_eq!((rig.letters(1).await.len(), rig.projector.parked()), (1, 1));
+    assert_eq!((rig.letters(1).await.len(), rig.projector.parked_streams()), (1, 1));
 }
 
 #[tokio::test]
@@ -339,7 +340,7 @@ async fn a_skip_that_was_lost_unheard_is_not_taken_for_written() {
     let mut rig = Rig::start("as told").await;
     rig.rows.say_nothing_of_the_next(Fate::Lost);
     assert!(rig.projector.skip(rig.parked, skip("ann")).await.is_err());
-    assert_eq!((rig.letters(1).await[0].skipped.as_ref(), rig.projector.parked()), (None, 1));
+    assert_eq!((rig.letters(1).await[0].skipped.as_ref(), rig.projector.parked_streams()), (None, 1));
 }
 
 #[tokio::test]
@@ -348,7 +349,7 @@ async fn a_rebuild_keeps_what_was_skipped() {
     rig.projector.skip(rig.parked, skip("ann")).await.expect("an answer");
     let new = claim(&rig.log, &rig.rows, &rig.poison, 2).await;
     let (new, _) = switch(rig.projector, new, 100).await.expect("a switch");
-    assert_eq!(new.parked(), 0);
+    assert_eq!(new.parked_streams(), 0);
     let letters = rig.rows.dead_letters(MODEL, 2).await.expect("dead letters");
     assert_eq!(letters[0].skipped, Some(skip("ann")));
 }

@@ -54,7 +54,7 @@ pub enum TakeError {
     Store(#[from] StoreError),
     /// This event cannot be taken in: park its stream and go on without it.
     #[error("the event at position {position} cannot be taken in: {reason}")]
-    Poison {
+    Unprocessable {
         /// Its stream.
         stream: StreamId,
         /// Its version.

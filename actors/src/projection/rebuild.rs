@@ -9,7 +9,7 @@ use crate::{
     projection::{
         ReadModel,
         progress::{MakeModel, Progress, ProjectionParts, Rebuilding},
-        projector::{Places, Projector, Step},
+        projector::{ProjectionStores, Projector, Step},
         row_store::{Checkpoint, RowVerdict},
     },
 };
@@ -20,15 +20,15 @@ pub(crate) async fn claim(
     make: &MakeModel,
     name: &'static str,
 ) -> Result<Projector, StoreError> {
-    let places = Places { log: Arc::clone(&parts.log), rows: Arc::clone(&parts.rows) };
+    let stores = ProjectionStores { log: Arc::clone(&parts.log), rows: Arc::clone(&parts.rows) };
     let head = parts.log.head().await?;
     let live = parts.rows.live(name).await?;
     let generation = live.map_or(1, |live| live.generation);
     let Some(live) = live.filter(|live| live.epoch != head.epoch || live.position > head.position) else {
-        return Projector::claim(make(), places, generation, head.epoch).await;
+        return Projector::claim(make(), stores, generation, head.epoch).await;
     };
     log::error!("{name}: its rows are of another log (they end at {}); it is built anew", live.position);
-    let projector = Projector::claim(make(), places, generation + 1, head.epoch).await?;
+    let projector = Projector::claim(make(), stores, generation + 1, head.epoch).await?;
     match projector.go_live().await? {
         RowVerdict::Committed => Ok(projector),
         RowVerdict::Superseded => Err(StoreError::Unavailable("another process claims the projection".into())),
@@ -42,13 +42,13 @@ pub(crate) async fn build(
     live: Checkpoint,
     progress: &watch::Sender<Progress>,
 ) -> Result<Projector, StoreError> {
-    let places = Places { log: Arc::clone(&parts.log), rows: Arc::clone(&parts.rows) };
+    let stores = ProjectionStores { log: Arc::clone(&parts.log), rows: Arc::clone(&parts.rows) };
     let generation = live.generation + 1;
     let name = model.name();
     // What an earlier rebuild left behind when it was cut off.
     let tables = model.tables();
     while !parts.rows.discard(name, tables, generation, parts.limits.discard_rows).await? {}
-    let mut projector = Projector::claim(model, places, generation, live.epoch).await?;
+    let mut projector = Projector::claim(model, stores, generation, live.epoch).await?;
     loop {
         let step = projector.advance(Vec::new(), parts.limits.batch_events, None).await?;
         let position = projector.checkpoint().position;
@@ -65,7 +65,7 @@ pub(crate) async fn build(
 
 /// Brings both to the same position, compares them and makes the new one live. Gives it back, and the old generation.
 ///
-/// Either may be ahead: the new one reads the log to its end, while the live one waits for news to gather.
+/// Either may be ahead: the new one reads the log to its end, while the live one waits for events to gather.
 pub(crate) async fn switch(
     mut old: Projector,
     mut new: Projector,
@@ -80,7 +80,7 @@ pub(crate) async fn switch(
             }
         }
     }
-    new.carry_skips_of(&old).await?;
+    new.copy_skips_from(&old).await?;
     let generation = old.checkpoint().generation;
     let differences = new.differences(generation).await?;
     if differences > 0 {

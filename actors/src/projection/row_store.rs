@@ -368,20 +368,20 @@ pub trait RowStore: Send + Sync + 'static {
     /// The parked streams of a generation, by position.
     async fn dead_letters(&self, model: &'static str, generation: u32) -> Result<Vec<DeadLetter>, StoreError>;
 
-    /// Calls the other processes that use these rows, if there are any. Does not wait; a call may be lost.
-    fn call(&self, _call: Call) {}
+    /// Sends a signal to the other processes that use these rows, if there are any. Does not wait; a signal may be lost.
+    fn signal_peers(&self, _signal: PeerSignal) {}
 
-    /// Hears the calls of other processes; nothing when there cannot be any.
-    fn calls(&self) -> Option<broadcast::Receiver<Call>> {
+    /// The signals of other processes; nothing when there cannot be any.
+    fn peer_signals(&self) -> Option<broadcast::Receiver<PeerSignal>> {
         None
     }
 }
 
 /// What processes that share rows ask of each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Call {
+pub enum PeerSignal {
     /// Somebody waits for rows: write what is there to write.
-    Hurry,
+    FlushNow,
     /// A projection was claimed: look whether yours is still yours.
     Claimed,
 }

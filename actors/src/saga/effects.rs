@@ -52,7 +52,7 @@ pub struct SagaCommit<'a, D> {
     /// The same for the store.
     pub write: StreamWrite,
     /// The commit must not be earlier.
-    pub not_before: DateTime<Utc>,
+    pub min_timestamp: DateTime<Utc>,
     /// Whether the saga's events go alone: those whom they mean something to have said no.
     pub alone: bool,
 }
@@ -78,7 +78,7 @@ impl<D> SagaCommit<'_, D> {
     /// As [`SagaEffects::commit`].
     pub async fn append_alone(self, appender: &Appender, now: DateTime<Utc>) -> Result<(), CommitError> {
         let commit = Commit {
-            timestamp: now.max(self.not_before),
+            timestamp: now.max(self.min_timestamp),
             metadata: std::sync::Arc::new(self.metadata()),
             writes: vec![self.write],
             idempotency: None,

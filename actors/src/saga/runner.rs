@@ -263,7 +263,7 @@ impl<E: SagaEffects> Runner<E> {
             events: encode(&events)?,
             snapshot: None,
         };
-        let commit = SagaCommit { saga: &loaded.state, events: &events, write, not_before: loaded.last_at, alone };
+        let commit = SagaCommit { saga: &loaded.state, events: &events, write, min_timestamp: loaded.last_at, alone };
         self.context.effects.commit(commit).await?;
         self.context.metrics.count(&events);
         let at = self.now().max(loaded.last_at);

@@ -152,7 +152,7 @@ fn a_counter_whose_first_commit_is_held_up_is_not_there_yet() {
         let rig = Rig::living(Lifespan { read_patience: Duration::from_millis(1), ..Lifespan::default() });
         let stream = StreamId::generate();
         rig.store.before_append().close();
-        let written = rig.decide(stream, fresh(rig.execute(Increment(2)))).await;
+        let written = rig.decide(stream, assuming_new(rig.execute(Increment(2)))).await;
         let read = rig.decide(stream, rig.reading()).await;
         assert_eq!(answer(read).await.expect("an answer").answer.version, 0);
         rig.store.before_append().open();

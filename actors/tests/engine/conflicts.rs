@@ -19,7 +19,7 @@ use ordo_actors::{
 use crate::rig::*;
 
 fn alongside(request: Request<Counter, Seen>, write: StreamWrite) -> Request<Counter, Seen> {
-    Request { alongside: Some(always(vec![write])), ..request }
+    Request { extra_writes: Some(always(vec![write])), ..request }
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn a_conflict_alongside_is_the_askers_to_resolve() {
         let request = alongside(rig.execute(Increment(1)), increments(other, exact(1), 1));
         let failure = rig.engine.ask(stream, request).await.expect_err("a failure");
         assert!(
-            matches!(failure, Failure::ConflictAlongside { stream, actual: Version(2) } if stream == other),
+            matches!(failure, Failure::ExtraWriteConflict { stream, actual: Version(2) } if stream == other),
             "{failure}"
         );
         assert_eq!((rig.head().await, rig.read(stream).await.answer.value), (2, 0));
@@ -210,7 +210,7 @@ fn commands_that_change_nothing_lose_alongside_one_by_one() {
         answer(first).await.expect("an answer");
         for loser in losers {
             let failure = answer(loser).await.expect_err("a failure");
-            assert!(matches!(failure, Failure::ConflictAlongside { .. }), "{failure}");
+            assert!(matches!(failure, Failure::ExtraWriteConflict { .. }), "{failure}");
         }
         assert_eq!(answer(last).await.expect("an answer").answer.value, 3);
     });
@@ -228,7 +228,7 @@ fn what_goes_alongside_is_made_of_the_state_the_command_was_decided_on() {
             assert_eq!(events.len(), 1);
             Ok(vec![increments(other, exact(0), usize::try_from(counter.value).expect("a few"))])
         };
-        let request = Request { alongside: Some(Box::new(make)), ..rig.execute(Increment(2)) };
+        let request = Request { extra_writes: Some(Box::new(make)), ..rig.execute(Increment(2)) };
         assert_eq!(rig.engine.ask(stream, request).await.expect("an answer").answer.value, 4);
         assert_eq!(rig.stream(other).await.len(), 4, "not the three it was first decided with");
     });
@@ -252,7 +252,7 @@ fn a_command_behind_many_that_lose_alongside_is_not_given_up() {
         answer(first).await.expect("an answer");
         for loser in losers {
             let failure = answer(loser).await.expect_err("a failure");
-            assert!(matches!(failure, Failure::ConflictAlongside { .. }), "{failure}");
+            assert!(matches!(failure, Failure::ExtraWriteConflict { .. }), "{failure}");
         }
         assert_eq!(answer(last).await.expect("an answer").answer.value, 2);
     });
@@ -264,7 +264,7 @@ fn a_commit_is_not_earlier_than_what_it_is_written_alongside() {
         let rig = Rig::start();
         let stream = StreamId::generate();
         let later = rig.clock.now() + chrono::TimeDelta::hours(1);
-        let request = Request { not_before: later, ..rig.execute(Increment(1)) };
+        let request = Request { min_timestamp: later, ..rig.execute(Increment(1)) };
         rig.engine.ask(stream, request).await.expect("an answer");
         assert_eq!(rig.stream(stream).await[0].timestamp, later);
     });

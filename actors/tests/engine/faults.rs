@@ -108,25 +108,25 @@ fn a_failed_append_fails_everyone_in_it_and_nobody_else() {
 }
 
 #[test]
-fn a_store_that_broke_rings_the_alarm() {
+fn a_store_that_broke_calls_the_failure_hook() {
     run(async {
         let mut rig = Rig::start();
         rig.store.fail_next_append(AppendFault::BrokenWritten);
         let failure = rig.ask(StreamId::generate(), Increment(1)).await.expect_err("a failure");
         assert!(matches!(failure, Failure::Unknown(_)), "{failure}");
-        rig.broken.wait_for(Option::is_some).await.expect("an alarm");
+        rig.broken.wait_for(Option::is_some).await.expect("the hook was called");
     });
 }
 
 #[test]
-fn an_appender_that_dies_rings_the_alarm_and_leaves_nobody_waiting() {
+fn an_appender_that_dies_calls_the_failure_hook_and_leaves_nobody_waiting() {
     run(async {
         let mut rig = Rig::start();
         let stream = StreamId::generate();
         rig.store.fail_next_append(AppendFault::Panic);
         let failure = rig.ask(stream, Increment(1)).await.expect_err("a failure");
         assert!(matches!(failure, Failure::Unknown(_)), "{failure}");
-        rig.broken.wait_for(Option::is_some).await.expect("an alarm");
+        rig.broken.wait_for(Option::is_some).await.expect("the hook was called");
         let later = rig.ask(stream, Increment(1)).await.expect_err("a failure");
         assert!(matches!(later, Failure::Unavailable(_)), "{later}");
         assert_eq!(rig.read(stream).await.answer.value, 0, "reading goes on");
@@ -192,7 +192,7 @@ fn a_stream_of_another_type_is_not_touched() {
         let mut foreign = write(stream, ExpectedVersion::NoStream, [event("Incremented")]);
         foreign.aggregate_type = "Clock".into();
         append(rig.store.below(), commit([foreign])).await;
-        for request in [rig.execute(Increment(1)), fresh(rig.execute(Increment(1))), rig.reading()] {
+        for request in [rig.execute(Increment(1)), assuming_new(rig.execute(Increment(1))), rig.reading()] {
             let failure = rig.engine.ask(stream, request).await.expect_err("a failure");
             assert!(matches!(&failure, Failure::OtherType(name) if name == "Clock"), "{failure}");
         }

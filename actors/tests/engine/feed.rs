@@ -3,7 +3,7 @@
 use ordo_actors::{
     log::{
         event::{Position, StreamId},
-        event_feed::Heard,
+        event_feed::FeedItem,
     },
     testing::AppendFault,
 };
@@ -29,7 +29,7 @@ fn subscribers_hear_every_event_once_in_the_order_of_the_log() {
         let askers: Vec<_> = (0..50).map(|_| rig.send(StreamId::generate(), rig.execute(IncrementEach(2)))).collect();
         let mut heard = Vec::new();
         while heard.len() < 100 {
-            let Heard::News(news) = subscription.next().await else { panic!("no news") };
+            let FeedItem::Appended(news) = subscription.next().await else { panic!("no news") };
             assert_eq!(news.events.last().map(|event| event.position), Some(news.head));
             heard.extend(news.events.iter().map(|event| event.position.0));
         }
@@ -62,7 +62,7 @@ fn a_failed_append_is_no_news_and_the_next_shows_the_gap() {
         rig.store.fail_next_append(AppendFault::UnknownWritten);
         rig.ask(StreamId::generate(), Increment(1)).await.expect_err("a failure");
         rig.told(StreamId::generate(), Increment(1)).await;
-        let Heard::News(news) = subscription.next().await else { panic!("no news") };
+        let FeedItem::Appended(news) = subscription.next().await else { panic!("no news") };
         assert_eq!((news.events.len(), news.events[0].position.0), (1, 2));
     });
 }
@@ -77,7 +77,7 @@ fn conflicts_and_repetitions_are_no_news() {
         rig.engine.ask(stream, keyed("a", 0, rig.execute(Increment(1)))).await.expect("an answer");
         rig.engine.ask(stream, keyed("b", 0, rig.execute(Touch))).await.expect("an answer");
         rig.told(stream, Increment(1)).await;
-        let Heard::News(news) = subscription.next().await else { panic!("no news") };
+        let FeedItem::Appended(news) = subscription.next().await else { panic!("no news") };
         assert_eq!((news.head.0, news.events.len()), (2, 1));
     });
 }
@@ -90,8 +90,8 @@ fn a_slow_subscriber_is_told_and_then_hears_the_newest() {
         for _ in 0..100 {
             rig.told(StreamId::generate(), Increment(1)).await;
         }
-        assert!(matches!(subscription.next().await, Heard::Lagged));
-        let Heard::News(news) = subscription.next().await else { panic!("no news") };
+        assert!(matches!(subscription.next().await, FeedItem::Lagged));
+        let FeedItem::Appended(news) = subscription.next().await else { panic!("no news") };
         assert!(news.head.0 > 1);
     });
 }
@@ -105,6 +105,6 @@ fn a_subscriber_hears_the_end() {
         engine.close();
         drop((engine, feed));
         tokio::task::spawn_blocking(move || appender.join()).await.expect("a join").expect("an end");
-        assert!(matches!(subscription.next().await, Heard::Closed));
+        assert!(matches!(subscription.next().await, FeedItem::Closed));
     });
 }

@@ -162,7 +162,7 @@ fn a_retry_after_an_unknown_outcome_finds_what_was_written() {
         let rig = Rig::start();
         let stream = StreamId::generate();
         rig.store.fail_next_append(AppendFault::UnknownWritten);
-        let request = || keyed("a", 0, fresh(rig.execute(Increment(5))));
+        let request = || keyed("a", 0, assuming_new(rig.execute(Increment(5))));
         rig.engine.ask(stream, request()).await.expect_err("a failure");
         let again = rig.engine.ask(stream, request()).await.expect("an answer");
         assert_eq!((again.replayed, again.answer.value, again.position.0), (true, 5, 1));
@@ -176,7 +176,7 @@ fn a_retry_after_an_unknown_outcome_does_what_was_not_written() {
         let rig = Rig::start();
         let stream = StreamId::generate();
         rig.store.fail_next_append(AppendFault::UnknownUnwritten);
-        let request = || keyed("a", 0, fresh(rig.execute(Increment(5))));
+        let request = || keyed("a", 0, assuming_new(rig.execute(Increment(5))));
         rig.engine.ask(stream, request()).await.expect_err("a failure");
         let again = rig.engine.ask(stream, request()).await.expect("an answer");
         assert_eq!((again.replayed, again.answer.value), (false, 5));
@@ -215,7 +215,8 @@ fn a_key_outlives_the_engine() {
         let first = rig.engine.ask(stream, keyed("a", 0, rig.execute(Increment(1)))).await.expect("an answer");
         rig.stop().await;
         let rig = Rig::on(store, Lifespan::default(), AppenderLimits::default());
-        let again = rig.engine.ask(stream, keyed("a", 0, fresh(rig.execute(Increment(1))))).await.expect("an answer");
+        let again =
+            rig.engine.ask(stream, keyed("a", 0, assuming_new(rig.execute(Increment(1))))).await.expect("an answer");
         assert_eq!((again.replayed, again.position), (true, first.position));
         assert_eq!(rig.read(stream).await.answer.value, 1);
     });

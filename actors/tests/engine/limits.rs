@@ -119,9 +119,9 @@ fn who_finds_the_queue_full_when_decided_again_has_changed_nothing() {
         rig.store.before_read().close();
         rig.store.before_append().let_through(1);
         rig.store.before_read().holds(1).await;
-        let in_append = rig.send(StreamId::generate(), fresh(rig.execute(Increment(1))));
+        let in_append = rig.send(StreamId::generate(), assuming_new(rig.execute(Increment(1))));
         rig.store.before_append().holds(1).await;
-        let in_queue = rig.decide(StreamId::generate(), fresh(rig.execute(Increment(1)))).await;
+        let in_queue = rig.decide(StreamId::generate(), assuming_new(rig.execute(Increment(1)))).await;
         rig.store.before_read().open();
         assert_eq!(refused(&all(askers).await), 4);
         assert_eq!(answer(read).await.expect("an answer").answer.value, 2, "it needs no place in the queue");

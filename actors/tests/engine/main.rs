@@ -2,10 +2,10 @@
 //! position or an answer.
 
 mod answers;
+mod assumed_new_stream;
 mod conflicts;
 mod faults;
 mod feed;
-mod fresh;
 mod group_commit;
 mod idempotency;
 mod limits;

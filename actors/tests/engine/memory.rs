@@ -318,7 +318,7 @@ fn a_counter_that_is_opened_again_has_seen_the_commits_of_the_one_that_died() {
         arbiter.spawn(async move { drop(engine.ask(stream, request).await) });
         rig.store.before_append().holds(1).await;
         end(arbiter).await;
-        let read = rig.send(stream, fresh(rig.reading()));
+        let read = rig.send(stream, assuming_new(rig.reading()));
         let_others_run().await;
         rig.store.before_append().open();
         assert_eq!(answer(read).await.expect("an answer").answer.value, 1);

@@ -108,13 +108,13 @@ impl Asker {
         let (command, command_id) = (self.random.command(), Uuid::now_v7());
         let idempotency = (self.random.below(3) == 0)
             .then(|| IdempotencyUse { key: key("asker", &command_id.to_string()), fingerprint: [0; 32] });
-        let fresh = self.random.below(10) == 0;
+        let assume_new_stream = self.random.below(10) == 0;
         let began = self.moment();
         let mut retried = false;
         loop {
             let request = Request {
                 idempotency: idempotency.clone(),
-                fresh,
+                assume_new_stream,
                 metadata: Metadata { command_id: Some(command_id), ..Metadata::default() },
                 ..Request::execute(command.clone(), seen)
             };

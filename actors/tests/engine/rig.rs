@@ -8,7 +8,7 @@ use ordo_actors::{
     aggregate::{
         Aggregate,
         engine::{Engine, EngineParts, Lifespan},
-        request::{Answered, Failure, IdempotencyUse, Outcome, Request},
+        request::{Answered, CommandOutcome, Failure, IdempotencyUse, Request},
     },
     log::{
         appender::{Appender, AppenderLimits},
@@ -57,7 +57,7 @@ pub struct Rig {
     pub store: Arc<FaultyStore<MemoryStore>>,
     pub clock: ManualClock,
     pub feed: EventFeed,
-    /// Becomes some reason when the alarm rings.
+    /// Becomes the reason when the failure hook is called.
     pub broken: watch::Receiver<Option<String>>,
     pub appender: thread::JoinHandle<()>,
     metrics: Registry,
@@ -95,10 +95,10 @@ impl Rig {
         let metrics = Registry::new();
         let engine_metrics = EngineMetrics::register(&metrics).expect("an empty registry");
         let feed = EventFeed::new(64, Position::START);
-        let (alarm, broken) = watch::channel(None);
-        let on_broken = Box::new(move |reason| drop(alarm.send_replace(Some(reason))));
+        let (hook, broken) = watch::channel(None);
+        let on_failure = Box::new(move |reason| drop(hook.send_replace(Some(reason))));
         let (appender, thread) =
-            Appender::start(store.clone(), feed.clone(), limits, engine_metrics.clone(), on_broken).expect("a thread");
+            Appender::start(store.clone(), feed.clone(), limits, engine_metrics.clone(), on_failure).expect("a thread");
         let engine = start(&store, &clock, appender, engine_metrics, lifespan);
         Self { engine, store, clock, feed, broken, appender: thread, metrics, decisions: watch::Sender::new(0) }
     }
@@ -126,7 +126,7 @@ impl Rig {
     }
 
     /// Shows the outcome, and lets tests see that a decision was made.
-    pub fn show(&self) -> impl Fn(&Outcome<'_, Counter>) -> Seen + Send + 'static {
+    pub fn show(&self) -> impl Fn(&CommandOutcome<'_, Counter>) -> Seen + Send + 'static {
         let decisions = self.decisions.clone();
         move |outcome| {
             decisions.send_modify(|made| *made += 1);
@@ -235,11 +235,11 @@ fn start<A: Aggregate>(
     })
 }
 
-pub fn seen(outcome: &Outcome<'_, Counter>) -> Seen {
+pub fn seen(outcome: &CommandOutcome<'_, Counter>) -> Seen {
     let (what, state, version, events) = match outcome {
-        Outcome::Accepted { state, version, events } => (What::Accepted, state, version, events.len()),
-        Outcome::Rejected { state, version, .. } => (What::Rejected, state, version, 0),
-        Outcome::VersionMismatch { state, version } => (What::Mismatch, state, version, 0),
+        CommandOutcome::Accepted { state, version, events } => (What::Accepted, state, version, events.len()),
+        CommandOutcome::Rejected { state, version, .. } => (What::Rejected, state, version, 0),
+        CommandOutcome::VersionMismatch { state, version } => (What::Mismatch, state, version, 0),
     };
     Seen { what, value: state.value, version: version.0, events, changed_at: state.changed_at }
 }
@@ -249,8 +249,8 @@ pub fn keyed(name: &str, print: u8, request: Request<Counter, Seen>) -> Request<
     Request { idempotency: Some(IdempotencyUse { key: key("caller", name), fingerprint: [print; 32] }), ..request }
 }
 
-pub fn fresh(request: Request<Counter, Seen>) -> Request<Counter, Seen> {
-    Request { fresh: true, ..request }
+pub fn assuming_new(request: Request<Counter, Seen>) -> Request<Counter, Seen> {
+    Request { assume_new_stream: true, ..request }
 }
 
 pub fn at_version(version: u64, request: Request<Counter, Seen>) -> Request<Counter, Seen> {

@@ -7,7 +7,7 @@ use ordo_actors::{
         engine::Lifespan,
         request::{Failure, Intent, Request},
     },
-    log::{appender::AppenderLimits, event::StreamId, event_feed::Heard, store::StoreError},
+    log::{appender::AppenderLimits, event::StreamId, event_feed::FeedItem, store::StoreError},
     stores::memory::MemoryStore,
     testing::FaultyStore,
 };
@@ -237,7 +237,7 @@ fn the_feed_hears_of_events_that_others_have_written() {
         let rig = shared();
         let mut subscription = rig.feed.subscribe();
         rig.seed(StreamId::generate(), 3).await;
-        let Heard::News(news) = subscription.next().await else { panic!("no news") };
+        let FeedItem::Appended(news) = subscription.next().await else { panic!("no news") };
         assert_eq!((news.head.0, news.events.len()), (3, 0));
     });
 }

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use ordo_actors::{projection::row_store::Call, retry::Backoff};
+use ordo_actors::{projection::row_store::PeerSignal, retry::Backoff};
 use tokio::{
     runtime::Handle,
     sync::{Notify, broadcast, watch},
@@ -42,7 +42,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Calls kept for a projection that is at work; beyond that it is told that it missed some.
-const CALLS_KEPT: usize = 16;
+const SIGNALS_KEPT: usize = 16;
 
 /// What is said: the bit it has while it waits to be sent, and its payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +79,7 @@ pub(super) struct Notifications {
     to_say: Notify,
     /// Another process may have appended.
     appended: Notify,
-    calls: broadcast::Sender<Call>,
+    signals: broadcast::Sender<PeerSignal>,
     /// This session's server process, to know its own words by.
     own: AtomicI32,
     listening: watch::Sender<bool>,
@@ -92,7 +92,7 @@ impl Notifications {
             unsaid: AtomicU8::new(0),
             to_say: Notify::new(),
             appended: Notify::new(),
-            calls: broadcast::channel(CALLS_KEPT).0,
+            signals: broadcast::channel(SIGNALS_KEPT).0,
             own: AtomicI32::new(0),
             listening: watch::Sender::new(false),
         })
@@ -118,19 +118,19 @@ impl Notifications {
         self.appended.notified().await;
     }
 
-    /// Calls the other processes.
-    pub(super) fn call(&self, call: Call) {
-        match call {
-            Call::Hurry if self.has_others.load(Ordering::Relaxed) => self.say(Saying::Hurry),
-            Call::Hurry => {}
+    /// Signals the other processes.
+    pub(super) fn signal_peers(&self, signal: PeerSignal) {
+        match signal {
+            PeerSignal::FlushNow if self.has_others.load(Ordering::Relaxed) => self.say(Saying::Hurry),
+            PeerSignal::FlushNow => {}
             // Also by a process that has just begun, and has heard nobody yet.
-            Call::Claimed => self.say(Saying::Claimed),
+            PeerSignal::Claimed => self.say(Saying::Claimed),
         }
     }
 
-    /// Hears what others call.
-    pub(super) fn calls(&self) -> broadcast::Receiver<Call> {
-        self.calls.subscribe()
+    /// The signals of other processes.
+    pub(super) fn peer_signals(&self) -> broadcast::Receiver<PeerSignal> {
+        self.signals.subscribe()
     }
 
     fn say(&self, saying: Saying) {
@@ -163,7 +163,7 @@ impl Notifications {
         self.say(Saying::Hello);
         // Whatever was said while nobody listened.
         self.appended.notify_one();
-        let _ = self.calls.send(Call::Claimed);
+        let _ = self.signals.send(PeerSignal::Claimed);
         loop {
             self.to_say.notified().await;
             if hearing.0.is_finished() {
@@ -196,8 +196,8 @@ impl Notifications {
         // An error of the channel says that no projection listens.
         match Saying::ALL.into_iter().find(|saying| saying.payload() == notification.payload()) {
             Some(Saying::Appended) => self.appended.notify_one(),
-            Some(Saying::Hurry) => drop(self.calls.send(Call::Hurry)),
-            Some(Saying::Claimed) => drop(self.calls.send(Call::Claimed)),
+            Some(Saying::Hurry) => drop(self.signals.send(PeerSignal::FlushNow)),
+            Some(Saying::Claimed) => drop(self.signals.send(PeerSignal::Claimed)),
             Some(Saying::Hello) => self.say(Saying::Here),
             Some(Saying::Here) | None => {}
         }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use ordo_actors::{
     log::{event::Epoch, store::StoreError},
     projection::row_store::{
-        Call, Checkpoint, DeadLetter, MAX_PAGE, PAGE_BYTES, Page, Row, RowCommit, RowStore, RowVerdict, Table,
+        Checkpoint, DeadLetter, MAX_PAGE, PAGE_BYTES, Page, PeerSignal, Row, RowCommit, RowStore, RowVerdict, Table,
     },
 };
 use tokio::sync::broadcast;
@@ -80,11 +80,11 @@ impl RowStore for PostgresStore {
         self.readers.read(row_reads::DEAD_LETTERS, parameters, |rows| row_reads::dead_letters(&rows)).await
     }
 
-    fn call(&self, call: Call) {
-        self.notifications.call(call);
+    fn signal_peers(&self, signal: PeerSignal) {
+        self.notifications.signal_peers(signal);
     }
 
-    fn calls(&self) -> Option<broadcast::Receiver<Call>> {
-        Some(self.notifications.calls())
+    fn peer_signals(&self) -> Option<broadcast::Receiver<PeerSignal>> {
+        Some(self.notifications.peer_signals())
     }
 }

@@ -179,18 +179,18 @@ async fn texts_that_no_store_keeps_park_their_stream_alone(stores: Stores) {
 async fn a_skipped_stream_stays_out_of_the_rows_and_its_note_outlives_a_rebuild(stores: Stores) {
     stores.append(1, 0, &[CREATED, ADDED, UNREADABLE]).await;
     let projection = stores.follow().await;
-    assert_eq!((stores.letters(1).await.len(), projection.progress().parked), (1, 1));
+    assert_eq!((stores.letters(1).await.len(), projection.progress().parked_streams), (1, 1));
     assert_eq!(projection.skip(id(7), "ann".into(), "why".into()).await.unwrap(), None);
     let skipped = projection.skip(id(1), "ann".into(), "a test order".into()).await.unwrap().unwrap();
     let skip = skipped.skipped.clone().unwrap();
     assert_eq!((skip.by.as_str(), skip.reason.as_str()), ("ann", "a test order"));
-    assert_eq!((stores.letters(1).await, projection.progress().parked), (vec![skipped.clone()], 0));
+    assert_eq!((stores.letters(1).await, projection.progress().parked_streams), (vec![skipped.clone()], 0));
     assert!(projection.rebuild().await);
     let mut progress = projection.watch();
     let rebuilt = progress.wait_for(|progress| progress.checkpoint.is_some_and(|live| live.generation == 2));
     timeout(std::time::Duration::from_secs(20), rebuilt).await.expect("a rebuild that ends").unwrap();
     assert_eq!(stores.letters(2).await, [DeadLetter { attempts: 1, ..skipped }]);
-    assert_eq!((stores.product(2, "p").await, projection.progress().parked), (Some(("P".into(), 4)), 0));
+    assert_eq!((stores.product(2, "p").await, projection.progress().parked_streams), (Some(("P".into(), 4)), 0));
     while !stores.rows.discard(MODEL, &[&INVENTORY], 1, 5000).await.unwrap() {}
     assert_eq!((stores.product(1, "p").await, stores.letters(1).await), (None, Vec::new()));
 }

@@ -16,7 +16,7 @@ use ordo_actors::{
     aggregate::{
         Aggregate, DomainEvent,
         engine::Lifespan,
-        request::{Answered, Failure, IdempotencyUse, Intent, Outcome, Request},
+        request::{Answered, CommandOutcome, Failure, IdempotencyUse, Intent, Request},
     },
     log::{
         event::{EventEnvelope, Metadata, Position, StreamId, Version},
@@ -249,12 +249,12 @@ fn request(order: StreamId, step: &Step) -> Request<Order, String> {
         if_version: step.if_version.clone(),
         idempotency: step.key.clone(),
         metadata,
-        ..Request::new(intent, move |outcome: &Outcome<'_, Order>| show(order, outcome))
+        ..Request::new(intent, move |outcome: &CommandOutcome<'_, Order>| show(order, outcome))
     }
 }
 
 /// All that an outcome holds, but for the times.
-fn show(order: StreamId, outcome: &Outcome<'_, Order>) -> String {
+fn show(order: StreamId, outcome: &CommandOutcome<'_, Order>) -> String {
     let view = |state: &Order, version| {
         let mut view = serde_json::to_value(state.view(order, version)).unwrap();
         if let Some(view) = view.as_object_mut() {
@@ -265,14 +265,14 @@ fn show(order: StreamId, outcome: &Outcome<'_, Order>) -> String {
         view
     };
     let shown = match outcome {
-        Outcome::Accepted { state, version, events } => {
+        CommandOutcome::Accepted { state, version, events } => {
             let events: Vec<_> = events.iter().map(|event| (event.event_type(), event.encode().unwrap())).collect();
             json!({"accepted": view(state, *version), "events": events})
         }
-        Outcome::Rejected { rejection, state, version } => {
+        CommandOutcome::Rejected { rejection, state, version } => {
             json!({"rejected": format!("{rejection:?}"), "order": view(state, *version)})
         }
-        Outcome::VersionMismatch { state, version } => json!({"elsewhere": view(state, *version)}),
+        CommandOutcome::VersionMismatch { state, version } => json!({"elsewhere": view(state, *version)}),
     };
     shown.to_string()
 }

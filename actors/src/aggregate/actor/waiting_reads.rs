@@ -10,7 +10,7 @@ use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use super::{AggregateActor, Entry};
 use crate::aggregate::{
     Aggregate,
-    execution::{Settled, Work},
+    execution::{Execution, Resolution},
     rehydrate::{Loaded, Until, rehydrate},
     request::Failure,
 };
@@ -30,7 +30,7 @@ impl<A: Aggregate> AggregateActor<A> {
         self.reads_watched = false;
         // A check takes no longer than the store would; whoever waits for it may wait for a commit next.
         if self.in_flight.iter().all(|entry| entry.commit.is_none()) {
-            self.reads_wait = self.gathering.iter().any(|entry| entry.work.is_read());
+            self.reads_wait = self.gathering.iter().any(|entry| entry.execution.is_read());
             return;
         }
         self.reads_wait = false;
@@ -49,27 +49,27 @@ impl<A: Aggregate> AggregateActor<A> {
     }
 
     /// All who only look, out of every line.
-    fn take_reads(&mut self) -> Vec<Box<dyn Work<A>>> {
-        let is_read = |entry: &mut Entry<A>| entry.work.is_read();
-        let mut reads: Vec<_> = self.in_flight.extract_if(.., is_read).map(|entry| entry.work).collect();
-        reads.extend(self.gathering.extract_if(.., is_read).map(|entry| entry.work));
-        reads.extend(self.stalled.extract_if(.., |work| work.is_read()));
+    fn take_reads(&mut self) -> Vec<Box<dyn Execution<A>>> {
+        let is_read = |entry: &mut Entry<A>| entry.execution.is_read();
+        let mut reads: Vec<_> = self.in_flight.extract_if(.., is_read).map(|entry| entry.execution).collect();
+        reads.extend(self.gathering.extract_if(.., is_read).map(|entry| entry.execution));
+        reads.extend(self.stalled.extract_if(.., |execution| execution.is_read()));
         reads
     }
 
-    fn tell(&self, reads: Vec<Box<dyn Work<A>>>, loaded: Result<Loaded<A>, Failure>) {
+    fn tell(&self, reads: Vec<Box<dyn Execution<A>>>, loaded: Result<Loaded<A>, Failure>) {
         let mut loaded = match loaded {
             Ok(loaded) => loaded,
             Err(failure) => return self.fail_all(reads, &failure),
         };
-        let around = self.surroundings();
+        let context = self.context();
         for mut read in reads {
-            let settled = match catch_unwind(AssertUnwindSafe(|| read.attempt(&mut loaded, &around))) {
-                Ok(Ok(_)) => Settled::Durable(loaded.position),
-                Ok(Err(failure)) => Settled::Failed(failure),
-                Err(_) => Settled::Failed(Failure::Panicked),
+            let resolution = match catch_unwind(AssertUnwindSafe(|| read.attempt(&mut loaded, &context))) {
+                Ok(Ok(_)) => Resolution::Durable(loaded.position),
+                Ok(Err(failure)) => Resolution::Failed(failure),
+                Err(_) => Resolution::Failed(Failure::Panicked),
             };
-            self.settle(read, settled);
+            self.resolve(read, resolution);
         }
     }
 }

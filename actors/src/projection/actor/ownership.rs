@@ -7,7 +7,7 @@ use actix::{ActorFutureExt, AsyncContext, Context, SpawnHandle, WrapFuture};
 use chrono::{DateTime, Utc};
 use tokio::{sync::broadcast::error::RecvError, time::Instant};
 
-use super::{Called, ProjectionActor};
+use super::{PeerSignalled, ProjectionActor};
 use crate::{
     log::{
         event::Position,
@@ -16,7 +16,7 @@ use crate::{
     projection::{
         progress::{ProjectionParts, ProjectionState},
         projector::Projector,
-        row_store::{Call, Checkpoint, RowStore, Table},
+        row_store::{Checkpoint, PeerSignal, RowStore, Table},
     },
 };
 
@@ -40,19 +40,19 @@ impl ProjectionActor {
     }
 
     /// Hears what other processes that share the rows ask for.
-    pub(super) fn hear_calls(&self, ctx: &mut Context<Self>) {
-        let Some(mut calls) = self.parts.rows.calls() else { return };
+    pub(super) fn hear_peers(&self, ctx: &mut Context<Self>) {
+        let Some(mut calls) = self.parts.rows.peer_signals() else { return };
         let address = ctx.address().downgrade();
         actix::spawn(async move {
             loop {
                 let call = match calls.recv().await {
                     Ok(call) => call,
                     // Of those that were missed, any may have been this one; the other comes by itself with the next event.
-                    Err(RecvError::Lagged(_)) => Call::Claimed,
+                    Err(RecvError::Lagged(_)) => PeerSignal::Claimed,
                     Err(RecvError::Closed) => return,
                 };
                 let Some(actor) = address.upgrade() else { return };
-                if actor.send(Called(call)).await.is_err() {
+                if actor.send(PeerSignalled(call)).await.is_err() {
                     return;
                 }
             }
@@ -67,11 +67,11 @@ impl ProjectionActor {
     }
 
     /// Asks the process that runs the projection to write now, and looks more often until it has, for a bounded number of times.
-    pub(super) fn hurry_elsewhere(&mut self, position: Position, ctx: &mut Context<Self>) {
+    pub(super) fn flush_elsewhere(&mut self, position: Position, ctx: &mut Context<Self>) {
         let Some(mut standby) = self.standby.take() else { return };
         standby.awaited = standby.awaited.max(position);
         standby.quick_looks = QUICK_LOOKS;
-        self.parts.rows.call(Call::Hurry);
+        self.parts.rows.signal_peers(PeerSignal::FlushNow);
         self.stand_by(ctx, standby, QUICK_PAUSE);
     }
 
@@ -118,7 +118,7 @@ impl ProjectionActor {
             progress.state = ProjectionState::StandingBy;
             progress.trouble = None;
             progress.checkpoint = Some(elsewhere.live);
-            progress.parked = elsewhere.parked;
+            progress.parked_streams = elsewhere.parked;
             progress.measure(elsewhere.head, elsewhere.last_at, self.parts.clock.now());
             self.parts.metrics.show(self.name, progress);
         });
