@@ -10,7 +10,8 @@ use criterion::{
     BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
     measurement::WallTime,
 };
-use ordo::stores::{
+use ordo::application::schema::{in_postgres, in_sqlite};
+use ordo_actors::stores::{
     postgres::{PostgresOptions, PostgresStore},
     sqlite::{SqliteOptions, SqliteStore},
 };
@@ -68,16 +69,17 @@ struct Subject {
 
 fn subjects(runtime: &Runtime) -> Vec<Subject> {
     let directory = tempfile::tempdir().expect("a directory");
-    let sqlite =
-        SqliteStore::open(&directory.path().join("bench.db"), SqliteOptions::default()).expect("a SQLite store");
+    let sqlite = SqliteStore::open(&directory.path().join("bench.db"), in_sqlite(SqliteOptions::default()))
+        .expect("a SQLite store");
     let mut subjects = vec![
         Subject { name: "memory", store: Arc::new(MemoryStore::new()), _directory: None },
         Subject { name: "sqlite", store: Arc::new(sqlite), _directory: Some(directory) },
     ];
     #[expect(clippy::disallowed_methods, reason = "a benchmark has no configuration file")]
     if let Ok(url) = std::env::var("BENCH_DATABASE_URL") {
-        let store =
-            runtime.block_on(PostgresStore::open(&url, PostgresOptions::default())).expect("a PostgreSQL store");
+        let store = runtime
+            .block_on(PostgresStore::open(&url, in_postgres(PostgresOptions::default())))
+            .expect("a PostgreSQL store");
         subjects.push(Subject { name: "postgres", store: Arc::new(store), _directory: None });
     }
     subjects

@@ -3,6 +3,7 @@
 mod fulfilling;
 mod listening;
 mod opening;
+pub mod schema;
 mod stopping;
 
 use std::{

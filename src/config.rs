@@ -28,8 +28,8 @@ use crate::{
     http::state::HttpLimits,
     live::limits::LiveLimits,
     order::MAX_LINES,
-    stores::postgres::passfile,
 };
+use ordo_actors::stores::postgres::passfile;
 
 pub use passfile_args::PassfileArgs;
 pub use store_url::{ReadPartner, ReadStore, StoreUrl, names_memory};

@@ -18,5 +18,4 @@ pub mod migration;
 pub mod order;
 pub mod partner_sim;
 pub mod read_models;
-pub mod stores;
 pub mod telemetry;

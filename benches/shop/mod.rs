@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use ordo::{
-    order::{CreateOrder, Currency, CustomerId, MAX_LINES, NewItem, Order, OrderCommand},
-    stores::{
-        postgres::{PostgresOptions, PostgresStore},
-        sqlite::{SqliteOptions, SqliteStore},
-    },
+use ordo::application::schema::{in_postgres, in_sqlite};
+use ordo::order::{CreateOrder, Currency, CustomerId, MAX_LINES, NewItem, Order, OrderCommand};
+use ordo_actors::stores::{
+    postgres::{PostgresOptions, PostgresStore},
+    sqlite::{SqliteOptions, SqliteStore},
 };
 use ordo_actors::{
     aggregate::{Aggregate, DomainEvent},
@@ -167,14 +166,16 @@ impl Subject {
 
     fn sqlite() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = SqliteStore::open(&folder.path().join("bench.db"), SqliteOptions::default()).expect("a store");
+        let store =
+            SqliteStore::open(&folder.path().join("bench.db"), in_sqlite(SqliteOptions::default())).expect("a store");
         let store = Arc::new(store);
         Self { name: "sqlite", log: store.clone(), rows: store, _place: Some(Place::Folder { _folder: folder }) }
     }
 
     async fn postgres(server: String) -> Self {
         let database = FreshDatabase::on(server).await;
-        let store = PostgresStore::open(&database.url(), PostgresOptions::default()).await.expect("a store");
+        let store =
+            PostgresStore::open(&database.url(), in_postgres(PostgresOptions::default())).await.expect("a store");
         let store = Arc::new(store);
         let place = Some(Place::Database { _database: database });
         Self { name: "postgres", log: store.clone(), rows: store, _place: place }

@@ -8,13 +8,14 @@ use ordo_actors::{
     stores::memory::{MemoryRows, MemoryStore},
 };
 
-use super::ApplicationError;
-use crate::{
-    config::{Accepted, StoreUrl},
-    stores::{
-        postgres::{PostgresOptions, PostgresStore},
-        sqlite::{OpenError, SqliteOptions, SqliteStore},
-    },
+use super::{
+    ApplicationError,
+    schema::{in_postgres, in_sqlite},
+};
+use crate::config::{Accepted, StoreUrl};
+use ordo_actors::stores::{
+    postgres::{PostgresOptions, PostgresStore},
+    sqlite::{OpenError, SqliteOptions, SqliteStore},
 };
 
 /// A store with both its sides.
@@ -68,11 +69,12 @@ async fn open(url: &StoreUrl, accepted: Accepted, options: PostgresOptions) -> R
     Ok(match url {
         StoreUrl::Memory => in_memory(MemoryStore::new()),
         StoreUrl::Sqlite(path) => {
-            let options = SqliteOptions { accept_lost_tail: accepted.lost_tail, ..SqliteOptions::default() };
+            let options = SqliteOptions { accept_lost_tail: accepted.lost_tail, ..in_sqlite(SqliteOptions::default()) };
             in_database(SqliteStore::open(path, options).map_err(|error| failed(url, &error))?)
         }
         StoreUrl::Postgres(address) => {
-            let options = PostgresOptions { allow_unsafe_durability: accepted.unsafe_durability, ..options };
+            let options =
+                PostgresOptions { allow_unsafe_durability: accepted.unsafe_durability, ..in_postgres(options) };
             in_database(PostgresStore::connect(address, options).await.map_err(|error| failed(url, &error))?)
         }
     })
@@ -107,7 +109,7 @@ pub async fn open_existing_stores(url: &StoreUrl) -> Result<Existing, Applicatio
     if std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
         return Err(ApplicationError::NoLog(path.clone()));
     }
-    let options = SqliteOptions::default();
+    let options = in_sqlite(SqliteOptions::default());
     match SqliteStore::open(path, options) {
         Ok(store) => Ok(Existing::new(in_database(store), None)),
         Err(error @ (OpenError::LostTail { .. } | OpenError::Shorter { .. })) => to_read(url, path, &error),
@@ -119,7 +121,7 @@ pub async fn open_existing_stores(url: &StoreUrl) -> Result<Existing, Applicatio
 /// Opens a file to read it. When that cannot be done either, the reason for which it could not be written is told first.
 fn to_read(url: &StoreUrl, path: &Path, refused: &OpenError) -> Result<Existing, ApplicationError> {
     log::info!("opened for reading alone: {}", with_causes(refused));
-    match SqliteStore::open_to_read(path, SqliteOptions::default()) {
+    match SqliteStore::open_to_read(path, in_sqlite(SqliteOptions::default())) {
         Ok((store, missing)) => Ok(Existing::new(in_database(store), missing.map(|missing| with_causes(&missing)))),
         Err(OpenError::File { .. }) => Err(failed(url, refused)),
         Err(error) => Err(failed(url, &error)),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::StoreUrl;
-use crate::stores::postgres::passfile;
+use ordo_actors::stores::postgres::passfile;
 
 /// libpq's file of passwords.
 #[derive(Debug, Clone, Default, Args)]

@@ -5,10 +5,8 @@ use std::{fmt, path::PathBuf, str::FromStr};
 use clap::{builder::TypedValueParser, error::ErrorKind};
 use serde::Deserialize;
 
-use crate::{
-    fulfilment::settings::BaseUrl,
-    stores::postgres::{PostgresUrl, UrlError},
-};
+use crate::fulfilment::settings::BaseUrl;
+use ordo_actors::stores::postgres::{PostgresUrl, UrlError};
 
 /// Which store, and where.
 #[derive(Clone, PartialEq, Eq)]

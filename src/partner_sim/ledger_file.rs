@@ -31,8 +31,8 @@ use crate::{
         wire::goods_bodies,
     },
     order::{OrderId, ProductId, Reference},
-    stores::sqlite::{OpenError, OwnFile},
 };
+use ordo_actors::stores::sqlite::{OpenError, OwnFile};
 
 /// Calls that wait for the writer; one more is turned away.
 const MOST_WAITING: usize = 4096;

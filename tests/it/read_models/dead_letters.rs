@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use actix_web::rt::time::timeout;
-use ordo::{
-    read_models::{InventoryDemand, OrderProjection, tables::INVENTORY},
-    stores::{
-        postgres::{PostgresOptions, PostgresStore},
-        sqlite::{SqliteOptions, SqliteStore},
-    },
+use ordo::application::schema::{in_postgres, in_sqlite};
+use ordo::read_models::{InventoryDemand, OrderProjection, tables::INVENTORY};
+use ordo_actors::stores::{
+    postgres::{PostgresOptions, PostgresStore},
+    sqlite::{SqliteOptions, SqliteStore},
 };
 use ordo_actors::{
     clock::SystemClock,
@@ -68,20 +67,21 @@ async fn memory() -> Stores {
 
 async fn sqlite() -> Stores {
     let directory = tempfile::tempdir().unwrap();
-    let store = Arc::new(SqliteStore::open(&directory.path().join("ordo.db"), SqliteOptions::default()).unwrap());
+    let store =
+        Arc::new(SqliteStore::open(&directory.path().join("ordo.db"), in_sqlite(SqliteOptions::default())).unwrap());
     Stores { log: Arc::clone(&store) as _, rows: store, _place: Place::Directory(directory) }
 }
 
 async fn postgres() -> Stores {
     let database = TestDatabase::fresh();
-    let store = Arc::new(PostgresStore::open(&database.url(), PostgresOptions::default()).await.unwrap());
+    let store = Arc::new(PostgresStore::open(&database.url(), in_postgres(PostgresOptions::default())).await.unwrap());
     Stores { log: Arc::clone(&store) as _, rows: store, _place: Place::Database(database) }
 }
 
 /// As a role that owns nothing.
 async fn postgres_with_grants_alone() -> Stores {
     let database = TestDatabase::fresh();
-    drop(PostgresStore::open(&database.url(), PostgresOptions::default()).await.unwrap());
+    drop(PostgresStore::open(&database.url(), in_postgres(PostgresOptions::default())).await.unwrap());
     let name = format!("server_{}", Uuid::new_v4().simple());
     let migrations = [
         include_str!("../../../migrations/postgres/0001_events.sql"),
@@ -91,7 +91,7 @@ async fn postgres_with_grants_alone() -> Stores {
     let grants = lines.collect::<Vec<_>>().join("\n").replace("ordo_server", &name);
     assert_eq!(grants.matches("GRANT").count(), 6, "{grants}");
     database.execute(&format!("CREATE ROLE {name} LOGIN PASSWORD 'a-test-password'; {grants}")).unwrap();
-    let store = PostgresStore::open(&database.url_as(&name), PostgresOptions::default()).await.unwrap();
+    let store = PostgresStore::open(&database.url_as(&name), in_postgres(PostgresOptions::default())).await.unwrap();
     let (store, place) = (Arc::new(store), Place::Role(Role { database, name }));
     Stores { log: Arc::clone(&store) as _, rows: store, _place: place }
 }
@@ -224,7 +224,7 @@ fn an_operator_skips_a_stream_and_a_verification_says_who_did() {
     let store = Store::sqlite();
     let file = store.argument();
     let write = async |path: &str| {
-        let log = Arc::new(SqliteStore::open(std::path::Path::new(path), SqliteOptions::default()).unwrap());
+        let log = Arc::new(SqliteStore::open(std::path::Path::new(path), in_sqlite(SqliteOptions::default())).unwrap());
         let stores = Stores { log: Arc::clone(&log) as _, rows: log, _place: Place::Memory };
         stores.append(1, 0, &[CREATED, ADDED, UNREADABLE]).await;
         stores.append(2, 0, &[CREATED, UNREADABLE]).await;

@@ -6,7 +6,8 @@
 
 use std::{fs, path::Path};
 
-use ordo::stores::postgres::{PostgresOptions, PostgresStore};
+use ordo::application::schema::in_postgres;
+use ordo_actors::stores::postgres::{PostgresOptions, PostgresStore};
 use ordo_actors::{
     log::{event::StreamId, store::EventStore},
     testing::contract::building::{append, counted, exact, log_of},
@@ -122,7 +123,7 @@ async fn old_append(client: &Client) -> Statement {
 }
 
 async fn open(database: &TestDatabase) -> PostgresStore {
-    PostgresStore::open(&database.url(), PostgresOptions::default()).await.unwrap()
+    PostgresStore::open(&database.url(), in_postgres(PostgresOptions::default())).await.unwrap()
 }
 
 fn audited(database: &TestDatabase) -> serde_json::Value {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use ordo::stores::postgres::{PostgresOptions, PostgresStore};
+use ordo::application::schema::in_postgres;
+use ordo_actors::stores::postgres::{PostgresOptions, PostgresStore};
 use ordo_actors::{log::store::EventStore, testing::contract::ContractFixture};
 
 use crate::support::postgres_server::TestDatabase;
@@ -13,7 +14,7 @@ struct Log {
 }
 
 async fn open(database: &TestDatabase) -> Arc<PostgresStore> {
-    Arc::new(PostgresStore::open(&database.url(), PostgresOptions::patient()).await.expect("a store"))
+    Arc::new(PostgresStore::open(&database.url(), in_postgres(PostgresOptions::patient())).await.expect("a store"))
 }
 
 async fn new_log() -> Log {

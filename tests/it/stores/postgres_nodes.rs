@@ -8,7 +8,8 @@ use std::{
     },
 };
 
-use ordo::stores::postgres::{PostgresOptions, PostgresStore};
+use ordo::application::schema::in_postgres;
+use ordo_actors::stores::postgres::{PostgresOptions, PostgresStore};
 use ordo_actors::{
     log::{
         event::{EventEnvelope, Position, StreamId, Version},
@@ -23,7 +24,7 @@ use tokio_postgres::NoTls;
 use crate::support::postgres_server::TestDatabase;
 
 async fn node(database: &TestDatabase) -> Arc<PostgresStore> {
-    Arc::new(PostgresStore::open(&database.url(), PostgresOptions::patient()).await.expect("a store"))
+    Arc::new(PostgresStore::open(&database.url(), in_postgres(PostgresOptions::patient())).await.expect("a store"))
 }
 
 /// Appends one event by hand, as `ordo_append` is called by a store.

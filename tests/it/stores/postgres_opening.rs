@@ -1,6 +1,7 @@
 //! Opening a log in PostgreSQL, and what the database itself refuses.
 
-use ordo::stores::postgres::{OpenError, PostgresOptions, PostgresStore, UnsafeSetting};
+use ordo::application::schema::in_postgres;
+use ordo_actors::stores::postgres::{OpenError, PostgresOptions, PostgresStore, UnsafeSetting};
 use ordo_actors::{
     log::{
         event::{Position, StreamId},
@@ -12,7 +13,7 @@ use ordo_actors::{
 use crate::support::postgres_server::{PrivateServer, TestDatabase};
 
 async fn open(database: &TestDatabase) -> Result<PostgresStore, OpenError> {
-    PostgresStore::open(&database.url(), PostgresOptions::default()).await
+    PostgresStore::open(&database.url(), in_postgres(PostgresOptions::default())).await
 }
 
 /// The setting over which opening failed.
@@ -24,7 +25,7 @@ async fn unsafe_setting(database: &TestDatabase) -> UnsafeSetting {
 }
 
 async fn open_anyway(database: &TestDatabase) -> PostgresStore {
-    let options = PostgresOptions { allow_unsafe_durability: true, ..PostgresOptions::default() };
+    let options = PostgresOptions { allow_unsafe_durability: true, ..in_postgres(PostgresOptions::default()) };
     PostgresStore::open(&database.url(), options).await.expect("a store")
 }
 
@@ -94,7 +95,7 @@ async fn a_role_that_owns_nothing_can_serve_and_not_rewrite() {
     assert!(grants.contains("GRANT"));
     database.execute(&format!("CREATE ROLE {role} LOGIN PASSWORD 'a-test-password'; {grants}")).expect("a role");
     let url = database.url_as(&role);
-    let store = PostgresStore::open(&url, PostgresOptions::default()).await.expect("a store");
+    let store = PostgresStore::open(&url, in_postgres(PostgresOptions::default())).await.expect("a store");
     append(&store, counted(StreamId::generate(), exact(0), 2)).await;
     assert_eq!(positions(&log_of(&store).await), [1, 2]);
     drop(store);
@@ -133,7 +134,7 @@ async fn the_password_is_in_no_error() {
         format!("postgres://me:{secret}@127.0.0.1:notaport/orders"),
         format!("host=127.0.0.1 port=1 password={secret} {secret}"),
     ] {
-        let error = PostgresStore::open(&url, PostgresOptions::default()).await.expect_err("no server");
+        let error = PostgresStore::open(&url, in_postgres(PostgresOptions::default())).await.expect_err("no server");
         assert!(!format!("{error} {error:?}").contains(secret), "{error:?}");
     }
 }
@@ -141,6 +142,6 @@ async fn the_password_is_in_no_error() {
 #[tokio::test]
 async fn a_server_that_is_not_there_is_named() {
     let url = "postgres://me@127.0.0.1:1/orders";
-    let error = PostgresStore::open(url, PostgresOptions::default()).await.expect_err("no server");
+    let error = PostgresStore::open(url, in_postgres(PostgresOptions::default())).await.expect_err("no server");
     assert!(error.to_string().contains("127.0.0.1:1/orders"), "{error}");
 }

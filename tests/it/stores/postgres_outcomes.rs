@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ordo::stores::postgres::{PostgresOptions, PostgresStore};
+use ordo::application::schema::in_postgres;
+use ordo_actors::stores::postgres::{PostgresOptions, PostgresStore};
 use ordo_actors::{
     log::{
         event::{Position, StreamId, Version},
@@ -57,7 +58,7 @@ fn assert_verdicts_of_mixed_batch(taken: StreamId, verdicts: Vec<Verdict>) {
 async fn a_batch_whose_answer_is_lost_is_answered_as_it_was_committed() {
     let database = TestDatabase::fresh();
     let proxy = DbProxy::to(&database.url());
-    let store = open(&proxy.url(&database.url()), PostgresOptions::default()).await;
+    let store = open(&proxy.url(&database.url()), in_postgres(PostgresOptions::default())).await;
     let (taken, new, batch) = mixed_batch(&store).await;
     proxy.cut(Cut::BeforeTheAnswer);
     assert_verdicts_of_mixed_batch(taken, verdicts(&store, batch).await);
@@ -69,7 +70,7 @@ async fn a_batch_whose_answer_is_lost_is_answered_as_it_was_committed() {
 async fn a_batch_that_did_not_reach_the_server_is_sent_again() {
     let database = TestDatabase::fresh();
     let proxy = DbProxy::to(&database.url());
-    let store = open(&proxy.url(&database.url()), PostgresOptions::default()).await;
+    let store = open(&proxy.url(&database.url()), in_postgres(PostgresOptions::default())).await;
     let (taken, _, batch) = mixed_batch(&store).await;
     proxy.cut(Cut::BeforeTheDatabase);
     assert_verdicts_of_mixed_batch(taken, verdicts(&store, batch).await);
@@ -80,7 +81,8 @@ async fn a_batch_that_did_not_reach_the_server_is_sent_again() {
 async fn an_outcome_that_cannot_be_learned_is_said_to_be_unknown() {
     let database = TestDatabase::fresh();
     let proxy = DbProxy::to(&database.url());
-    let patient = PostgresOptions { outcome_patience: Duration::from_millis(300), ..PostgresOptions::default() };
+    let patient =
+        PostgresOptions { outcome_patience: Duration::from_millis(300), ..in_postgres(PostgresOptions::default()) };
     let store = open(&proxy.url(&database.url()), patient).await;
     let stream = StreamId::generate();
     // With its answer here, no other is under way.
@@ -100,7 +102,7 @@ async fn without_a_server_nothing_is_written_and_that_is_said() {
     let impatient = PostgresOptions {
         connect_patience: Duration::from_secs(1),
         read_patience: Duration::from_secs(1),
-        ..PostgresOptions::default()
+        ..in_postgres(PostgresOptions::default())
     };
     let store = open(&proxy.url(&database.url()), impatient).await;
     proxy.cut(Cut::Away);
@@ -120,7 +122,7 @@ async fn without_a_server_nothing_is_written_and_that_is_said() {
 async fn a_statement_that_outlived_its_connection_is_ended_before_its_batch_is_sent_again() {
     let database = TestDatabase::fresh();
     let proxy = DbProxy::to(&database.url());
-    let store = Arc::new(open(&proxy.url(&database.url()), PostgresOptions::default()).await);
+    let store = Arc::new(open(&proxy.url(&database.url()), in_postgres(PostgresOptions::default())).await);
     let operator = session(&database).await;
     operator.batch_execute("BEGIN; SELECT FROM log_head FOR UPDATE").await.expect("the head");
     let appending = {
@@ -159,7 +161,7 @@ async fn waiting_for_the_head(database: &TestDatabase, other: i32) -> i32 {
 #[tokio::test]
 async fn a_backend_ended_before_its_commit_costs_a_second_attempt_and_nothing_else() {
     let database = TestDatabase::fresh();
-    let store = open(&database.url(), PostgresOptions::default()).await;
+    let store = open(&database.url(), in_postgres(PostgresOptions::default())).await;
     // The first insert ends its own backend; the sequence remembers, because it knows no rollback.
     database
         .execute(
@@ -177,7 +179,7 @@ async fn a_backend_ended_before_its_commit_costs_a_second_attempt_and_nothing_el
 #[tokio::test]
 async fn a_deadlock_costs_a_second_attempt_and_nothing_else() {
     let database = TestDatabase::fresh();
-    let store = open(&database.url(), PostgresOptions::default()).await;
+    let store = open(&database.url(), in_postgres(PostgresOptions::default())).await;
     database
         .execute(
             "CREATE SEQUENCE once;
@@ -194,7 +196,8 @@ async fn a_deadlock_costs_a_second_attempt_and_nothing_else() {
 #[tokio::test]
 async fn an_append_whose_turn_does_not_come_writes_nothing() {
     let database = TestDatabase::fresh();
-    let hasty = PostgresOptions { statement_timeout: Duration::from_millis(200), ..PostgresOptions::default() };
+    let hasty =
+        PostgresOptions { statement_timeout: Duration::from_millis(200), ..in_postgres(PostgresOptions::default()) };
     let store = open(&database.url(), hasty).await;
     let operator = session(&database).await;
     operator.batch_execute("BEGIN; SELECT FROM log_head FOR UPDATE").await.expect("the head");
@@ -219,7 +222,7 @@ async fn readiness(store: &PostgresStore, ready: bool) -> String {
 #[tokio::test]
 async fn a_server_without_room_is_not_ready_until_a_write_goes_through() {
     let database = TestDatabase::fresh();
-    let store = open(&database.url(), PostgresOptions::default()).await;
+    let store = open(&database.url(), in_postgres(PostgresOptions::default())).await;
     store.ping().await.expect("a store that can be written");
     // As the server says it when a file cannot grow; the insert into log_writers is what finds out later.
     database
@@ -244,7 +247,7 @@ async fn a_server_without_room_is_not_ready_until_a_write_goes_through() {
 #[tokio::test]
 async fn a_database_that_takes_no_writes_is_not_ready_and_says_so() {
     let database = TestDatabase::fresh();
-    let store = open(&database.url(), PostgresOptions::default()).await;
+    let store = open(&database.url(), in_postgres(PostgresOptions::default())).await;
     store.ping().await.expect("a store that can be written");
     database.set("default_transaction_read_only = on");
     // Sessions have their settings from when they began.
@@ -262,7 +265,7 @@ async fn a_database_that_takes_no_writes_is_not_ready_and_says_so() {
 #[tokio::test]
 async fn an_append_that_is_abandoned_leaves_the_store_in_order() {
     let database = TestDatabase::fresh();
-    let store = open(&database.url(), PostgresOptions::default()).await;
+    let store = open(&database.url(), in_postgres(PostgresOptions::default())).await;
     let operator = session(&database).await;
     operator.batch_execute("BEGIN; SELECT FROM log_head FOR UPDATE").await.expect("the head");
     let abandoned = store.append(vec![counted(StreamId::generate(), exact(0), 1)]);
@@ -275,7 +278,7 @@ async fn an_append_that_is_abandoned_leaves_the_store_in_order() {
 #[tokio::test]
 async fn rows_added_past_the_append_function_are_corruption_and_lose_no_event() {
     let database = TestDatabase::fresh();
-    let store = open(&database.url(), PostgresOptions::default()).await;
+    let store = open(&database.url(), in_postgres(PostgresOptions::default())).await;
     append(&store, counted(StreamId::generate(), exact(0), 1)).await;
     database
         .execute(
@@ -291,7 +294,7 @@ async fn rows_added_past_the_append_function_are_corruption_and_lose_no_event() 
 async fn a_log_that_was_exchanged_under_the_store_is_not_written_to() {
     let database = TestDatabase::fresh();
     let proxy = DbProxy::to(&database.url());
-    let store = open(&proxy.url(&database.url()), PostgresOptions::default()).await;
+    let store = open(&proxy.url(&database.url()), in_postgres(PostgresOptions::default())).await;
     database.execute("UPDATE log_head SET epoch = gen_random_uuid()").expect("another log");
     proxy.cut_now();
     // The first may find out only after sending.
@@ -341,7 +344,8 @@ async fn assert_log_agrees(store: &PostgresStore, answers: &Answers) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn backends_ended_under_load_lose_and_double_nothing() {
     let database = TestDatabase::fresh();
-    let options = PostgresOptions { connect_patience: Duration::from_secs(20), ..PostgresOptions::default() };
+    let options =
+        PostgresOptions { connect_patience: Duration::from_secs(20), ..in_postgres(PostgresOptions::default()) };
     let (a, b) = (open(&database.url(), options.clone()).await, open(&database.url(), options).await);
     let (a, b) = (Arc::new(a), Arc::new(b));
     let operator = session(&database).await;
@@ -370,7 +374,7 @@ async fn backends_ended_under_load_lose_and_double_nothing() {
 async fn a_server_that_stops_or_crashes_under_load_loses_nothing_it_confirmed() {
     let mut server = PrivateServer::start(&[]);
     let database = TestDatabase::on(&server.url());
-    let store = Arc::new(open(&database.url(), PostgresOptions::default()).await);
+    let store = Arc::new(open(&database.url(), in_postgres(PostgresOptions::default())).await);
     let mut appended = 0;
     for crash in [true, false] {
         let work = tokio::spawn(load(Arc::clone(&store), 200));

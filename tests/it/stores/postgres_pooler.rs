@@ -3,7 +3,8 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use ordo::stores::postgres::{OpenError, PostgresOptions, PostgresStore};
+use ordo::application::schema::in_postgres;
+use ordo_actors::stores::postgres::{OpenError, PostgresOptions, PostgresStore};
 use ordo_actors::{
     log::{
         event::StreamId,
@@ -24,7 +25,7 @@ use crate::support::{
 async fn a_pooler_that_changes_the_server_process_between_transactions_is_refused() {
     let database = TestDatabase::fresh();
     let Some(bouncer) = PgBouncer::before(&database, "transaction") else { return };
-    let opened = PostgresStore::open(&bouncer.url(), PostgresOptions::default()).await;
+    let opened = PostgresStore::open(&bouncer.url(), in_postgres(PostgresOptions::default())).await;
     assert!(matches!(opened, Err(OpenError::Pooled { .. })), "{opened:?}");
 }
 
@@ -55,7 +56,7 @@ fn a_pooler_that_keeps_the_server_process_of_a_session_serves() {
 async fn a_pooler_that_begins_to_change_the_server_process_stops_the_store_with_the_reason() {
     let database = TestDatabase::fresh();
     let Some(bouncer) = PgBouncer::before(&database, "session") else { return };
-    let store = PostgresStore::open(&bouncer.url(), PostgresOptions::default()).await.expect("a store");
+    let store = PostgresStore::open(&bouncer.url(), in_postgres(PostgresOptions::default())).await.expect("a store");
     append(&store, counted(StreamId::generate(), exact(0), 1)).await;
     bouncer.change_mode("transaction");
     let mut acknowledged = 1;
@@ -71,7 +72,7 @@ async fn a_pooler_that_begins_to_change_the_server_process_stops_the_store_with_
         }
     };
     assert!(reason.contains("pool_mode=session"), "{reason}");
-    let store = PostgresStore::open(&database.url(), PostgresOptions::default()).await.expect("a store");
+    let store = PostgresStore::open(&database.url(), in_postgres(PostgresOptions::default())).await.expect("a store");
     assert!(positions(&log_of(&store).await).len() >= acknowledged);
 }
 

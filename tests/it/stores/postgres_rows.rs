@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use ordo::stores::{
+use ordo::application::schema::in_postgres;
+use ordo_actors::stores::{
     postgres::{PostgresOptions, PostgresStore},
     row_sql::PageQuery,
 };
@@ -46,7 +47,7 @@ async fn session(database: &TestDatabase) -> Client {
 }
 
 async fn open(database: &TestDatabase) -> Arc<PostgresStore> {
-    Arc::new(PostgresStore::open(&database.url(), PostgresOptions::patient()).await.unwrap())
+    Arc::new(PostgresStore::open(&database.url(), in_postgres(PostgresOptions::patient())).await.unwrap())
 }
 
 impl RowFixture for Database {

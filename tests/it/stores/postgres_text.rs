@@ -1,6 +1,7 @@
 //! Text that PostgreSQL has no place for is the client's mistake, the same on every store, and no sign that the store is away.
 
-use ordo::stores::postgres::{PostgresOptions, PostgresStore};
+use ordo::application::schema::in_postgres;
+use ordo_actors::stores::postgres::{PostgresOptions, PostgresStore};
 use ordo_actors::{
     log::{
         event::{Position, StreamId},
@@ -74,7 +75,7 @@ fn text_that_cannot_be_an_id_or_a_name_is_answered_alike_by_all_stores() {
 #[tokio::test]
 async fn a_value_that_postgres_cannot_hold_does_not_make_the_store_unavailable() {
     let database = TestDatabase::fresh();
-    let store = PostgresStore::open(&database.url(), PostgresOptions::default()).await.expect("a store");
+    let store = PostgresStore::open(&database.url(), in_postgres(PostgresOptions::default())).await.expect("a store");
     let query = LogQuery { event_types: vec!["a\0b".into()], ..LogQuery::after(Position::START, 1) };
     let read = store.read_all(&query).await;
     assert!(matches!(read, Err(StoreError::Corrupt(_))), "{read:?}");

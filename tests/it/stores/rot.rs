@@ -3,12 +3,11 @@
 use std::{fmt::Write as _, path::PathBuf, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use ordo::{
-    audit::Audit,
-    stores::{
-        postgres::{PostgresOptions, PostgresStore},
-        sqlite::{OpenError, SqliteOptions, SqliteStore},
-    },
+use ordo::application::schema::{in_postgres, in_sqlite};
+use ordo::audit::Audit;
+use ordo_actors::stores::{
+    postgres::{PostgresOptions, PostgresStore},
+    sqlite::{OpenError, SqliteOptions, SqliteStore},
 };
 use ordo_actors::{
     log::{
@@ -54,7 +53,7 @@ impl InFile {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log.db");
-        let store = SqliteStore::open(&path, SqliteOptions::default()).unwrap();
+        let store = SqliteStore::open(&path, in_sqlite(SqliteOptions::default())).unwrap();
         let shell = Connection::open(&path).unwrap();
         shell
             .execute_batch(
@@ -139,7 +138,7 @@ struct InServer {
 impl InServer {
     async fn new() -> Self {
         let database = TestDatabase::fresh();
-        let store = PostgresStore::open(&database.url(), PostgresOptions::default()).await.unwrap();
+        let store = PostgresStore::open(&database.url(), in_postgres(PostgresOptions::default())).await.unwrap();
         let (operator, connection) = tokio_postgres::connect(&database.url(), NoTls).await.unwrap();
         tokio::spawn(connection);
         operator
@@ -472,7 +471,7 @@ async fn a_flipped_bit_anywhere_in_a_file_changes_nothing_or_is_noticed() {
             continue;
         }
         changed += 1;
-        let noticed = match SqliteStore::open(&path, SqliteOptions::default()) {
+        let noticed = match SqliteStore::open(&path, in_sqlite(SqliteOptions::default())) {
             Ok(store) => {
                 Audit::of(&store, &store, &Upcasters::new(), |_| ()).await.map_or(true, |audit| audit.faults > 0)
             }
@@ -617,7 +616,7 @@ async fn a_file_that_has_lost_its_end_is_not_gone_on_with() {
     shell.execute("DELETE FROM events WHERE position > 12", []).unwrap();
     drop((store, shell));
     let path = directory.path().join("log.db");
-    let refused = SqliteStore::open(&path, SqliteOptions::default()).err().unwrap();
+    let refused = SqliteStore::open(&path, in_sqlite(SqliteOptions::default())).err().unwrap();
     assert!(matches!(refused, OpenError::Shorter { .. }), "{refused}");
     let report = run(&["verify", "--store", &sqlite(&path)]).expect(1).out;
     assert!(report.contains("the log ends at position 12, its head says 15"), "{report}");

@@ -6,8 +6,8 @@ use ordo::read_models::tables::{
     CURRENT_ORDER_PRODUCTS, CURRENT_ORDERS, CUSTOMER_ORDERS, CUSTOMERS, INVENTORY, ORDER_HISTORY,
     ORDER_HISTORY_PRODUCTS, SAGAS,
 };
-use ordo::stores::row_sql::index_name;
 use ordo_actors::projection::row_store::{ColumnType, Table};
+use ordo_actors::stores::row_sql::index_name;
 
 /// Every table of the read models.
 pub static ALL: &[&Table] = &[

@@ -2,7 +2,8 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use ordo::stores::{
+use ordo::application::schema::in_sqlite;
+use ordo_actors::stores::{
     row_sql::PageQuery,
     sqlite::{SqliteOptions, SqliteStore},
 };
@@ -43,7 +44,7 @@ fn path(directory: &TempDir) -> PathBuf {
 }
 
 fn open(directory: &TempDir) -> Arc<SqliteStore> {
-    open_with(directory, SqliteOptions::default())
+    open_with(directory, in_sqlite(SqliteOptions::default()))
 }
 
 fn open_with(directory: &TempDir, options: SqliteOptions) -> Arc<SqliteStore> {
@@ -160,7 +161,7 @@ async fn an_index_is_entered_where_the_page_goes_on() {
 #[tokio::test]
 async fn a_full_disk_takes_no_row_and_service_resumes_when_there_is_room() {
     let directory = tempfile::tempdir().unwrap();
-    let options = SqliteOptions { max_pages: Some(150), ..SqliteOptions::default() };
+    let options = SqliteOptions { max_pages: Some(150), ..in_sqlite(SqliteOptions::default()) };
     let file = File { store: open_with(&directory, options), directory };
     for table in tables::ALL {
         file.shell().execute_batch(&row_tables::create(table, &SQLITE)).unwrap();

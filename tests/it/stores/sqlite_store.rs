@@ -8,7 +8,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use ordo::stores::sqlite::{OpenError, SqliteOptions, SqliteStore};
+use ordo::application::schema::in_sqlite;
 use ordo_actors::log::{
     event::{Metadata, Position, StreamId, Version},
     store::{
@@ -16,6 +16,7 @@ use ordo_actors::log::{
         StoreError, StreamWrite, Verdict,
     },
 };
+use ordo_actors::stores::sqlite::{OpenError, SqliteOptions, SqliteStore};
 use proptest::prelude::*;
 use rusqlite::Connection;
 use serde_json::value::RawValue;
@@ -40,7 +41,7 @@ impl Log {
     }
 
     fn try_open(&self) -> Result<SqliteStore, OpenError> {
-        let options = SqliteOptions { busy_timeout: Duration::from_millis(20), ..SqliteOptions::default() };
+        let options = SqliteOptions { busy_timeout: Duration::from_millis(20), ..in_sqlite(SqliteOptions::default()) };
         SqliteStore::open(&self.path(), options)
     }
 
@@ -228,7 +229,7 @@ async fn a_locked_file_takes_nothing_and_resumes_when_it_is_free() {
 #[tokio::test]
 async fn a_full_disk_takes_nothing_and_service_resumes_when_there_is_room() {
     let log = Log::new();
-    let options = SqliteOptions { max_pages: Some(150), ..SqliteOptions::default() };
+    let options = SqliteOptions { max_pages: Some(150), ..in_sqlite(SqliteOptions::default()) };
     let store = SqliteStore::open(&log.path(), options).expect("a log");
     let mut appended = 0;
     let refused = loop {
