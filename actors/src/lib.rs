@@ -1,4 +1,8 @@
-#![doc = include_str!("../README.md")]
+#![cfg_attr(feature = "sqlite", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "sqlite"),
+    doc = "An event-sourcing engine made of actors. Its README opens with a counter in a SQLite file."
+)]
 
 // Time, and what is counted.
 pub mod clock;
@@ -33,5 +37,5 @@ pub use aggregate::{
     request::{Answered, CommandOutcome, Failure, Request},
 };
 pub use clock::{Clock, SystemClock};
-pub use metrics::{EngineMetrics, ProjectionMetrics};
-pub use projection::{ProjectionActor, ProjectionHandle, ReadModel, Sources, TakeError};
+pub use metrics::EngineMetrics;
+pub use projection::{ProjectionActor, ProjectionHandle, ProjectionMetrics, ReadModel, Sources, TakeError};

@@ -2,9 +2,64 @@
 
 use prometheus::{
     GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    core::Collector,
 };
 
-use crate::projection::progress::Progress;
+/// Makes metrics and shows them in a registry. Each errs when a metric of the same name is there already.
+pub struct MetricMaker<'a>(&'a Registry);
+
+impl<'a> MetricMaker<'a> {
+    /// For this registry.
+    #[must_use]
+    pub fn new(registry: &'a Registry) -> Self {
+        Self(registry)
+    }
+
+    /// A counter.
+    pub fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+        self.shown(IntCounter::new(name, help)?)
+    }
+
+    /// A gauge.
+    pub fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+        self.shown(IntGauge::new(name, help)?)
+    }
+
+    /// A histogram with these upper bounds.
+    pub fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {
+        self.shown(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?)
+    }
+
+    /// Counters, one for each value of the labels.
+    pub fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+        self.shown(IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    /// Gauges, one for each value of the labels.
+    pub fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+        self.shown(IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    /// Gauges of fractions, one for each value of the labels.
+    pub fn float_gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {
+        self.shown(GaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn shown<T: Collector + Clone + 'static>(&self, metric: T) -> prometheus::Result<T> {
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+}
+
+/// Metrics that nobody sees: registered where no name is taken.
+///
+/// # Panics
+/// Two of them have the same name.
+#[must_use]
+#[expect(clippy::expect_used, reason = "an empty registry takes every name")]
+pub fn unregistered<T>(register: fn(&Registry) -> prometheus::Result<T>) -> T {
+    register(&Registry::new()).expect("an empty registry takes every name")
+}
 
 /// The engine's metrics; one per process.
 #[derive(Clone)]
@@ -47,28 +102,13 @@ impl EngineMetrics {
     /// # Errors
     /// A metric of the same name is there already.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let commands = IntCounterVec::new(Opts::new("ordo_commands_total", "Commands by outcome."), &["outcome"])?;
-        registry.register(Box::new(commands.clone()))?;
-        let checks = IntCounterVec::new(
-            Opts::new("ordo_version_checks_total", "Orders in memory held against a shared log, by what was found."),
-            &["outcome"],
-        )?;
-        registry.register(Box::new(checks.clone()))?;
-        let counter = |name: &str, help: &str| {
-            let counter = IntCounter::new(name, help)?;
-            registry.register(Box::new(counter.clone()))?;
-            prometheus::Result::Ok(counter)
-        };
-        let gauge = |name: &str, help: &str| {
-            let gauge = IntGauge::new(name, help)?;
-            registry.register(Box::new(gauge.clone()))?;
-            prometheus::Result::Ok(gauge)
-        };
-        let histogram = |name: &str, help: &str, buckets: Vec<f64>| {
-            let histogram = Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets))?;
-            registry.register(Box::new(histogram.clone()))?;
-            prometheus::Result::Ok(histogram)
-        };
+        let make = MetricMaker::new(registry);
+        let counter = |name, help| make.counter(name, help);
+        let gauge = |name, help| make.gauge(name, help);
+        let histogram = |name, help, buckets| make.histogram(name, help, buckets);
+        let commands = make.counters("ordo_commands_total", "Commands by outcome.", &["outcome"])?;
+        let checks_help = "Orders in memory held against a shared log, by what was found.";
+        let checks = make.counters("ordo_version_checks_total", checks_help, &["outcome"])?;
         Ok(Self {
             accepted: commands.with_label_values(&["accepted"]),
             unchanged: commands.with_label_values(&["unchanged"]),
@@ -78,24 +118,20 @@ impl EngineMetrics {
             conflicts: counter("ordo_append_conflicts_total", "Commits that lost against another writer.")?,
             live_actors: gauge("ordo_live_actors", "Aggregate actors in memory.")?,
             rehydrations: counter("ordo_rehydrations_total", "Aggregates read back from the store.")?,
-            rehydrate_seconds: histogram(
-                "ordo_rehydrate_seconds",
-                "Time to read an aggregate back.",
-                SECONDS.to_vec(),
-            )?,
+            rehydrate_seconds: histogram("ordo_rehydrate_seconds", "Time to read an aggregate back.", &SECONDS)?,
             passivations: counter("ordo_passivations_total", "Aggregate actors that left memory while idle.")?,
             panics: counter("ordo_actor_panics_total", "Decisions that panicked; each cost one actor its memory.")?,
-            append_seconds: histogram("ordo_append_seconds", "Time to make a batch durable.", SECONDS.to_vec())?,
-            batch_commits: histogram("ordo_append_batch_commits", "Commits made durable together.", GATHERED.to_vec())?,
+            append_seconds: histogram("ordo_append_seconds", "Time to make a batch durable.", &SECONDS)?,
+            batch_commits: histogram("ordo_append_batch_commits", "Commits made durable together.", &GATHERED)?,
             appended_events: counter("ordo_appended_events_total", "Events made durable by this process.")?,
             append_failures: counter("ordo_append_failures_total", "Batches that the store did not confirm.")?,
             head: gauge("ordo_log_head_position", "The last position of the log this process has heard of.")?,
             check_seconds: histogram(
                 "ordo_version_check_seconds",
                 "Time to ask a shared log where orders in memory end.",
-                SECONDS.to_vec(),
+                &SECONDS,
             )?,
-            check_streams: histogram("ordo_version_check_orders", "Orders asked about together.", GATHERED.to_vec())?,
+            check_streams: histogram("ordo_version_check_orders", "Orders asked about together.", &GATHERED)?,
             confirmed: checks.with_label_values(&["confirmed"]),
             stale: checks.with_label_values(&["stale"]),
             unchecked: checks.with_label_values(&["failed"]),
@@ -103,13 +139,9 @@ impl EngineMetrics {
     }
 
     /// Metrics that nobody sees.
-    ///
-    /// # Panics
-    /// Never: an empty registry takes every name.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "an empty registry takes every name")]
     pub fn unregistered() -> Self {
-        Self::register(&Registry::new()).expect("an empty registry takes every name")
+        unregistered(Self::register)
     }
 }
 
@@ -126,56 +158,5 @@ impl Alive {
 impl Drop for Alive {
     fn drop(&mut self) {
         self.0.dec();
-    }
-}
-
-/// What projections tell Prometheus; one per process, labelled by read model.
-#[derive(Clone)]
-pub struct ProjectionMetrics {
-    position: IntGaugeVec,
-    lag_events: IntGaugeVec,
-    lag_seconds: GaugeVec,
-    events: IntCounterVec,
-    parked: IntGaugeVec,
-}
-
-impl ProjectionMetrics {
-    /// Makes the metrics and shows them in a registry.
-    ///
-    /// # Errors
-    /// A metric of the same name is there already.
-    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let gauge = |name: &str, help: &str| {
-            let gauge = IntGaugeVec::new(Opts::new(name, help), &["model"])?;
-            registry.register(Box::new(gauge.clone()))?;
-            prometheus::Result::Ok(gauge)
-        };
-        let lag_seconds = GaugeVec::new(
-            Opts::new("ordo_projection_lag_seconds", "Age of the last event taken in, while others wait."),
-            &["model"],
-        )?;
-        registry.register(Box::new(lag_seconds.clone()))?;
-        let events = IntCounterVec::new(Opts::new("ordo_projection_events_total", "Events taken in."), &["model"])?;
-        registry.register(Box::new(events.clone()))?;
-        Ok(Self {
-            position: gauge("ordo_projection_position", "Everything up to here is in the rows.")?,
-            lag_events: gauge("ordo_projection_lag_events", "Events between the rows and the end of the log.")?,
-            lag_seconds,
-            events,
-            parked: gauge("ordo_projection_dead_letters", "Streams that could not be taken in.")?,
-        })
-    }
-
-    pub(crate) fn events(&self, model: &str, count: usize) {
-        self.events.with_label_values(&[model]).inc_by(count as u64);
-    }
-
-    pub(crate) fn show(&self, model: &str, progress: &Progress) {
-        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        let position = progress.position().0;
-        self.position.with_label_values(&[model]).set(number(position));
-        self.lag_events.with_label_values(&[model]).set(number(progress.head.0.saturating_sub(position)));
-        self.lag_seconds.with_label_values(&[model]).set(progress.lag_seconds);
-        self.parked.with_label_values(&[model]).set(number(progress.parked_streams as u64));
     }
 }

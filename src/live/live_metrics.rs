@@ -1,6 +1,7 @@
 //! What the live side tells Prometheus. No ids as labels.
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use ordo_actors::metrics::{MetricMaker, unregistered};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 
 /// The live metrics; one per process.
 #[derive(Clone)]
@@ -21,44 +22,26 @@ impl LiveMetrics {
     /// # Errors
     /// A metric of the same name is there already.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let counter = |name: &str, help: &str| {
-            let counter = IntCounter::new(name, help)?;
-            registry.register(Box::new(counter.clone()))?;
-            prometheus::Result::Ok(counter)
-        };
-        let gauge = |name: &str, help: &str| {
-            let gauge = IntGauge::new(name, help)?;
-            registry.register(Box::new(gauge.clone()))?;
-            prometheus::Result::Ok(gauge)
-        };
-        let connections =
-            IntGaugeVec::new(Opts::new("ordo_live_connections", "Live connections by transport."), &["transport"])?;
-        registry.register(Box::new(connections.clone()))?;
-        let closed = IntCounterVec::new(
-            Opts::new("ordo_live_closed_total", "WebSockets closed by the server, by close code."),
-            &["code"],
-        )?;
-        registry.register(Box::new(closed.clone()))?;
+        let make = MetricMaker::new(registry);
+        let closed_help = "WebSockets closed by the server, by close code.";
         Ok(Self {
-            connections,
-            closed,
-            subscriptions: gauge("ordo_live_subscriptions", "Live subscriptions.")?,
-            messages: counter("ordo_live_messages_total", "Events sent to subscribers.")?,
-            fell_behind: counter("ordo_live_fell_behind_total", "Times a subscriber was too slow for the ring.")?,
-            store_reads: counter("ordo_live_store_reads_total", "Pages of the log read for subscribers.")?,
-            written: counter("ordo_live_written_events_total", "Events folded and written for all subscribers.")?,
-            position: gauge("ordo_live_position", "Everything up to here is visible to subscribers.")?,
+            connections: make.gauges("ordo_live_connections", "Live connections by transport.", &["transport"])?,
+            closed: make.counters("ordo_live_closed_total", closed_help, &["code"])?,
+            subscriptions: make.gauge("ordo_live_subscriptions", "Live subscriptions.")?,
+            messages: make.counter("ordo_live_messages_total", "Events sent to subscribers.")?,
+            fell_behind: make
+                .counter("ordo_live_fell_behind_total", "Times a subscriber was too slow for the ring.")?,
+            store_reads: make.counter("ordo_live_store_reads_total", "Pages of the log read for subscribers.")?,
+            written: make
+                .counter("ordo_live_written_events_total", "Events folded and written for all subscribers.")?,
+            position: make.gauge("ordo_live_position", "Everything up to here is visible to subscribers.")?,
         })
     }
 
     /// Metrics that nobody sees.
-    ///
-    /// # Panics
-    /// Never: an empty registry takes every name.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "an empty registry takes every name")]
     pub fn unregistered() -> Self {
-        Self::register(&Registry::new()).expect("an empty registry takes every name")
+        unregistered(Self::register)
     }
 
     pub(super) fn connections(&self, transport: &str) -> IntGauge {

@@ -24,9 +24,11 @@ mod rebuild;
 
 // The actor and its handle.
 mod actor;
+mod metrics;
 
 #[cfg(test)]
 mod projector_tests;
 
 pub use actor::{ProjectionActor, ProjectionHandle};
+pub use metrics::ProjectionMetrics;
 pub use read_model::{ReadModel, Sources, TakeError};

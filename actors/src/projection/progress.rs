@@ -7,9 +7,8 @@ use chrono::{DateTime, Utc};
 use crate::{
     clock::Clock,
     log::{event::Position, event_feed::EventFeed, store::EventStore},
-    metrics::ProjectionMetrics,
     projection::{
-        ReadModel,
+        ProjectionMetrics, ReadModel,
         row_store::{Checkpoint, RowStore},
     },
 };

@@ -1,7 +1,8 @@
 //! What sagas tell Prometheus. No ids as labels.
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, Registry};
 
+use crate::metrics::{MetricMaker, unregistered};
 use crate::saga::{FailedHow, SagaDefinition, SagaEvent, SagaState};
 
 /// The sagas' metrics; one per process.
@@ -17,53 +18,33 @@ pub struct SagaMetrics {
     seconds: Histogram,
 }
 
+/// Seconds from 5 milliseconds to an hour.
+const SECONDS: [f64; 15] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0];
+
 impl SagaMetrics {
     /// Makes the metrics and shows them in a registry.
     ///
     /// # Errors
     /// A metric of the same name is there already.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let counter = |name: &str, help: &str| {
-            let counter = IntCounter::new(name, help)?;
-            registry.register(Box::new(counter.clone()))?;
-            prometheus::Result::Ok(counter)
-        };
-        let gauge = |name: &str, help: &str| {
-            let gauge = IntGauge::new(name, help)?;
-            registry.register(Box::new(gauge.clone()))?;
-            prometheus::Result::Ok(gauge)
-        };
-        let counters = |name: &str, help: &str, labels: &[&str]| {
-            let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(counters.clone()))?;
-            prometheus::Result::Ok(counters)
-        };
-        let seconds = Histogram::with_opts(
-            HistogramOpts::new("ordo_saga_seconds", "Time from the start of a saga to its end.").buckets(vec![
-                0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0,
-            ]),
-        )?;
-        registry.register(Box::new(seconds.clone()))?;
+        let make = MetricMaker::new(registry);
+        let seconds_help = "Time from the start of a saga to its end.";
         Ok(Self {
-            running: gauge("ordo_sagas_running", "Sagas that this process runs.")?,
-            stuck: gauge("ordo_sagas_stuck", "Sagas that wait for an operator, counted up to 1000.")?,
-            calls_out: gauge("ordo_saga_calls_out", "Calls to partners under way.")?,
-            ended: counters("ordo_sagas_ended_total", "Sagas by the state they came to.", &["state"])?,
-            steps: counters("ordo_saga_steps_total", "Steps and undos by outcome.", &["step", "outcome"])?,
-            compensations: counter("ordo_saga_compensations_total", "Sagas that began to undo their steps.")?,
-            panics: counter("ordo_saga_panics_total", "Sagas whose code panicked; they go on after a pause.")?,
-            seconds,
+            running: make.gauge("ordo_sagas_running", "Sagas that this process runs.")?,
+            stuck: make.gauge("ordo_sagas_stuck", "Sagas that wait for an operator, counted up to 1000.")?,
+            calls_out: make.gauge("ordo_saga_calls_out", "Calls to partners under way.")?,
+            ended: make.counters("ordo_sagas_ended_total", "Sagas by the state they came to.", &["state"])?,
+            steps: make.counters("ordo_saga_steps_total", "Steps and undos by outcome.", &["step", "outcome"])?,
+            compensations: make.counter("ordo_saga_compensations_total", "Sagas that began to undo their steps.")?,
+            panics: make.counter("ordo_saga_panics_total", "Sagas whose code panicked; they go on after a pause.")?,
+            seconds: make.histogram("ordo_saga_seconds", seconds_help, &SECONDS)?,
         })
     }
 
     /// Metrics that nobody sees.
-    ///
-    /// # Panics
-    /// Never: an empty registry takes every name.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "an empty registry takes every name")]
     pub fn unregistered() -> Self {
-        Self::register(&Registry::new()).expect("an empty registry takes every name")
+        unregistered(Self::register)
     }
 
     /// Counts what has been made durable.

@@ -16,9 +16,8 @@ use ordo_actors::{
         event_feed::EventFeed,
         store::{Commit, EventStore, ExpectedVersion, NewEvent, StreamWrite},
     },
-    metrics::ProjectionMetrics,
     projection::{
-        ProjectionActor, ProjectionHandle,
+        ProjectionActor, ProjectionHandle, ProjectionMetrics,
         progress::{ProjectionLimits, ProjectionParts},
         row_store::{DeadLetter, RowStore, Value as RowValue},
     },
@@ -126,7 +125,7 @@ impl Stores {
             feed: EventFeed::new(1024, head),
             clock: Arc::new(SystemClock),
             limits: ProjectionLimits::default(),
-            metrics: ProjectionMetrics::register(&prometheus::Registry::new()).unwrap(),
+            metrics: ProjectionMetrics::unregistered(),
         };
         let make = || Box::new(OrderProjection::<InventoryDemand>::default()) as _;
         let projection = ProjectionActor::start_with(parts, Arc::new(make));

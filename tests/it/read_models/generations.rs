@@ -9,8 +9,8 @@ use ordo::{
 use ordo_actors::{
     aggregate::engine::Lifespan,
     log::store::EventStore,
-    metrics::ProjectionMetrics,
     projection::{
+        ProjectionMetrics,
         progress::{ProjectionLimits, ProjectionParts},
         row_store::{Page, RowChange, RowCommit, RowStore, RowVerdict, Value},
     },

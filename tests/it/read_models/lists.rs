@@ -43,9 +43,8 @@ use ordo_actors::{
         event::{Metadata, Position, StreamId, Version},
         store::{Commit, EventStore, ExpectedVersion, NewEvent, StreamWrite},
     },
-    metrics::ProjectionMetrics,
     projection::{
-        ProjectionActor, ProjectionHandle, ReadModel,
+        ProjectionActor, ProjectionHandle, ProjectionMetrics, ReadModel,
         progress::{ProjectionLimits, ProjectionParts},
         row_store::{RowStore, Value as RowValue},
     },
