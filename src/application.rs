@@ -30,8 +30,9 @@ use ordo_actors::{
         store::{EventStore, StoreError},
         upcast::{UnreadableLog, Upcasting, readable, refuse_unreadable},
     },
-    metrics::{EngineMetrics, ProjectionMetrics},
+    metrics::EngineMetrics,
     projection::{
+        ProjectionMetrics,
         progress::{ProjectionLimits, ProjectionParts},
         row_store::RowStore,
     },

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ordo_actors::metrics::ProjectionMetrics;
+use ordo_actors::projection::ProjectionMetrics;
 use ordo_actors::{
     aggregate::engine::Lifespan,
     projection::{
