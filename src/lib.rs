@@ -1,7 +1,7 @@
 //! The order application on the engine: an event-sourced order management server.
 //!
 //! ```text
-//! main > cli > application > config > live > { http, partner_sim } > { fulfilment, import, audit, migration, guard } > telemetry > order > ordo_actors
+//! main > cli > application > config > live > { http, partner_sim } > ordering > { fulfilment, import, audit, migration, guard } > telemetry > order > ordo_actors
 //! ```
 //! An arrow only points down.
 
@@ -16,6 +16,7 @@ pub mod import;
 pub mod live;
 pub mod migration;
 pub mod order;
+pub mod ordering;
 pub mod partner_sim;
 pub mod read_models;
 pub mod telemetry;

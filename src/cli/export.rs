@@ -21,7 +21,6 @@ use serde_json::json;
 use super::{
     CommandResult,
     arguments::{ExportCommand, Exported},
-    import::external_id,
     output::Output,
     private_file::PrivateFile,
     progress::Progress,
@@ -29,6 +28,7 @@ use super::{
 use crate::{
     application::{Existing, open_existing_stores, upcasters},
     order::{Order, OrderState},
+    ordering::external_id,
 };
 
 /// Events read at a time.

@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    command_input::{CommandInput, CommandOptions},
-    error::{Problem, ProblemKind},
-    order_steps::keep,
+    command_input::CommandInput,
+    error::{Problem, ProblemKind, check},
     wire::{EmptyBody, SkipStreamBody},
 };
 use crate::{
     order::{Reason, Reference},
+    ordering::CommandOptions,
     read_models::Projections,
 };
 
@@ -47,7 +47,7 @@ pub async fn rebuild(
             "it is being rebuilt already, or another process runs it",
         ));
     }
-    log::info!(request_id = input.options.request_id; "{}: a rebuild was asked for", projection.name());
+    log::info!(request_id = input.request_id; "{}: a rebuild was asked for", projection.name());
     let place = format!("/admin/projections/{}", projection.name());
     Ok(HttpResponse::Accepted().insert_header(("Location", place)).json(show(projection)))
 }
@@ -73,7 +73,7 @@ pub async fn retry(
     let stream = stream_id(&path.1)?;
     no_dry_run(&input.options)?;
     let freed = projection.retry(stream).await?;
-    log::info!(request_id = input.options.request_id; "{}: {stream} was tried again", projection.name());
+    log::info!(request_id = input.request_id; "{}: {stream} was tried again", projection.name());
     Ok(HttpResponse::Ok().json(json!({"freed": freed})))
 }
 
@@ -87,12 +87,12 @@ pub async fn skip(
     let stream = stream_id(&path.1)?;
     no_dry_run(&input.options)?;
     let mut faults = Vec::new();
-    let reason = keep("/reason", Reason::new(&input.body.reason), &mut faults);
-    let by = keep("/skipped_by", Reference::new(&input.body.skipped_by), &mut faults);
+    let reason = check("/reason", Reason::new(&input.body.reason), &mut faults);
+    let by = check("/skipped_by", Reference::new(&input.body.skipped_by), &mut faults);
     let (Some(reason), Some(by)) = (reason, by) else { return Err(Problem::validation(&faults)) };
     let letter = projection.skip(stream, by.to_string(), reason.to_string()).await?;
     let letter = letter.ok_or_else(|| Problem::not_found("this stream is not parked"))?;
-    log::info!(request_id = input.options.request_id; "{}: {stream} is skipped by {by}: {reason}", projection.name());
+    log::info!(request_id = input.request_id; "{}: {stream} is skipped by {by}: {reason}", projection.name());
     Ok(HttpResponse::Ok().json(show_letter(projection.name(), &letter)))
 }
 

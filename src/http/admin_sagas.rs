@@ -17,8 +17,7 @@ use uuid::Uuid;
 use super::{
     answer::X_POSITION,
     command_input::CommandInput,
-    error::{Fault, Problem, ProblemKind},
-    fulfilment::{find, look},
+    error::{Problem, ProblemKind, check},
     pagination::{Paging, array, fault, read_live, wait_until},
     query_params::{Params, QueryNumber},
     state::AppState,
@@ -26,7 +25,7 @@ use super::{
 };
 use crate::{
     fulfilment::{Fulfilment, SagaView},
-    order::{InvalidValue, Reason, Reference},
+    order::{Reason, Reference},
     read_models::{ReadModels, tables::SAGAS},
 };
 
@@ -100,7 +99,7 @@ pub async fn retry(
     input: CommandInput<RetryBody>,
 ) -> Result<HttpResponse, Problem> {
     let mut faults = Vec::new();
-    let by = checked("/by", Reference::new(&input.body.by), &mut faults);
+    let by = check("/by", Reference::new(&input.body.by), &mut faults);
     let Some(by) = by else { return Err(Problem::validation(&faults)) };
     act(&state, &id, SagaCommand::Retry { by: by.to_string() }, input.options.dry_run).await
 }
@@ -132,8 +131,8 @@ pub async fn annotate(
     input: CommandInput<NoteBody>,
 ) -> Result<HttpResponse, Problem> {
     let mut faults = Vec::new();
-    let by = checked("/by", Reference::new(&input.body.by), &mut faults);
-    let note = checked("/note", Reason::new(&input.body.note), &mut faults);
+    let by = check("/by", Reference::new(&input.body.by), &mut faults);
+    let note = check("/note", Reason::new(&input.body.note), &mut faults);
     let (Some(by), Some(note)) = (by, note) else { return Err(Problem::validation(&faults)) };
     let command = SagaCommand::Annotate { by: by.to_string(), note: note.to_string() };
     act(&state, &id, command, input.options.dry_run).await
@@ -141,16 +140,12 @@ pub async fn annotate(
 
 fn by_and_reason(body: &SkipBody) -> Result<(String, String), Problem> {
     let mut faults = Vec::new();
-    let by = checked("/by", Reference::new(&body.by), &mut faults);
-    let reason = checked("/reason", Reason::new(&body.reason), &mut faults);
+    let by = check("/by", Reference::new(&body.by), &mut faults);
+    let reason = check("/reason", Reason::new(&body.reason), &mut faults);
     match (by, reason) {
         (Some(by), Some(reason)) => Ok((by.to_string(), reason.to_string())),
-        _ => Err(Problem::validation(&faults)),
+        (Some(_) | None, _) => Err(Problem::validation(&faults)),
     }
-}
-
-fn checked<T>(pointer: &str, value: Result<T, InvalidValue>, faults: &mut Vec<Fault>) -> Option<T> {
-    value.map_err(|invalid| faults.push(Fault { pointer: pointer.into(), detail: invalid.to_string() })).ok()
 }
 
 /// Has a saga decide, and shows it as it is then.
@@ -161,15 +156,16 @@ async fn act(
     dry_run: bool,
 ) -> Result<HttpResponse, Problem> {
     let saga_id = StreamId(Uuid::parse_str(id).map_err(|_| Problem::invalid("the id of a saga is a UUID"))?);
-    let mut saga = find(state, saga_id).await?.ok_or_else(no_such_saga)?;
+    let commands = state.ordering().commands;
+    let mut saga = commands.find_saga(saga_id).await?.ok_or_else(no_such_saga)?;
     if dry_run {
         let events = saga.state.decide(&command).map_err(|rejection| refused(&rejection, saga.state.state()))?;
         events.iter().for_each(|event| saga.state.evolve(event, saga.last_at));
     } else {
         match state.sagas.ask(saga_id, command).await {
-            Ok(_) => saga = look(state, saga_id).await?.ok_or_else(no_such_saga)?,
+            Ok(_) => saga = commands.load_saga(saga_id).await?.ok_or_else(no_such_saga)?,
             Err(SagaRefusal::Rejected(rejection)) => {
-                let now = look(state, saga_id).await?.map_or(SagaState::Absent, |saga| saga.state.state());
+                let now = commands.load_saga(saga_id).await?.map_or(SagaState::Absent, |saga| saga.state.state());
                 return Err(refused(&rejection, now));
             }
             Err(SagaRefusal::Failed(failure)) => return Err(failure.into()),

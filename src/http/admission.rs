@@ -16,7 +16,8 @@ use std::{
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::error::{Problem, ProblemKind};
+use super::error::Problem;
+use crate::ordering::OrderingError;
 
 /// An answer that takes longer makes the limit smaller, one that comes sooner larger.
 const SLOW: Duration = Duration::from_secs(1);
@@ -36,7 +37,7 @@ pub struct Admission {
     limit: AtomicUsize,
     most: usize,
     /// How long one waits for a place.
-    prefer_wait: Duration,
+    patience: Duration,
     started: Instant,
     /// The piece of time that is counted, and how many were refused in it: 40 and 24 bits.
     refused: AtomicU64,
@@ -60,13 +61,13 @@ impl Drop for Place<'_> {
 impl Admission {
     /// So many at once; whoever waits for a place waits so long.
     #[must_use]
-    pub fn new(at_once: usize, prefer_wait: Duration) -> Self {
+    pub fn new(at_once: usize, patience: Duration) -> Self {
         let most = at_once.min(Semaphore::MAX_PERMITS);
         Self {
             places: Semaphore::new(most),
             limit: AtomicUsize::new(most),
             most,
-            prefer_wait,
+            patience,
             started: Instant::now(),
             refused: AtomicU64::new(0),
         }
@@ -90,7 +91,7 @@ impl Admission {
     pub async fn enter(&self) -> Result<Place<'_>, Problem> {
         let permit = match self.places.try_acquire() {
             Ok(permit) => permit,
-            Err(_) => match tokio::time::timeout(self.prefer_wait, self.places.acquire()).await {
+            Err(_) => match tokio::time::timeout(self.patience, self.places.acquire()).await {
                 Ok(Ok(permit)) => permit,
                 Ok(Err(_)) | Err(_) => return Err(full()),
             },
@@ -121,7 +122,7 @@ impl Admission {
 }
 
 fn full() -> Problem {
-    Problem::new(ProblemKind::Overloaded, "too many requests are under way; nothing was changed")
+    OrderingError::NotAdmitted.into()
 }
 
 #[cfg(test)]

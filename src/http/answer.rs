@@ -8,10 +8,7 @@ use actix_web::{
     },
 };
 use ordo_actors::{
-    aggregate::{
-        rehydrate::Until,
-        request::{Answered, CommandOutcome},
-    },
+    aggregate::{rehydrate::Until, request::Answered},
     log::event::{Position, StreamId, Version},
     saga::SagaState,
 };
@@ -19,12 +16,12 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::{
     error::{Problem, ProblemKind},
-    rejection::problem_of,
+    rejection::{moved_by_hand, problem_of},
     state::AppState,
 };
 use crate::{
-    fulfilment::{saga_of, saga_of_return},
-    order::{ItemsReturned, Order, OrderEvent, OrderRejection, OrderState, OrderView, Reference},
+    order::{ItemsReturned, OrderEvent, OrderState, OrderView, Reference},
+    ordering::{Accepted, Effect, OrderOutcome, Present},
 };
 
 /// The position a reader must have reached to see what an answer speaks of.
@@ -90,25 +87,6 @@ impl Serialize for OrderAnswer {
     }
 }
 
-/// What a successful command answers with.
-#[derive(Debug, Clone, Copy)]
-pub enum Success {
-    /// 201 and the new order's id, state, version and position.
-    Created,
-    /// 200 and the order.
-    Order,
-    /// 202 and the order, with the name of this return and what it is worth.
-    Returned,
-    /// 202 and the order, which its saga cancels.
-    Cancelling,
-    /// 200 and the order, whose saga has begun with it.
-    Submitted,
-    /// 202: the saga that fulfils the order runs.
-    Fulfilling,
-    /// 200 and the order as it would be, with what a return would be worth. No `ETag`: no such version exists.
-    DryRun,
-}
-
 /// Where a saga is shown.
 #[must_use]
 pub fn saga_path(saga: StreamId) -> String {
@@ -124,36 +102,35 @@ pub struct SagaStanding {
     pub saga_state: SagaState,
 }
 
-/// Makes the renderer for one request.
-pub fn render(
-    order: StreamId,
-    success: Success,
-    request_id: String,
-) -> impl Fn(&CommandOutcome<'_, Order>) -> OrderAnswer + Send {
-    move |outcome| match outcome {
-        CommandOutcome::Accepted { state: Order::Absent, .. }
-        | CommandOutcome::VersionMismatch { state: Order::Absent, .. } => {
-            OrderAnswer::problem(&no_such_order(), &request_id)
-        }
-        CommandOutcome::Accepted { state, version, events } => match (success, taken_in_hand(state.state())) {
-            (Success::Fulfilling, Some(problem)) => OrderAnswer::problem(&problem, &request_id),
-            _ => OrderAnswer::success(success, order, state, *version, events),
-        },
-        CommandOutcome::Rejected { rejection, state, .. } => {
-            OrderAnswer::problem(&problem_of(rejection, state), &request_id)
-        }
-        CommandOutcome::VersionMismatch { version, .. } => {
-            OrderAnswer::problem(&Problem::version(*version), &request_id)
-        }
+/// Makes the answers to one request.
+#[derive(Debug, Clone)]
+pub struct Presenter {
+    /// The id of the request: a problem names it.
+    pub request_id: String,
+}
+
+impl Present for Presenter {
+    type Answer = OrderAnswer;
+
+    fn present(&self, outcome: &OrderOutcome<'_>) -> OrderAnswer {
+        let problem = match outcome {
+            OrderOutcome::Accepted(accepted) => return OrderAnswer::success(accepted),
+            OrderOutcome::Rejected { rejection, order } => problem_of(rejection, order),
+            OrderOutcome::VersionMismatch { version, .. } => Problem::version(*version),
+            OrderOutcome::MovedByHand(state) => moved_by_hand(*state),
+            OrderOutcome::NotFound => no_such_order(),
+        };
+        OrderAnswer::problem(&problem, &self.request_id)
     }
 }
 
-/// Why no saga begins with an order that was moved on by hand: it stays with those hands. Submitting it again would change nothing,
-/// and so not tell.
-#[must_use]
-pub fn taken_in_hand(state: Option<OrderState>) -> Option<Problem> {
-    let state = state.filter(|state| matches!(state, OrderState::Reserved | OrderState::Processing))?;
-    Some(problem_of(&OrderRejection::WrongState { needed: OrderState::Submitted, state }, &Order::Absent))
+/// The status of a request that an order took.
+const fn status_of(effect: Effect) -> StatusCode {
+    match effect {
+        Effect::Placed => StatusCode::CREATED,
+        Effect::Current | Effect::Submitted | Effect::DryRun => StatusCode::OK,
+        Effect::Returned | Effect::Cancelling | Effect::Fulfilling => StatusCode::ACCEPTED,
+    }
 }
 
 /// The problem of an order that is not there.
@@ -196,7 +173,7 @@ impl Taken {
             Some(OrderEvent::ItemsReturned(ItemsReturned { return_id, refund_cents, .. })) => {
                 Some(Self { return_id: return_id.clone(), refund_cents: *refund_cents })
             }
-            _ => None,
+            Some(_) | None => None,
         }
     }
 }
@@ -222,55 +199,43 @@ impl Again {
 }
 
 impl OrderAnswer {
-    fn success(success: Success, order: StreamId, state: &Order, version: Version, events: &[OrderEvent]) -> Self {
-        let view = state.view(order, version);
-        let taken = Taken::by(events);
-        let (status, body) = match success {
-            Success::Created => {
-                let created = Created { order_id: order, state: state.state(), version };
-                (StatusCode::CREATED, serde_json::to_string(&created))
-            }
-            Success::Order | Success::Submitted => (StatusCode::OK, serde_json::to_string(&view)),
-            Success::Cancelling => (StatusCode::ACCEPTED, serde_json::to_string(&view)),
-            Success::Returned => (StatusCode::ACCEPTED, serde_json::to_string(&Returned::of(taken.as_ref(), view))),
-            Success::Fulfilling => {
-                let started = SagaStanding { saga_id: saga_of(order), saga_state: SagaState::Running };
-                (StatusCode::ACCEPTED, serde_json::to_string(&started))
-            }
-            Success::DryRun => {
-                // Another name would be made up when it is meant.
-                let would_be = Returned { return_id: None, ..Returned::of(taken.as_ref(), view) };
-                (StatusCode::OK, serde_json::to_string(&would_be))
-            }
-        };
-        match body {
-            Ok(body) => {
-                let created = matches!(success, Success::Created).then_some(order);
-                let saga = match (success, events.first()) {
-                    (Success::Fulfilling | Success::Cancelling, _) => Some(saga_of(order)),
-                    (Success::Submitted, _) if state.state() == Some(OrderState::Submitted) => Some(saga_of(order)),
-                    (Success::Returned, Some(OrderEvent::ItemsReturned(back))) => {
-                        Some(saga_of_return(order, &back.return_id))
-                    }
-                    _ => None,
-                };
-                let version = if matches!(success, Success::DryRun) { Version::NONE } else { version };
-                let shows_order = matches!(success, Success::Order | Success::Cancelling | Success::Returned);
-                let again = (shows_order && body.len() > KEPT_BYTES)
-                    .then(|| Again { order, returned: taken.filter(|_| matches!(success, Success::Returned)) });
-                Self { status: status.as_u16(), version, created, saga, body, again }
-            }
+    fn success(accepted: &Accepted<'_>) -> Self {
+        let &Accepted { order_id, effect, version, saga, .. } = accepted;
+        let returned = Taken::by(accepted.events);
+        let body = match Self::body(accepted, returned.as_ref()) {
+            Ok(body) => body,
             Err(error) => {
                 log::error!("an order could not be shown: {error}");
-                Self::problem(&Problem::new(ProblemKind::Internal, "the order could not be shown"), "")
+                return Self::problem(&Problem::new(ProblemKind::Internal, "the order could not be shown"), "");
             }
-        }
+        };
+        let is_large = body.len() > KEPT_BYTES;
+        let again = |returned| is_large.then_some(Again { order: order_id, returned });
+        let (version, again) = match effect {
+            Effect::Placed | Effect::Submitted | Effect::Fulfilling => (version, None),
+            Effect::Current | Effect::Cancelling => (version, again(None)),
+            Effect::Returned => (version, again(returned)),
+            Effect::DryRun => (Version::NONE, None),
+        };
+        let created = (effect == Effect::Placed).then_some(order_id);
+        Self { status: status_of(effect).as_u16(), version, created, saga, body, again }
     }
 
-    /// The saga that was started.
-    #[must_use]
-    pub fn saga(&self) -> Option<StreamId> {
-        self.saga
+    fn body(accepted: &Accepted<'_>, returned: Option<&Taken>) -> serde_json::Result<String> {
+        let &Accepted { order_id, effect, order, version, saga, .. } = accepted;
+        let view = order.view(order_id, version);
+        match (effect, saga) {
+            (Effect::Placed, _) => serde_json::to_string(&Created { order_id, state: order.state(), version }),
+            (Effect::Fulfilling, Some(saga_id)) => {
+                serde_json::to_string(&SagaStanding { saga_id, saga_state: SagaState::Running })
+            }
+            (Effect::Current | Effect::Submitted | Effect::Cancelling | Effect::Fulfilling, _) => {
+                serde_json::to_string(&view)
+            }
+            (Effect::Returned, _) => serde_json::to_string(&Returned::of(returned, view)),
+            // Another name would be made up when it is meant.
+            (Effect::DryRun, _) => serde_json::to_string(&Returned { return_id: None, ..Returned::of(returned, view) }),
+        }
     }
 
     fn problem(problem: &Problem, request_id: &str) -> Self {

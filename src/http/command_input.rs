@@ -21,14 +21,18 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::{
+    answer::Presenter,
     body_budget::BodyRoom,
-    error::{Problem, ProblemKind},
-    orders::not_whole,
+    error::{Problem, ProblemKind, not_whole},
     request_context::RequestId,
     state::AppState,
     wire::Object,
 };
-use crate::guard::media::is_json;
+use crate::{
+    guard::media::is_json,
+    order::OrderId,
+    ordering::{Call, CommandOptions},
+};
 
 /// The header that makes a command repeatable.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -40,37 +44,22 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct CommandInput<T> {
     /// The body.
     pub body: T,
-    /// The rest.
+    /// The conditions of the command.
     pub options: CommandOptions,
-}
-
-/// What a client sends along with a command.
-pub struct CommandOptions {
     /// The id of the request.
     pub request_id: String,
-    /// Only decide and show.
-    pub dry_run: bool,
-    /// The versions the order may be at; empty means any.
-    pub if_version: Vec<Version>,
-    /// The key, if the client sent one.
-    pub idempotency: Option<IdempotencyUse>,
     /// Held while the request runs, so that a second one with the same key is told to wait.
     _in_flight: Option<InFlight>,
     /// The room of a body that may be large, held as long.
-    room: Option<BodyRoom>,
+    _room: Option<BodyRoom>,
 }
 
-impl CommandOptions {
-    /// Whether the order may be at this version.
+impl<T> CommandInput<T> {
+    /// The request of this command to an order.
     #[must_use]
-    pub fn allow(&self, version: Version) -> bool {
-        self.if_version.is_empty() || self.if_version.contains(&version)
-    }
-
-    /// What the events of this command will say of their cause.
-    #[must_use]
-    pub fn metadata(&self) -> Metadata {
-        Metadata { correlation_id: Some(self.request_id.clone()), ..Metadata::default() }
+    pub fn call(&self, order: OrderId) -> Call<'_, Presenter> {
+        let present = Presenter { request_id: self.request_id.clone() };
+        Call { order, options: &self.options, present }
     }
 }
 
@@ -118,32 +107,21 @@ impl<T: CommandBody> FromRequest for CommandInput<T> {
             let mut room = state.bodies.enter();
             let bytes = read_body(&request, payload, state.limits.body_bytes, &mut room).await?;
             room.whole().await?;
-            let mut options = CommandOptions::read(&request, &bytes, &state)?;
+            let dry_run = query_flag(&request, "dry_run")?;
+            let idempotency = idempotency(&request, &bytes)?.filter(|_| !dry_run);
+            let in_flight = idempotency.as_ref().map(|used| InFlight::enter(&state, &used.key)).transpose()?;
+            let if_version = if_match(request.headers())?;
             let body = parse(&bytes)?;
-            options.room = T::MAY_BE_LARGE.then_some(room);
-            Ok(Self { body, options })
+            let request_id = RequestId::from_request(&request);
+            let metadata = Metadata { correlation_id: Some(request_id.clone()), ..Metadata::default() };
+            let options = CommandOptions { dry_run, if_version, idempotency, metadata };
+            Ok(Self { body, options, request_id, _in_flight: in_flight, _room: T::MAY_BE_LARGE.then_some(room) })
         })
     }
 }
 
 fn missing_state() -> Problem {
     Problem::new(ProblemKind::Internal, "the server is not set up")
-}
-
-impl CommandOptions {
-    fn read(request: &HttpRequest, body: &[u8], state: &Data<AppState>) -> Result<Self, Problem> {
-        let dry_run = query_flag(request, "dry_run")?;
-        let idempotency = idempotency(request, body)?.filter(|_| !dry_run);
-        let in_flight = idempotency.as_ref().map(|used| InFlight::enter(state, &used.key)).transpose()?;
-        Ok(Self {
-            request_id: RequestId::from_request(request),
-            dry_run,
-            if_version: if_match(request.headers())?,
-            idempotency,
-            _in_flight: in_flight,
-            room: None,
-        })
-    }
 }
 
 /// Reads a flag of the query; any other parameter of a command is a mistake worth telling.
@@ -188,7 +166,7 @@ fn idempotency(request: &HttpRequest, body: &[u8]) -> Result<Option<IdempotencyU
     }))
 }
 
-/// No order comes so far. Stands for a tag that is none of ours, which no order matches.
+/// Stands for a tag that is no version of an order. No stream has this version.
 const NEVER: Version = Version(u64::MAX);
 
 /// `If-Match: "3"`, a list of such, or `*`.

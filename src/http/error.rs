@@ -22,7 +22,7 @@ use ordo_actors::{
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::guard::rules::Refusal;
+use crate::{guard::rules::Refusal, order::InvalidValue};
 
 /// Every kind of problem a client can meet. The server explains each at `/problems/<name>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,6 +156,17 @@ pub struct Fault {
     pub detail: String,
 }
 
+/// Takes a value that is fit, or names the fault.
+pub fn check<T>(pointer: &str, value: Result<T, InvalidValue>, faults: &mut Vec<Fault>) -> Option<T> {
+    value.map_err(|invalid| faults.push(Fault { pointer: pointer.into(), detail: invalid.to_string() })).ok()
+}
+
+/// The fault of a number that is no 64-bit integer.
+#[must_use]
+pub fn not_whole(pointer: &str) -> Fault {
+    Fault { pointer: pointer.into(), detail: "must be a whole number that can be counted with".into() }
+}
+
 #[derive(Serialize)]
 struct Body<'a> {
     #[serde(rename = "type")]
@@ -280,7 +291,18 @@ impl Problem {
             | ProblemKind::StoreUnavailable
             | ProblemKind::PositionNotReached
             | ProblemKind::IdempotencyInFlight => Some((RETRY_AFTER, HeaderValue::from_static("1"))),
-            _ => None,
+            ProblemKind::InvalidRequest
+            | ProblemKind::Forbidden
+            | ProblemKind::MisdirectedRequest
+            | ProblemKind::ValidationFailed
+            | ProblemKind::NotFound
+            | ProblemKind::MethodNotAllowed
+            | ProblemKind::StateConflict
+            | ProblemKind::VersionConflict
+            | ProblemKind::IdempotencyKeyReused
+            | ProblemKind::TooLarge
+            | ProblemKind::UnsupportedMediaType
+            | ProblemKind::Internal => None,
         }
     }
 }

@@ -6,14 +6,14 @@ use actix_web::{
 };
 
 use super::{
-    answer::Success,
+    answer::respond,
     command_input::CommandInput,
-    error::Problem,
-    orders::{OrderPath, check_item, not_whole, run},
+    error::{Problem, not_whole},
+    orders::{OrderPath, check_item},
     state::AppState,
     wire::{EmptyBody, ItemBody, QuantityBody},
 };
-use crate::order::{LineId, OrderCommand};
+use crate::order::LineId;
 
 /// `POST /orders/{id}/items`
 pub async fn add(
@@ -22,8 +22,8 @@ pub async fn add(
     input: CommandInput<ItemBody>,
 ) -> Result<HttpResponse, Problem> {
     let item = check_item(&input.body, "").map_err(|faults| Problem::validation(&faults))?;
-    let command = OrderCommand::AddItem { item, most_lines: state.limits.order_lines };
-    run(&state, order.0, command, input.options, Success::Order).await
+    let answered = state.ordering().add_item(&input.call(order.0), item, state.limits.order_lines).await?;
+    respond(&state, answered).await
 }
 
 /// `PATCH /orders/{id}/items/{line_id}`
@@ -35,7 +35,7 @@ pub async fn change(
 ) -> Result<HttpResponse, Problem> {
     let line_id = line(&path.1)?;
     let quantity = input.body.quantity.get().ok_or_else(|| Problem::validation(&[not_whole("/quantity")]))?;
-    run(&state, order.0, OrderCommand::UpdateItemQuantity { line_id, quantity }, input.options, Success::Order).await
+    respond(&state, state.ordering().change_quantity(&input.call(order.0), line_id, quantity).await?).await
 }
 
 /// `DELETE /orders/{id}/items/{line_id}`
@@ -46,7 +46,7 @@ pub async fn remove(
     input: CommandInput<EmptyBody>,
 ) -> Result<HttpResponse, Problem> {
     let line_id = line(&path.1)?;
-    run(&state, order.0, OrderCommand::RemoveItem { line_id }, input.options, Success::Order).await
+    respond(&state, state.ordering().remove_item(&input.call(order.0), line_id).await?).await
 }
 
 fn line(text: &str) -> Result<LineId, Problem> {

@@ -26,7 +26,6 @@ pub mod orders;
 pub mod fulfilment;
 pub mod items;
 pub mod order_steps;
-pub mod returns;
 
 // Lists.
 pub mod cursor;

@@ -4,19 +4,21 @@ use actix_web::{HttpRequest, HttpResponse, web::Data};
 use uuid::Uuid;
 
 use super::{
-    answer::Success,
+    answer::respond,
     command_input::CommandInput,
-    error::{Fault, Problem},
-    fulfilment::{cancel_order, manual_step, submit_and_fulfil},
-    orders::{OrderPath, not_whole, run},
-    returns::return_and_refund,
+    error::{Fault, Problem, check, not_whole},
+    fulfilment::prefer_wait,
+    orders::OrderPath,
     state::AppState,
     wire::{
         CancelBody, CompleteBody, EmptyBody, Object, ProcessBody, ReserveBody, ReturnBody, ReturnedItemBody,
         WireInteger,
     },
 };
-use crate::order::{InvalidValue, LineId, MAX_QUANTITY, OrderCommand, Reason, Reference, ReturnItems, ReturnRequest};
+use crate::{
+    order::{InvalidValue, LineId, MAX_QUANTITY, Reason, Reference, ReturnItems, ReturnRequest},
+    ordering::Cancellation,
+};
 
 /// `POST /orders/{id}/submit`
 pub async fn submit(
@@ -24,10 +26,13 @@ pub async fn submit(
     order: OrderPath,
     input: CommandInput<EmptyBody>,
 ) -> Result<HttpResponse, Problem> {
-    if state.fulfil_on_submit && !input.options.dry_run {
-        return submit_and_fulfil(&state, order.0, input.options).await;
-    }
-    run(&state, order.0, OrderCommand::SubmitOrder, input.options, Success::Order).await
+    let (ordering, call) = (state.ordering(), input.call(order.0));
+    let answered = if state.fulfil_on_submit && !input.options.dry_run {
+        ordering.submit_and_fulfil(&call).await?
+    } else {
+        ordering.submit(&call).await?
+    };
+    respond(&state, answered).await
 }
 
 /// `POST /orders/{id}/reserve`
@@ -37,7 +42,7 @@ pub async fn reserve(
     input: CommandInput<ReserveBody>,
 ) -> Result<HttpResponse, Problem> {
     let reservation_id = reference("/reservation_id", input.body.reservation_id.as_deref())?;
-    manual_step(&state, order.0, OrderCommand::MarkReserved { reservation_id }, input.options).await
+    respond(&state, state.ordering().reserve(&input.call(order.0), reservation_id).await?).await
 }
 
 /// `POST /orders/{id}/process`
@@ -47,7 +52,7 @@ pub async fn process(
     input: CommandInput<ProcessBody>,
 ) -> Result<HttpResponse, Problem> {
     let payment_id = reference("/payment_id", input.body.payment_id.as_deref())?;
-    manual_step(&state, order.0, OrderCommand::StartProcessing { payment_id }, input.options).await
+    respond(&state, state.ordering().process(&input.call(order.0), payment_id).await?).await
 }
 
 /// `POST /orders/{id}/complete`
@@ -57,7 +62,7 @@ pub async fn complete(
     input: CommandInput<CompleteBody>,
 ) -> Result<HttpResponse, Problem> {
     let tracking_number = reference("/tracking_number", input.body.tracking_number.as_deref())?;
-    manual_step(&state, order.0, OrderCommand::CompleteOrder { tracking_number }, input.options).await
+    respond(&state, state.ordering().complete(&input.call(order.0), tracking_number).await?).await
 }
 
 /// `POST /orders/{id}/cancel`
@@ -68,11 +73,13 @@ pub async fn cancel(
     input: CommandInput<CancelBody>,
 ) -> Result<HttpResponse, Problem> {
     let mut faults = Vec::new();
-    let reason = keep("/reason", Reason::new(&input.body.reason), &mut faults);
+    let reason = check("/reason", Reason::new(&input.body.reason), &mut faults);
     let cancelled_by = input.body.cancelled_by.as_deref().map(Reference::new).transpose();
-    let cancelled_by = keep("/cancelled_by", cancelled_by, &mut faults);
+    let cancelled_by = check("/cancelled_by", cancelled_by, &mut faults);
     let (Some(reason), Some(cancelled_by)) = (reason, cancelled_by) else { return Err(Problem::validation(&faults)) };
-    cancel_order(&state, order.0, &request, reason, cancelled_by, input.options).await
+    let cancellation = Cancellation { reason, cancelled_by };
+    let wait = prefer_wait(&request)?;
+    respond(&state, state.ordering().cancel(&input.call(order.0), &cancellation, wait).await?).await
 }
 
 /// `POST /orders/{id}/returns`
@@ -82,11 +89,11 @@ pub async fn return_items(
     input: CommandInput<ReturnBody>,
 ) -> Result<HttpResponse, Problem> {
     let mut faults = Vec::new();
-    let reason = keep("/reason", Reason::new(&input.body.reason), &mut faults);
+    let reason = check("/reason", Reason::new(&input.body.reason), &mut faults);
     let items = returned_items(&input.body.items, &mut faults);
     let Some(reason) = reason.filter(|_| faults.is_empty()) else { return Err(Problem::validation(&faults)) };
     let items = ReturnItems { return_id: Uuid::now_v7().into(), items, reason };
-    return_and_refund(&state, order.0, items, input.options).await
+    respond(&state, state.ordering().return_items(&input.call(order.0), items).await?).await
 }
 
 fn returned_items(items: &[Object<ReturnedItemBody>], faults: &mut Vec<Fault>) -> Vec<ReturnRequest> {
@@ -112,14 +119,10 @@ fn ranged(pointer: &str, number: WireInteger, max: u32, faults: &mut Vec<Fault>)
     };
     let out_of_range = InvalidValue::OutOfRange { min: 1, max: i64::from(max), actual };
     let fit = u32::try_from(actual).ok().filter(|fit| (1..=max).contains(fit));
-    keep(pointer, fit.ok_or(out_of_range), faults)
+    check(pointer, fit.ok_or(out_of_range), faults)
 }
 
 fn reference(pointer: &str, text: Option<&str>) -> Result<Option<Reference>, Problem> {
     let mut faults = Vec::new();
-    keep(pointer, text.map(Reference::new).transpose(), &mut faults).ok_or_else(|| Problem::validation(&faults))
-}
-
-pub(super) fn keep<T>(pointer: &str, value: Result<T, InvalidValue>, faults: &mut Vec<Fault>) -> Option<T> {
-    value.map_err(|invalid| faults.push(Fault { pointer: pointer.into(), detail: invalid.to_string() })).ok()
+    check(pointer, text.map(Reference::new).transpose(), &mut faults).ok_or_else(|| Problem::validation(&faults))
 }

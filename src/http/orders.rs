@@ -7,77 +7,52 @@ use actix_web::{
 };
 use chrono::{DateTime, Utc};
 use ordo_actors::{
-    aggregate::{
-        rehydrate::Until,
-        request::{Intent, Request},
-    },
+    aggregate::rehydrate::Until,
     log::event::{Position, StreamId, Version},
 };
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
-    answer::{Success, etag, no_such_order, render, respond},
-    command_input::{CommandInput, CommandOptions},
-    error::{Fault, Problem, ProblemKind},
+    answer::{Presenter, etag, no_such_order, respond},
+    command_input::CommandInput,
+    error::{Fault, Problem, not_whole},
     query_params::{COUNTABLE, Params, QueryNumber, number},
     request_context::RequestId,
     state::AppState,
     wire::{self, CreateOrderBody, ItemBody, WireInteger},
 };
-use crate::order::{self, CreateOrder, Currency, CustomerId, NewItem, OrderCommand};
+use crate::{
+    order::{self, CreateOrder, Currency, CustomerId, NewItem},
+    ordering::PastOrder,
+};
 
 /// `POST /orders`
 pub async fn create(state: Data<AppState>, input: CommandInput<CreateOrderBody>) -> Result<HttpResponse, Problem> {
-    let (order, command) = check(input.body, state.clock.now(), state.limits.order_lines)?;
-    if !input.options.if_version.is_empty() {
-        let problem = Problem::new(ProblemKind::VersionConflict, "an order that is to be created has no version yet");
-        return Err(problem.with("version", Version::NONE.0.into()));
-    }
+    let (order, command) = check(&input.body, state.clock.now(), state.limits.order_lines)?;
     let order = order.unwrap_or_else(StreamId::generate);
-    run(&state, order, OrderCommand::CreateOrder(command), input.options, Success::Created).await
-}
-
-/// Runs a command with the options of its client.
-pub async fn run(
-    state: &AppState,
-    order: StreamId,
-    command: OrderCommand,
-    options: CommandOptions,
-    success: Success,
-) -> Result<HttpResponse, Problem> {
-    let assume_new_stream = matches!(command, OrderCommand::CreateOrder(_)) && !options.dry_run;
-    let intent = if options.dry_run { Intent::DryRun(command) } else { Intent::Execute(command) };
-    let success = if options.dry_run { Success::DryRun } else { success };
-    let request = Request {
-        if_version: options.if_version.clone(),
-        idempotency: options.idempotency.clone(),
-        metadata: options.metadata(),
-        assume_new_stream,
-        ..Request::new(intent, render(order, success, options.request_id.clone()))
-    };
-    respond(state, state.ask(order, request).await?).await
+    respond(&state, state.ordering().place(&input.call(order), command).await?).await
 }
 
 /// Checks a whole order and names every fault.
 fn check(
-    body: CreateOrderBody,
+    body: &CreateOrderBody,
     now: DateTime<Utc>,
     most_lines: usize,
 ) -> Result<(Option<StreamId>, CreateOrder), Problem> {
     let mut faults = Vec::new();
     let mut fault = |pointer: &str, detail: String| faults.push(Fault { pointer: pointer.into(), detail });
-    let order = body.order_id.map(|text| own_id(&text)).transpose();
+    let order = body.order_id.as_deref().map(own_id).transpose();
     let order = order.unwrap_or_else(|wrong| {
         fault("/order_id", wrong);
         None
     });
-    let customer_id = body.customer_id.map(|text| CustomerId::new(&text)).transpose();
+    let customer_id = body.customer_id.as_deref().map(CustomerId::new).transpose();
     let customer_id = customer_id.unwrap_or_else(|invalid| {
         fault("/customer_id", invalid.to_string());
         None
     });
-    let currency = body.currency.map(|code| Currency::new(&code)).transpose();
+    let currency = body.currency.as_deref().map(Currency::new).transpose();
     let currency = currency.unwrap_or_else(|invalid| {
         fault("/currency", invalid.to_string());
         None
@@ -141,12 +116,6 @@ fn placed(fault: &crate::order::Fault, pointer: &str) -> Fault {
     Fault { pointer: format!("{pointer}/{}", fault.field), detail: fault.problem.to_string() }
 }
 
-/// The fault of a number that is no 64-bit integer.
-#[must_use]
-pub fn not_whole(pointer: &str) -> Fault {
-    Fault { pointer: pointer.into(), detail: "must be a whole number that can be counted with".into() }
-}
-
 /// The query of `GET /orders/{id}`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -188,8 +157,8 @@ pub async fn get(
 }
 
 async fn now(state: &AppState, request: &HttpRequest, order: StreamId) -> Result<HttpResponse, Problem> {
-    let looking = Request::new(Intent::Read, render(order, Success::Order, RequestId::from_request(request)));
-    respond(state, state.ask(order, looking).await?).await
+    let present = Presenter { request_id: RequestId::from_request(request) };
+    respond(state, state.ordering().read(order, present).await?).await
 }
 
 /// Whether the client has this very version.
@@ -209,24 +178,19 @@ fn not_modified(response: &HttpResponse) -> HttpResponse {
 }
 
 async fn past(state: &AppState, order: StreamId, until: Until) -> Result<HttpResponse, Problem> {
-    let loaded = state.orders.as_it_was(order, until).await?;
-    let Some(view) = loaded.state.view(order, loaded.version) else {
-        return Err(match until {
-            Until::Time(_) => Problem::not_found("there was no order with this id at that time"),
-            Until::Now | Until::Version(_) => no_such_order(),
-        });
+    let found = match state.ordering().as_it_was(order, until).await? {
+        PastOrder::Found(loaded) => loaded,
+        PastOrder::NotAtThatTime => {
+            return Err(Problem::not_found("there was no order with this id at that time"));
+        }
+        PastOrder::NotFound => return Err(no_such_order()),
+        PastOrder::NotYet { asked, version } => {
+            return Err(Problem::not_found(format!("the order has not come to version {asked}; it is at {version}")));
+        }
     };
-    if let Until::Version(version) = until
-        && loaded.version != version
-    {
-        return Err(Problem::not_found(format!(
-            "the order has not come to version {version}; it is at {}",
-            loaded.version
-        )));
-    }
     let mut response = HttpResponse::Ok();
-    etag(&mut response, loaded.version);
-    Ok(response.json(view))
+    etag(&mut response, found.version);
+    Ok(response.json(found.state.view(order, found.version)))
 }
 
 /// The `{id}` of a path.

@@ -28,7 +28,12 @@ use super::{
     fault_tally::FaultTally,
     http_metrics::HttpMetrics,
 };
-use crate::{fulfilment::SagaSupervisorHandle, guard::rules::Guard, order::Order};
+use crate::{
+    fulfilment::SagaSupervisorHandle,
+    guard::rules::Guard,
+    order::Order,
+    ordering::{CommandRunner, Ordering, OrderingError, Orders},
+};
 
 /// What bounds the HTTP side.
 #[derive(Debug, Clone, Copy)]
@@ -111,24 +116,10 @@ impl AppState {
         if head.uri.path().starts_with("/orders") { self.admission.knock() } else { Ok(()) }
     }
 
-    /// Asks an order, unless too many requests are under way.
-    pub async fn ask<R: Answer>(&self, order: StreamId, request: Request<Order, R>) -> Result<Answered<R>, Problem> {
-        Ok(self.ask_or_fail(order, request).await??)
-    }
-
-    /// The same, for those who treat some failures differently.
-    pub async fn ask_or_fail<R: Answer>(
-        &self,
-        order: StreamId,
-        request: Request<Order, R>,
-    ) -> Result<Result<Answered<R>, Failure>, Problem> {
-        let _place = self.admission.enter().await?;
-        let decides = matches!(request.intent, Intent::Execute(_));
-        // Whoever gives up waiting leaves the order at work: what it decided is made durable, and found by the same key.
-        let answer = tokio::time::timeout(self.limits.answer, self.orders.ask(order, request)).await;
-        let late = || "no answer in time".to_owned();
-        Ok(answer
-            .unwrap_or_else(|_| Err(if decides { Failure::Unknown(late()) } else { Failure::Unavailable(late()) })))
+    /// What can be asked of orders.
+    #[must_use]
+    pub fn ordering(&self) -> Ordering<'_, Self> {
+        Ordering { commands: CommandRunner { orders: self, store: self.store.as_ref() }, sagas: &self.sagas }
     }
 
     /// Waits until the log, as this process knows it, has come as far as a client has seen elsewhere.
@@ -143,5 +134,18 @@ impl AppState {
             format!("the log is at position {head}, not yet at {position}"),
         )
         .with("position", head.0.into()))
+    }
+}
+
+/// Takes a place among the requests under way, and bounds the time for an answer.
+impl Orders for AppState {
+    async fn ask<R: Answer>(&self, order: StreamId, request: Request<Order, R>) -> Result<Answered<R>, OrderingError> {
+        let _place = self.admission.enter().await.map_err(|_| OrderingError::NotAdmitted)?;
+        let decides = matches!(request.intent, Intent::Execute(_));
+        // A caller that gives up waiting leaves the order at work: what it decided is made durable, and found by the same key.
+        let answer = tokio::time::timeout(self.limits.answer, self.orders.ask(order, request)).await;
+        let late = || "no answer in time".to_owned();
+        let failure = |_| if decides { Failure::Unknown(late()) } else { Failure::Unavailable(late()) };
+        Ok(answer.map_err(failure)??)
     }
 }

@@ -14,6 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["config"],
     &["live"],
     &["http", "console", "partner_sim"],
+    &["ordering"],
     &["read_models", "import", "audit", "migration", "guard"],
     &["fulfilment"],
     &["telemetry"],
@@ -31,6 +32,7 @@ const FOREIGN: &[(&str, &[&[&str]])] = &[
     ("src/order/", &[WAITING, WEB]),
     ("src/import/", &[WAITING, WEB, &["ordo_actors"]]),
     ("src/read_models/", &[WEB]),
+    ("src/ordering/", &[WEB, &["actix"]]),
     ("actors/src/", &[WEB, SQL]),
 ];
 

@@ -2,6 +2,7 @@
 
 mod fulfilment;
 mod hostile_partners;
+mod import;
 mod partner_adapter;
 mod partners;
 mod storm;
