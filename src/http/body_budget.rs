@@ -11,6 +11,9 @@ use super::error::{Problem, ProblemKind};
 /// several times its size.
 const AT_WORK_BYTES: usize = 32 << 20;
 
+/// Bytes of each body that are not counted: its connection holds as much before anything of the body is read.
+const FREE_BYTES: usize = 4 << 10;
+
 /// How long a whole body waits for its turn.
 const TURN_WITHIN: Duration = Duration::from_secs(10);
 
@@ -30,11 +33,22 @@ struct Held {
     arriving: BTreeMap<u64, (usize, Arc<Notify>)>,
 }
 
+impl Held {
+    /// Numbers a body among those that are arriving.
+    fn begin(&mut self, given_up: &Arc<Notify>) -> u64 {
+        self.ever += 1;
+        self.arriving.insert(self.ever, (0, Arc::clone(given_up)));
+        self.ever
+    }
+}
+
 /// Room for one body; given back when dropped.
 #[derive(Debug)]
 pub struct BodyRoom {
     budget: Arc<BodyBudget>,
-    number: u64,
+    /// Nothing while the body is so small that it needs no room.
+    number: Option<u64>,
+    free: usize,
     bytes: usize,
     given_up: Arc<Notify>,
     /// It is whole: nobody takes its room any more.
@@ -51,13 +65,14 @@ impl BodyBudget {
     /// Room for a body that begins to arrive; none is taken yet.
     #[must_use]
     pub fn enter(self: &Arc<Self>) -> BodyRoom {
-        let given_up = Arc::new(Notify::new());
-        let mut held = self.held.lock();
-        held.ever += 1;
-        let number = held.ever;
-        held.arriving.insert(number, (0, Arc::clone(&given_up)));
-        drop(held);
-        BodyRoom { budget: Arc::clone(self), number, bytes: 0, given_up, turn: None }
+        BodyRoom {
+            budget: Arc::clone(self),
+            number: None,
+            free: FREE_BYTES,
+            bytes: 0,
+            given_up: Arc::default(),
+            turn: None,
+        }
     }
 }
 
@@ -68,15 +83,20 @@ impl BodyRoom {
     /// # Errors
     /// This is that body.
     pub fn take(&mut self, bytes: usize) -> Result<(), Problem> {
+        if self.number.is_none() && bytes <= self.free {
+            self.free -= bytes;
+            return Ok(());
+        }
         let mut held = self.budget.held.lock();
-        let Some((own, _)) = held.arriving.get_mut(&self.number) else { return Err(no_room()) };
+        let number = *self.number.get_or_insert_with(|| held.begin(&self.given_up));
+        let Some((own, _)) = held.arriving.get_mut(&number) else { return Err(no_room()) };
         *own += bytes;
         self.bytes += bytes;
         held.bytes += bytes;
         while held.bytes > self.budget.most {
             let Some((oldest, (bytes, reader))) = held.arriving.pop_first() else { return Err(no_room()) };
             held.bytes -= bytes;
-            if oldest == self.number {
+            if oldest == number {
                 self.bytes = 0;
                 return Err(no_room());
             }
@@ -99,7 +119,8 @@ impl BodyRoom {
     /// # Errors
     /// It was given up just now, or the turn does not come in time. Nothing was changed.
     pub async fn whole(&mut self) -> Result<(), Problem> {
-        if self.budget.held.lock().arriving.remove(&self.number).is_none() {
+        let Some(number) = self.number else { return Ok(()) };
+        if self.budget.held.lock().arriving.remove(&number).is_none() {
             return Err(no_room());
         }
         let share = u32::try_from(self.bytes.min(AT_WORK_BYTES)).unwrap_or(u32::MAX);
@@ -114,9 +135,10 @@ impl BodyRoom {
 
 impl Drop for BodyRoom {
     fn drop(&mut self) {
+        let Some(number) = self.number else { return };
         let mut held = self.budget.held.lock();
         // What was given up has been given back.
-        if held.arriving.remove(&self.number).is_some() || self.turn.is_some() {
+        if held.arriving.remove(&number).is_some() || self.turn.is_some() {
             held.bytes -= self.bytes;
         }
     }
@@ -130,10 +152,27 @@ fn no_room() -> Problem {
 mod tests {
     use super::*;
 
+    /// A body that has used up what is free.
+    fn enter(budget: &Arc<BodyBudget>) -> BodyRoom {
+        let mut room = budget.enter();
+        room.take(FREE_BYTES).unwrap();
+        room
+    }
+
+    #[tokio::test]
+    async fn a_small_body_needs_no_room() {
+        let budget = BodyBudget::new(0);
+        let mut small = enter(&budget);
+        assert_eq!(budget.held.lock().arriving.len(), 0);
+        small.whole().await.unwrap();
+        let mut larger = enter(&budget);
+        assert!(larger.take(1).is_err());
+    }
+
     #[test]
     fn the_body_that_has_been_arriving_for_longest_makes_room() {
         let budget = BodyBudget::new(100);
-        let (mut first, mut second, mut third) = (budget.enter(), budget.enter(), budget.enter());
+        let (mut first, mut second, mut third) = (enter(&budget), enter(&budget), enter(&budget));
         first.take(40).unwrap();
         second.take(40).unwrap();
         third.take(40).unwrap();
@@ -147,12 +186,12 @@ mod tests {
     #[tokio::test]
     async fn a_whole_body_is_not_given_up() {
         let budget = BodyBudget::new(100);
-        let (mut whole, mut other) = (budget.enter(), budget.enter());
+        let (mut whole, mut other) = (enter(&budget), enter(&budget));
         whole.take(80).unwrap();
         whole.whole().await.unwrap();
         assert!(other.take(40).is_err(), "there is nothing but itself to give up");
         drop(whole);
-        let mut next = budget.enter();
+        let mut next = enter(&budget);
         next.take(100).unwrap();
         drop((next, other));
         assert_eq!(budget.held.lock().bytes, 0);
@@ -161,7 +200,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_reads_a_body_hears_that_it_is_given_up() {
         let budget = BodyBudget::new(100);
-        let (mut slow, mut quick) = (budget.enter(), budget.enter());
+        let (mut slow, mut quick) = (enter(&budget), enter(&budget));
         slow.take(60).unwrap();
         let given_up = slow.given_up();
         quick.take(60).unwrap();
