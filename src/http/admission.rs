@@ -20,8 +20,8 @@ use super::error::Problem;
 use crate::ordering::OrderingError;
 
 /// An answer that takes longer makes the limit smaller, one that comes sooner larger.
-const SLOW: Duration = Duration::from_secs(1);
-const SOON: Duration = Duration::from_millis(500);
+const SLOW: Duration = Duration::from_millis(100);
+const SOON: Duration = Duration::from_millis(50);
 /// The limit is never less: as many as a store gathers into one commit to be fast.
 const LEAST: usize = 64;
 
