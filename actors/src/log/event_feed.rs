@@ -9,7 +9,10 @@ use std::{
 };
 
 use tokio::sync::{
-    broadcast::{self, error::RecvError},
+    broadcast::{
+        self,
+        error::{RecvError, TryRecvError},
+    },
     watch,
 };
 
@@ -100,6 +103,12 @@ impl EventFeed {
         *self.head.borrow()
     }
 
+    /// Follows how far the log reaches. Ends with the feed.
+    #[must_use]
+    pub fn watch_head(&self) -> watch::Receiver<Position> {
+        self.head.subscribe()
+    }
+
     /// Waits until the log has come this far, for as long as it takes.
     pub async fn reached(&self, position: Position) {
         // It cannot err: this feed holds the sender.
@@ -136,6 +145,16 @@ impl Subscription {
             Ok(item) => FeedItem::Appended(item),
             Err(RecvError::Lagged(_)) => FeedItem::Lagged,
             Err(RecvError::Closed) => FeedItem::Closed,
+        }
+    }
+
+    /// The next news, if there is any yet.
+    pub fn try_next(&mut self) -> Option<FeedItem> {
+        match self.0.try_recv() {
+            Ok(item) => Some(FeedItem::Appended(item)),
+            Err(TryRecvError::Lagged(_)) => Some(FeedItem::Lagged),
+            Err(TryRecvError::Closed) => Some(FeedItem::Closed),
+            Err(TryRecvError::Empty) => None,
         }
     }
 }

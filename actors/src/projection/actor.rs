@@ -17,7 +17,11 @@ use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message
 use tokio::sync::watch;
 
 use crate::{
-    log::{event::Position, event_feed::FeedItem, store::StoreError},
+    log::{
+        event::Position,
+        event_feed::{FeedItem, Subscription},
+        store::StoreError,
+    },
     projection::{
         backlog::Backlog,
         progress::{MakeModel, Progress, ProjectionParts, ProjectionState},
@@ -84,10 +88,10 @@ struct FlushNow(Position);
 #[rtype(result = "()")]
 struct PeerSignalled(PeerSignal);
 
-/// Hears what the feed says.
+/// The log has grown.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct FeedMessage(FeedItem);
+struct LogGrown;
 
 /// Begins a rebuild.
 #[derive(Message)]
@@ -106,6 +110,7 @@ pub struct ProjectionActor {
     name: &'static str,
     /// Away while it is at work, and while another process runs the projection.
     projector: Option<Projector>,
+    feed: Subscription,
     backlog: Backlog,
     linger: Option<SpawnHandle>,
     /// There while another process runs the projection.
@@ -121,12 +126,15 @@ impl ProjectionActor {
     pub fn start_with(parts: ProjectionParts, make: MakeModel) -> ProjectionHandle {
         let name = make().name();
         let (progress, watching) = watch::channel(Progress::starting(parts.feed.head()));
+        // Joined before the log is read: nothing falls between the two.
+        let feed = parts.feed.subscribe();
         let backlog = Backlog::of(parts.limits.batch_events);
         let actor = Self {
             parts,
             make,
             name,
             projector: None,
+            feed,
             backlog,
             linger: None,
             standby: None,
@@ -155,6 +163,7 @@ impl ProjectionActor {
 
     /// Takes in a batch; goes on until there is nothing left, then waits for the feed.
     fn turn(&mut self, ctx: &mut Context<Self>) {
+        self.fill_backlog();
         let Some(mut projector) = self.projector.take() else { return };
         if let Some(linger) = self.linger.take() {
             ctx.cancel_future(linger);
@@ -166,6 +175,20 @@ impl ProjectionActor {
             (projector, step)
         };
         ctx.wait(working.into_actor(self).map(|(projector, step), actor, ctx| actor.after_turn(projector, step, ctx)));
+    }
+
+    /// Takes from the feed what follows on; everything while another process runs the projection, so that the feed keeps nothing
+    /// for it.
+    fn fill_backlog(&mut self) {
+        while !self.backlog.is_full() {
+            match (self.feed.try_next(), &self.projector) {
+                (Some(FeedItem::Appended(appended)), Some(projector)) => {
+                    self.backlog.push(projector.checkpoint().position, &appended.events);
+                }
+                (Some(FeedItem::Appended(_) | FeedItem::Lagged), _) => {}
+                (Some(FeedItem::Closed) | None, _) => return,
+            }
+        }
     }
 
     fn after_turn(&mut self, projector: Projector, step: Result<Step, StoreError>, ctx: &mut Context<Self>) {
@@ -263,20 +286,17 @@ impl Actor for ProjectionActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        // Joined before the log is read: nothing falls between the two.
-        let mut subscription = self.parts.feed.subscribe();
+        let mut head = self.parts.feed.watch_head();
         let address = ctx.address().downgrade();
-        let hearing = async move {
-            loop {
-                let item = subscription.next().await;
-                let ended = matches!(item, FeedItem::Closed);
+        let watching = async move {
+            while head.changed().await.is_ok() {
                 let Some(actor) = address.upgrade() else { return };
-                if actor.send(FeedMessage(item)).await.is_err() || ended {
+                if actor.send(LogGrown).await.is_err() {
                     return;
                 }
             }
         };
-        actix::spawn(hearing);
+        actix::spawn(watching);
         self.hear_peers(ctx);
         self.claim(ctx);
         if self.parts.log.is_shared() {
@@ -285,15 +305,13 @@ impl Actor for ProjectionActor {
     }
 }
 
-impl Handler<FeedMessage> for ProjectionActor {
+impl Handler<LogGrown> for ProjectionActor {
     type Result = ();
 
-    fn handle(&mut self, FeedMessage(item): FeedMessage, ctx: &mut Context<Self>) {
-        let Some(projector) = &self.projector else { return };
-        match item {
-            FeedItem::Appended(appended) => self.backlog.push(projector.checkpoint().position, &appended.events),
-            FeedItem::Lagged => {}
-            FeedItem::Closed => return,
+    fn handle(&mut self, LogGrown: LogGrown, ctx: &mut Context<Self>) {
+        self.fill_backlog();
+        if self.projector.is_none() {
+            return;
         }
         if self.backlog.len() >= self.parts.limits.batch_events / 2 {
             self.turn(ctx);

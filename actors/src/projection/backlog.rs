@@ -11,7 +11,7 @@ pub(crate) struct Backlog {
 }
 
 impl Backlog {
-    /// Holds at most so many events.
+    /// Takes events until it holds so many or more: the last batch comes whole.
     pub fn of(most: usize) -> Self {
         Self { events: Vec::new(), most }
     }
@@ -20,13 +20,17 @@ impl Backlog {
         self.events.len()
     }
 
-    /// Keeps what follows on; drops what is known, what leaves a hole, and what does not fit.
+    pub fn is_full(&self) -> bool {
+        self.events.len() >= self.most
+    }
+
+    /// Keeps what follows on; drops what is known and what leaves a hole.
     pub fn push(&mut self, checkpoint: Position, events: &[Arc<EventEnvelope>]) {
         let next = self.events.last().map_or(checkpoint, |last| last.position).plus(1);
         let known = events.iter().take_while(|event| event.position < next).count();
         let fresh = &events[known..];
         let follows = fresh.first().is_some_and(|event| event.position == next);
-        if follows && self.events.len() + fresh.len() <= self.most {
+        if follows {
             self.events.extend(fresh.iter().cloned());
         }
     }
