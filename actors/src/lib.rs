@@ -4,8 +4,9 @@
     doc = "An event-sourcing engine made of actors. Its README opens with a counter in a SQLite file."
 )]
 
-// Time, and what is counted.
+// Time, what is counted, and why there may be no answer.
 pub mod clock;
+pub mod failure;
 pub mod metrics;
 pub mod retry;
 
@@ -34,8 +35,9 @@ pub use self::log::{
 pub use aggregate::{
     Aggregate, DecodeError, DomainEvent, EventKind,
     engine::{Engine, EngineParts, Lifespan},
-    request::{Answered, CommandOutcome, Failure, Request},
+    request::{Answered, CommandOutcome, Request},
 };
 pub use clock::{Clock, SystemClock};
+pub use failure::Failure;
 pub use metrics::EngineMetrics;
 pub use projection::{ProjectionActor, ProjectionHandle, ProjectionMetrics, ReadModel, Sources, TakeError};

@@ -4,7 +4,10 @@ use std::cmp::Ordering;
 
 use ordo_actors::{
     log::store::StoreError,
-    projection::row_store::{MAX_PAGE, Page, Row, RowStore, Table, Value},
+    projection::{
+        TableScan,
+        row_store::{Row, RowStore, Table, Value},
+    },
 };
 
 use super::oracle::ReferenceFold;
@@ -36,13 +39,13 @@ impl Comparison {
         generation: u32,
     ) -> Result<Self, StoreError> {
         let mut comparison = Self::default();
-        let mut stored = StoredRows::of(rows, table, generation);
+        let mut stored = TableScan::new(table, generation);
         let mut expected = expected.rows(table).peekable();
-        while let Some(found) = stored.peek().await? {
+        while let Some(found) = stored.peek(rows).await? {
             match expected.peek().map(|wanted| wanted[..table.key].cmp(&found[..table.key])) {
                 Some(Ordering::Less) => comparison.hold(table, expected.next().as_ref(), None),
-                Some(Ordering::Equal) => comparison.hold(table, expected.next().as_ref(), stored.next().as_ref()),
-                Some(Ordering::Greater) | None => comparison.hold(table, None, stored.next().as_ref()),
+                Some(Ordering::Equal) => comparison.hold(table, expected.next().as_ref(), stored.pop().as_ref()),
+                Some(Ordering::Greater) | None => comparison.hold(table, None, stored.pop().as_ref()),
             }
         }
         for missing in expected {
@@ -83,42 +86,4 @@ fn shown(values: &[Value]) -> String {
         Value::Text(text) => text.to_string(),
     };
     values.iter().map(one).collect::<Vec<_>>().join(", ")
-}
-
-/// The rows of a table in the order of their keys.
-struct StoredRows<'a> {
-    rows: &'a dyn RowStore,
-    page: Page,
-    /// The page read last, backwards.
-    read: Vec<Row>,
-    is_last: bool,
-}
-
-impl<'a> StoredRows<'a> {
-    fn of(rows: &'a dyn RowStore, table: &'static Table, generation: u32) -> Self {
-        let page = Page {
-            table,
-            generation,
-            conditions: Vec::new(),
-            order_by: 0,
-            descending: false,
-            after: None,
-            limit: MAX_PAGE,
-        };
-        Self { rows, page, read: Vec::new(), is_last: false }
-    }
-
-    async fn peek(&mut self) -> Result<Option<&Row>, StoreError> {
-        if self.read.is_empty() && !self.is_last {
-            self.read = self.rows.page(&self.page).await?;
-            self.is_last = self.page.is_last(&self.read);
-            self.page.after = self.read.last().map(|row| (row[0].clone(), row[..self.page.table.key].to_vec()));
-            self.read.reverse();
-        }
-        Ok(self.read.last())
-    }
-
-    fn next(&mut self) -> Option<Row> {
-        self.read.pop()
-    }
 }

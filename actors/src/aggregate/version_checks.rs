@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    aggregate::request::Failure,
+    failure::Failure,
     log::{
         event::{StreamId, Version},
         store::{EventStore, StoreError},

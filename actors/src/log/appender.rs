@@ -14,11 +14,11 @@ use tokio::{
 };
 
 use crate::{
-    aggregate::request::Failure,
+    failure::Failure,
     log::{
         event::Position,
         event_feed::EventFeed,
-        store::{Commit, EventStore, StoreError, Verdict},
+        store::{Commit, EventStore, NO_WRITER, StoreError, Verdict},
     },
     metrics::EngineMetrics,
 };
@@ -64,6 +64,15 @@ pub(crate) enum Refused {
     Full,
     /// The thread has ended: the store broke, or the appender died.
     Ended,
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Full => Self::Overloaded,
+            Refused::Ended => Self::Unavailable(format!("{NO_WRITER}: the appender has ended")),
+        }
+    }
 }
 
 /// Called once when the store broke while committing, or the appender's thread died: the process must stop. Nothing is

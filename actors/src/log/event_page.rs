@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::log::{event::EventEnvelope, store::MAX_READ};
+use crate::log::event::EventEnvelope;
+
+/// Most events one read returns, whatever limit was asked for.
+pub const MAX_READ: usize = 10_000;
 
 /// A read ends with the event that brings what it returns to this many bytes, counted by [`EventPage::weight`]. So it returns
 /// one event at least, and less than this and one event more.

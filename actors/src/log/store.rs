@@ -8,10 +8,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::log::event::{EventEnvelope, Head, Metadata, Name, Position, StreamId, Version};
-pub use crate::log::event_page::{EVENT_BYTES, EventPage, READ_BYTES};
-
-/// Most events one read returns, whatever limit was asked for.
-pub const MAX_READ: usize = 10_000;
+pub use crate::log::event_page::{EVENT_BYTES, EventPage, MAX_READ, READ_BYTES};
 
 /// What a write demands of its stream. Anything else in the store is a conflict, and nothing of the commit is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

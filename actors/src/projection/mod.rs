@@ -15,6 +15,7 @@ mod read_model;
 
 mod dead_letter;
 pub mod row_store;
+mod table_scan;
 
 // One generation on its way through the log.
 mod backlog;
@@ -32,3 +33,4 @@ mod projector_tests;
 pub use actor::{ProjectionActor, ProjectionHandle};
 pub use metrics::ProjectionMetrics;
 pub use read_model::{ReadModel, Sources, TakeError};
+pub use table_scan::TableScan;

@@ -13,9 +13,8 @@ use crate::{
     },
     projection::{
         ReadModel, Sources, TakeError,
-        row_store::{
-            Checkpoint, DeadLetter, MAX_PAGE, Page, Row, RowChange, RowCommit, RowStore, RowVerdict, Skip, Table,
-        },
+        row_store::{Checkpoint, DeadLetter, MAX_PAGE, RowChange, RowCommit, RowStore, RowVerdict, Skip, Table},
+        table_scan::TableScan,
     },
 };
 
@@ -274,34 +273,34 @@ impl Projector {
 
     /// Walks both generations of a table in key order, a page of each at a time.
     async fn differences_in(&self, table: &'static Table, other: u32) -> Result<u64, StoreError> {
-        let mut mine = Walk::new(table, self.checkpoint.generation);
-        let mut theirs = Walk::new(table, other);
+        let mut mine = TableScan::new(table, self.checkpoint.generation);
+        let mut theirs = TableScan::new(table, other);
         let rows = self.stores.rows.as_ref();
         let mut differences = 0;
         loop {
             match (mine.peek(rows).await?, theirs.peek(rows).await?) {
                 (None, None) => return Ok(differences),
                 (Some(a), Some(b)) if a == b => {
-                    mine.step();
-                    theirs.step();
+                    mine.pop();
+                    theirs.pop();
                 }
                 (Some(a), Some(b)) => {
                     differences += 1;
                     let (a, b) = (a[..table.key].to_vec(), b[..table.key].to_vec());
                     if a <= b {
-                        mine.step();
+                        mine.pop();
                     }
                     if b <= a {
-                        theirs.step();
+                        theirs.pop();
                     }
                 }
                 (Some(_), None) => {
                     differences += 1;
-                    mine.step();
+                    mine.pop();
                 }
                 (None, Some(_)) => {
                     differences += 1;
-                    theirs.step();
+                    theirs.pop();
                 }
             }
         }
@@ -310,43 +309,5 @@ impl Projector {
     /// Makes this generation the live one.
     pub async fn go_live(&self) -> Result<RowVerdict, StoreError> {
         self.stores.rows.switch(self.model.name(), self.checkpoint).await
-    }
-}
-
-/// A walk through one generation of a table, in key order.
-struct Walk {
-    page: Page,
-    rows: std::collections::VecDeque<Row>,
-    ended: bool,
-}
-
-impl Walk {
-    fn new(table: &'static Table, generation: u32) -> Self {
-        let page = Page {
-            table,
-            generation,
-            conditions: Vec::new(),
-            order_by: 0,
-            descending: false,
-            after: None,
-            limit: MAX_PAGE,
-        };
-        Self { page, rows: std::collections::VecDeque::new(), ended: false }
-    }
-
-    async fn peek(&mut self, rows: &dyn RowStore) -> Result<Option<&Row>, StoreError> {
-        if self.rows.is_empty() && !self.ended {
-            let page = rows.page(&self.page).await?;
-            self.ended = self.page.is_last(&page);
-            if let Some(last) = page.last() {
-                self.page.after = Some((last[0].clone(), last[..self.page.table.key].to_vec()));
-            }
-            self.rows = page.into();
-        }
-        Ok(self.rows.front())
-    }
-
-    fn step(&mut self) {
-        self.rows.pop_front();
     }
 }

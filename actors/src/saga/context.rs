@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::{
-    aggregate::request::Failure,
     clock::Clock,
+    failure::Failure,
     log::store::EventStore,
     saga::{SagaCommand, SagaDefinition, SagaRejection, SagaState, effects::SagaEffects, metrics::SagaMetrics},
 };

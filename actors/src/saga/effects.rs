@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::{
-    aggregate::request::Failure,
+    failure::Failure,
     log::{
         appender::Appender,
         event::{Metadata, StreamId},

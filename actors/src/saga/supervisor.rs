@@ -29,8 +29,8 @@ use super::{
     runner::{RunEnd, Runner},
 };
 use crate::{
-    aggregate::request::Failure,
     clock::Clock,
+    failure::Failure,
     log::{
         event::{StreamId, Version},
         store::{EventStore, StoreError},
