@@ -19,6 +19,7 @@ pub(super) type Decision = Result<Vec<OrderEvent>, OrderRejection>;
 
 impl Aggregate for Order {
     const TYPE: &'static str = "Order";
+    /// One more whenever the fields of [`Order`] change: snapshots of another number are not read. `snapshots.json` shows them.
     const SNAPSHOT_SCHEMA: u32 = 1;
 
     type Command = OrderCommand;
@@ -53,14 +54,14 @@ impl Aggregate for Order {
 }
 
 /// One event happens.
-#[expect(clippy::unnecessary_wraps, reason = "the rules read alike: produce, nothing or reject")]
+#[expect(clippy::unnecessary_wraps, reason = "the rules read alike: produce, unchanged or reject")]
 pub(super) fn produce(event: impl Into<OrderEvent>) -> Decision {
     Ok(vec![event.into()])
 }
 
-/// The order is as wanted already.
-#[expect(clippy::unnecessary_wraps, reason = "the rules read alike: produce, nothing or reject")]
-pub(super) fn nothing() -> Decision {
+/// The order is as wanted: nothing happens.
+#[expect(clippy::unnecessary_wraps, reason = "the rules read alike: produce, unchanged or reject")]
+pub(super) fn unchanged() -> Decision {
     Ok(Vec::new())
 }
 
@@ -69,75 +70,63 @@ pub(super) fn reject(rejection: OrderRejection) -> Decision {
     Err(rejection)
 }
 
-fn needs(needed: OrderState, state: OrderState) -> Decision {
-    reject(OrderRejection::WrongState { needed, state })
-}
-
-/// The step has been taken: asking again is fine unless it names something else than was recorded.
-fn again(state: OrderState, field: &'static str, recorded: Option<&Reference>, asked: Option<&Reference>) -> Decision {
-    if asked.is_none() || asked == recorded {
-        return nothing();
-    }
-    reject(OrderRejection::AlreadyRecorded { state, field, recorded: recorded.cloned() })
-}
-
 impl Order {
+    /// The command needs an order in another state.
+    fn wrong_state(&self, needed: OrderState) -> Decision {
+        match self.state() {
+            Some(state) => reject(OrderRejection::WrongState { needed, state }),
+            None => reject(OrderRejection::NotFound),
+        }
+    }
+
     fn create(&self, create: &CreateOrder) -> Decision {
-        let exists = |state| reject(OrderRejection::AlreadyExists { state });
-        match self {
-            Self::Absent => drafting::open(create),
-            Self::Draft(_) => exists(OrderState::Draft),
-            Self::Submitted(_) => exists(OrderState::Submitted),
-            Self::Reserved(_) => exists(OrderState::Reserved),
-            Self::Processing(_) => exists(OrderState::Processing),
-            Self::Completed(_) => exists(OrderState::Completed),
-            Self::Cancelled(_) => exists(OrderState::Cancelled),
+        match self.state() {
+            None => drafting::open(create),
+            Some(state) => reject(OrderRejection::AlreadyExists { state }),
         }
     }
 
     fn add_item(&self, item: &NewItem, most_lines: usize) -> Decision {
         match self {
-            Self::Draft(sheet) => sheet.add(item, most_lines),
-            Self::Submitted(_) => needs(OrderState::Draft, OrderState::Submitted),
-            Self::Reserved(_) => needs(OrderState::Draft, OrderState::Reserved),
-            Self::Processing(_) => needs(OrderState::Draft, OrderState::Processing),
-            Self::Completed(_) => needs(OrderState::Draft, OrderState::Completed),
-            Self::Cancelled(_) => needs(OrderState::Draft, OrderState::Cancelled),
-            Self::Absent => reject(OrderRejection::NotFound),
+            Self::Draft(contents) => contents.add(item, most_lines),
+            Self::Submitted(_)
+            | Self::Reserved(_)
+            | Self::Processing(_)
+            | Self::Completed(_)
+            | Self::Cancelled(_)
+            | Self::Absent => self.wrong_state(OrderState::Draft),
         }
     }
 
     fn remove_item(&self, line_id: LineId) -> Decision {
         match self {
-            Self::Draft(sheet) => sheet.remove(line_id),
-            Self::Submitted(_) => needs(OrderState::Draft, OrderState::Submitted),
-            Self::Reserved(_) => needs(OrderState::Draft, OrderState::Reserved),
-            Self::Processing(_) => needs(OrderState::Draft, OrderState::Processing),
-            Self::Completed(_) => needs(OrderState::Draft, OrderState::Completed),
-            Self::Cancelled(_) => needs(OrderState::Draft, OrderState::Cancelled),
-            Self::Absent => reject(OrderRejection::NotFound),
+            Self::Draft(contents) => contents.remove(line_id),
+            Self::Submitted(_)
+            | Self::Reserved(_)
+            | Self::Processing(_)
+            | Self::Completed(_)
+            | Self::Cancelled(_)
+            | Self::Absent => self.wrong_state(OrderState::Draft),
         }
     }
 
     fn update_item_quantity(&self, line_id: LineId, quantity: i64) -> Decision {
         match self {
-            Self::Draft(sheet) => sheet.update_quantity(line_id, quantity),
-            Self::Submitted(_) => needs(OrderState::Draft, OrderState::Submitted),
-            Self::Reserved(_) => needs(OrderState::Draft, OrderState::Reserved),
-            Self::Processing(_) => needs(OrderState::Draft, OrderState::Processing),
-            Self::Completed(_) => needs(OrderState::Draft, OrderState::Completed),
-            Self::Cancelled(_) => needs(OrderState::Draft, OrderState::Cancelled),
-            Self::Absent => reject(OrderRejection::NotFound),
+            Self::Draft(contents) => contents.update_quantity(line_id, quantity),
+            Self::Submitted(_)
+            | Self::Reserved(_)
+            | Self::Processing(_)
+            | Self::Completed(_)
+            | Self::Cancelled(_)
+            | Self::Absent => self.wrong_state(OrderState::Draft),
         }
     }
 
     fn submit(&self) -> Decision {
         match self {
-            Self::Draft(sheet) => sheet.submit(),
-            Self::Submitted(_) | Self::Reserved(_) | Self::Processing(_) => nothing(),
-            Self::Completed(_) => needs(OrderState::Draft, OrderState::Completed),
-            Self::Cancelled(_) => needs(OrderState::Draft, OrderState::Cancelled),
-            Self::Absent => reject(OrderRejection::NotFound),
+            Self::Draft(contents) => contents.submit(),
+            Self::Submitted(_) | Self::Reserved(_) | Self::Processing(_) => unchanged(),
+            Self::Completed(_) | Self::Cancelled(_) | Self::Absent => self.wrong_state(OrderState::Draft),
         }
     }
 
@@ -145,13 +134,12 @@ impl Order {
         match self {
             Self::Submitted(_) => produce(OrderReserved { reservation_id: reservation_id.cloned() }),
             Self::Reserved(reserved) => {
-                again(OrderState::Reserved, "reservation_id", reserved.reservation_id.as_ref(), reservation_id)
+                let recorded = reserved.reservation_id.as_ref();
+                already_done(OrderState::Reserved, "reservation_id", recorded, reservation_id)
             }
-            Self::Draft(_) => needs(OrderState::Submitted, OrderState::Draft),
-            Self::Processing(_) => needs(OrderState::Submitted, OrderState::Processing),
-            Self::Completed(_) => needs(OrderState::Submitted, OrderState::Completed),
-            Self::Cancelled(_) => needs(OrderState::Submitted, OrderState::Cancelled),
-            Self::Absent => reject(OrderRejection::NotFound),
+            Self::Draft(_) | Self::Processing(_) | Self::Completed(_) | Self::Cancelled(_) | Self::Absent => {
+                self.wrong_state(OrderState::Submitted)
+            }
         }
     }
 
@@ -159,13 +147,11 @@ impl Order {
         match self {
             Self::Reserved(_) => produce(OrderProcessing { payment_id: payment_id.cloned() }),
             Self::Processing(processing) => {
-                again(OrderState::Processing, "payment_id", processing.payment_id.as_ref(), payment_id)
+                already_done(OrderState::Processing, "payment_id", processing.payment_id.as_ref(), payment_id)
             }
-            Self::Draft(_) => needs(OrderState::Reserved, OrderState::Draft),
-            Self::Submitted(_) => needs(OrderState::Reserved, OrderState::Submitted),
-            Self::Completed(_) => needs(OrderState::Reserved, OrderState::Completed),
-            Self::Cancelled(_) => needs(OrderState::Reserved, OrderState::Cancelled),
-            Self::Absent => reject(OrderRejection::NotFound),
+            Self::Draft(_) | Self::Submitted(_) | Self::Completed(_) | Self::Cancelled(_) | Self::Absent => {
+                self.wrong_state(OrderState::Reserved)
+            }
         }
     }
 
@@ -173,13 +159,12 @@ impl Order {
         match self {
             Self::Processing(_) => produce(OrderCompleted { tracking_number: tracking_number.cloned() }),
             Self::Completed(completed) => {
-                again(OrderState::Completed, "tracking_number", completed.tracking_number.as_ref(), tracking_number)
+                let recorded = completed.tracking_number.as_ref();
+                already_done(OrderState::Completed, "tracking_number", recorded, tracking_number)
             }
-            Self::Draft(_) => needs(OrderState::Processing, OrderState::Draft),
-            Self::Submitted(_) => needs(OrderState::Processing, OrderState::Submitted),
-            Self::Reserved(_) => needs(OrderState::Processing, OrderState::Reserved),
-            Self::Cancelled(_) => needs(OrderState::Processing, OrderState::Cancelled),
-            Self::Absent => reject(OrderRejection::NotFound),
+            Self::Draft(_) | Self::Submitted(_) | Self::Reserved(_) | Self::Cancelled(_) | Self::Absent => {
+                self.wrong_state(OrderState::Processing)
+            }
         }
     }
 
@@ -188,7 +173,7 @@ impl Order {
             Self::Draft(_) | Self::Submitted(_) | Self::Reserved(_) | Self::Processing(_) => {
                 produce(OrderCancelled { reason: reason.clone(), cancelled_by: cancelled_by.cloned() })
             }
-            Self::Cancelled(_) => nothing(),
+            Self::Cancelled(_) => unchanged(),
             Self::Completed(_) => reject(OrderRejection::AlreadyCompleted),
             Self::Absent => reject(OrderRejection::NotFound),
         }
@@ -197,24 +182,37 @@ impl Order {
     fn return_items(&self, items: &ReturnItems) -> Decision {
         match self {
             Self::Completed(completed) => completed.return_items(items),
-            Self::Draft(_) => needs(OrderState::Completed, OrderState::Draft),
-            Self::Submitted(_) => needs(OrderState::Completed, OrderState::Submitted),
-            Self::Reserved(_) => needs(OrderState::Completed, OrderState::Reserved),
-            Self::Processing(_) => needs(OrderState::Completed, OrderState::Processing),
-            Self::Cancelled(_) => needs(OrderState::Completed, OrderState::Cancelled),
-            Self::Absent => reject(OrderRejection::NotFound),
+            Self::Draft(_)
+            | Self::Submitted(_)
+            | Self::Reserved(_)
+            | Self::Processing(_)
+            | Self::Cancelled(_)
+            | Self::Absent => self.wrong_state(OrderState::Completed),
         }
     }
 
     fn record_refund(&self, refund: &RecordRefund) -> Decision {
         match self {
             Self::Completed(completed) => completed.record_refund(refund),
-            Self::Draft(_) => needs(OrderState::Completed, OrderState::Draft),
-            Self::Submitted(_) => needs(OrderState::Completed, OrderState::Submitted),
-            Self::Reserved(_) => needs(OrderState::Completed, OrderState::Reserved),
-            Self::Processing(_) => needs(OrderState::Completed, OrderState::Processing),
-            Self::Cancelled(_) => needs(OrderState::Completed, OrderState::Cancelled),
-            Self::Absent => reject(OrderRejection::NotFound),
+            Self::Draft(_)
+            | Self::Submitted(_)
+            | Self::Reserved(_)
+            | Self::Processing(_)
+            | Self::Cancelled(_)
+            | Self::Absent => self.wrong_state(OrderState::Completed),
         }
     }
+}
+
+/// The step has been taken: asking again changes nothing, unless it names something else than was recorded.
+fn already_done(
+    state: OrderState,
+    field: &'static str,
+    recorded: Option<&Reference>,
+    asked: Option<&Reference>,
+) -> Decision {
+    if asked.is_none() || asked == recorded {
+        return unchanged();
+    }
+    reject(OrderRejection::AlreadyRecorded { state, field, recorded: recorded.cloned() })
 }

@@ -1,14 +1,18 @@
 //! What exactly comes of each command: it produces, it rejects, it stays quiet. The table of all states is `rule_table_tests`.
 
 use chrono::Duration;
-use ordo_actors::aggregate::Aggregate;
+use ordo_actors::{aggregate::Aggregate, testing::Given};
 
 use super::{
     CreateOrder, Currency, CustomerId, InvalidValue, LineId, MAX_LINES, MAX_QUANTITY, Order, OrderCommand,
-    OrderCreated, OrderEvent, OrderRejection, OrderState, RejectionKind, examples::*, given_when_then::given,
+    OrderCreated, OrderEvent, OrderRejection, OrderState, RejectionKind, examples::*,
 };
 
 const MOST: i64 = MAX_QUANTITY as i64;
+
+fn given(history: impl IntoIterator<Item = OrderEvent>) -> Given<Order> {
+    ordo_actors::testing::given(history)
+}
 
 fn draft() -> Vec<OrderEvent> {
     history(Some(OrderState::Draft))
@@ -176,8 +180,8 @@ fn more_of_a_line_that_makes_the_total_too_large_is_rejected() {
 fn a_full_draft_takes_no_other_line_but_more_of_those_it_has() {
     let prices = (1..).take(MAX_LINES).map(|price| item("widget", 1, price)).collect();
     let full = events_of(&create(prices));
-    given(&full).when(add("gadget", 1, 1)).then_rejected(OrderRejection::TooManyLines { limit: MAX_LINES });
-    given(&full).when(add("widget", 1, 1)).then([updated(1, 1, 2)]);
+    given(full.clone()).when(add("gadget", 1, 1)).then_rejected(OrderRejection::TooManyLines { limit: MAX_LINES });
+    given(full.clone()).when(add("widget", 1, 1)).then([updated(1, 1, 2)]);
 }
 
 #[test]
@@ -417,11 +421,11 @@ fn a_return_names_lines_of_the_order_and_how_many_of_each() {
 #[test]
 fn a_return_is_refunded_once() {
     let returned = with(shipped(), [given_back("ret-1", &[(1, 1)], 1_000)]);
-    given(&returned).when(refund("ret-1", "ref-1", 1_000)).then([refunded("ret-1", "ref-1", 1_000)]);
+    given(returned.clone()).when(refund("ret-1", "ref-1", 1_000)).then([refunded("ret-1", "ref-1", 1_000)]);
 
     let paid_back = with(returned, [refunded("ret-1", "ref-1", 1_000)]);
-    given(&paid_back).when(refund("ret-1", "ref-1", 1_000)).then_nothing();
-    given(&paid_back).when(refund("ret-1", "ref-2", 1_000)).then_rejected(OrderRejection::AlreadyRefunded {
+    given(paid_back.clone()).when(refund("ret-1", "ref-1", 1_000)).then_nothing();
+    given(paid_back.clone()).when(refund("ret-1", "ref-2", 1_000)).then_rejected(OrderRejection::AlreadyRefunded {
         return_id: reference("ret-1"),
         refund_id: reference("ref-1"),
     });

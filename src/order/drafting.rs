@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use super::{
     command::{CreateOrder, NewItem, quantity_from},
-    decide::{Decision, nothing, produce, reject},
+    decide::{Decision, produce, reject, unchanged},
     event::{ItemAdded, ItemQuantityUpdated, ItemRemoved, OrderCreated, OrderEvent, OrderSubmitted},
     ids::LineId,
     invalid::InvalidValue,
     line::{Line, MAX_LINES},
     rejection::OrderRejection,
-    state::Sheet,
+    state::Contents,
 };
 
 /// Opens an order: one line per product and price, in order of first appearance.
@@ -47,7 +47,7 @@ fn merge(items: &[NewItem], most_lines: usize) -> Result<Vec<ItemAdded>, OrderRe
     Ok(lines)
 }
 
-impl Sheet {
+impl Contents {
     /// Adds to the line of the same product and price, or opens a line.
     pub(super) fn add(&self, item: &NewItem, most_lines: usize) -> Decision {
         let limit = most_lines.min(MAX_LINES);
@@ -78,7 +78,7 @@ impl Sheet {
         };
         match quantity_from(0, quantity).map_err(blame_quantity)? {
             0 => produce(ItemRemoved { line_id }),
-            same if same == line.quantity => nothing(),
+            same if same == line.quantity => unchanged(),
             other => self.change(line, other),
         }
     }

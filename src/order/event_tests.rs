@@ -1,11 +1,11 @@
 //! The format of the log: names and fields, exactly.
 
 use chrono::{DateTime, Utc};
-use ordo_actors::aggregate::{DecodeError, DomainEvent};
+use ordo_actors::aggregate::{Aggregate, DecodeError, DomainEvent};
 use serde_json::value::RawValue;
 
 use super::{
-    Currency, CustomerId, Order, OrderCreated, OrderEvent, ProductId,
+    Currency, CustomerId, Order, OrderCreated, OrderEvent, OrderState, ProductId,
     examples::{self, *},
 };
 
@@ -126,11 +126,26 @@ fn an_event_of_another_name_is_not_read() {
 fn a_snapshot_of_every_state_reads_back_as_it_was() {
     for state in STATES {
         let mut order = fold(&history(state));
-        if state == Some(super::OrderState::Completed) {
+        if state == Some(OrderState::Completed) {
             let more = [given_back("ret-1", &[(1, 1)], 1_000), refunded("ret-1", "ref-1", 1_000)];
             order = fold(&[history(state), more.to_vec()].concat());
         }
         let json = serde_json::to_string(&order).unwrap();
         assert_eq!(serde_json::from_str::<Order>(&json).unwrap(), order, "{json}");
     }
+}
+
+/// Snapshots of the example order in every state, as schema 1 has them.
+const SNAPSHOTS: (u32, &str) = (1, include_str!("snapshots.json"));
+
+#[test]
+fn a_snapshot_of_another_shape_has_another_schema_number() {
+    let mut states: Vec<_> = STATES.iter().map(|state| fold(&history(*state))).collect();
+    let returned = [given_back("ret-1", &[(1, 1)], 1_000), refunded("ret-1", "ref-1", 1_000)];
+    states.push(fold(&[history(Some(OrderState::Completed)), returned.to_vec()].concat()));
+    let shape = serde_json::to_string_pretty(&states).unwrap();
+    let advice =
+        "the shape of a snapshot has changed: raise SNAPSHOT_SCHEMA, then store the new shape with the new number";
+    assert_eq!((Order::SNAPSHOT_SCHEMA, shape.as_str()), (SNAPSHOTS.0, SNAPSHOTS.1.trim_end()), "{advice}");
+    assert_eq!(serde_json::from_str::<Vec<Order>>(SNAPSHOTS.1).unwrap(), states);
 }

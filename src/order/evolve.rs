@@ -11,16 +11,16 @@ use super::{
     },
     ids::LineId,
     line::Line,
-    state::{Cancelled, Completed, Order, Processing, Reserved, Return, Sheet},
+    state::{Cancelled, Completed, Contents, Order, Processing, Reserved, Return},
 };
 
 impl Order {
     pub(super) fn fold(&mut self, event: &OrderEvent, at: DateTime<Utc>) {
         match event {
             OrderEvent::OrderCreated(event) => self.open(event, at),
-            OrderEvent::ItemAdded(event) => self.edit(|sheet| sheet.push(event)),
-            OrderEvent::ItemRemoved(event) => self.edit(|sheet| sheet.drop_line(event.line_id)),
-            OrderEvent::ItemQuantityUpdated(event) => self.edit(|sheet| sheet.set_quantity(event)),
+            OrderEvent::ItemAdded(event) => self.edit(|contents| contents.push(event)),
+            OrderEvent::ItemRemoved(event) => self.edit(|contents| contents.drop_line(event.line_id)),
+            OrderEvent::ItemQuantityUpdated(event) => self.edit(|contents| contents.set_quantity(event)),
             OrderEvent::OrderSubmitted(_) => self.advance(Self::submitted),
             OrderEvent::OrderReserved(event) => self.advance(|order| order.reserved(event)),
             OrderEvent::OrderProcessing(event) => self.advance(|order| order.processing(event)),
@@ -29,14 +29,14 @@ impl Order {
             OrderEvent::ItemsReturned(event) => self.after_shipping(|completed| completed.took_back(event)),
             OrderEvent::RefundIssued(event) => self.after_shipping(|completed| completed.refunded(event)),
         }
-        if let Some(sheet) = self.sheet_mut() {
-            sheet.updated_at = at;
+        if let Some(contents) = self.contents_mut() {
+            contents.updated_at = at;
         }
     }
 
     fn open(&mut self, event: &OrderCreated, at: DateTime<Utc>) {
         if matches!(self, Self::Absent) {
-            *self = Self::Draft(Sheet {
+            *self = Self::Draft(Contents {
                 customer_id: event.customer_id.clone(),
                 currency: event.currency,
                 created_at: event.placed_at.unwrap_or(at),
@@ -47,9 +47,9 @@ impl Order {
         }
     }
 
-    fn edit(&mut self, change: impl FnOnce(&mut Sheet)) {
-        if let Self::Draft(sheet) = self {
-            change(sheet);
+    fn edit(&mut self, change: impl FnOnce(&mut Contents)) {
+        if let Self::Draft(contents) = self {
+            change(contents);
         }
     }
 
@@ -65,9 +65,9 @@ impl Order {
 
     fn submitted(self) -> Self {
         match self {
-            Self::Draft(mut sheet) => {
-                sheet.lines.shrink_to_fit(); // no line comes after this
-                Self::Submitted(sheet)
+            Self::Draft(mut contents) => {
+                contents.lines.shrink_to_fit(); // no line comes after this
+                Self::Submitted(contents)
             }
             other => other,
         }
@@ -75,15 +75,17 @@ impl Order {
 
     fn reserved(self, event: &OrderReserved) -> Self {
         match self {
-            Self::Submitted(sheet) => Self::Reserved(Reserved { sheet, reservation_id: event.reservation_id.clone() }),
+            Self::Submitted(contents) => {
+                Self::Reserved(Reserved { contents, reservation_id: event.reservation_id.clone() })
+            }
             other => other,
         }
     }
 
     fn processing(self, event: &OrderProcessing) -> Self {
         match self {
-            Self::Reserved(Reserved { sheet, reservation_id }) => {
-                Self::Processing(Processing { sheet, reservation_id, payment_id: event.payment_id.clone() })
+            Self::Reserved(Reserved { contents, reservation_id }) => {
+                Self::Processing(Processing { contents, reservation_id, payment_id: event.payment_id.clone() })
             }
             other => other,
         }
@@ -91,8 +93,8 @@ impl Order {
 
     fn completed(self, event: &OrderCompleted) -> Self {
         match self {
-            Self::Processing(Processing { sheet, reservation_id, payment_id }) => Self::Completed(Completed {
-                sheet,
+            Self::Processing(Processing { contents, reservation_id, payment_id }) => Self::Completed(Completed {
+                contents,
                 reservation_id,
                 payment_id,
                 tracking_number: event.tracking_number.clone(),
@@ -104,17 +106,19 @@ impl Order {
     }
 
     fn cancelled(self, event: &OrderCancelled) -> Self {
-        let (sheet, reservation_id, payment_id) = match self {
-            Self::Draft(sheet) | Self::Submitted(sheet) => (sheet, None, None),
-            Self::Reserved(Reserved { sheet, reservation_id }) => (sheet, reservation_id, None),
-            Self::Processing(Processing { sheet, reservation_id, payment_id }) => (sheet, reservation_id, payment_id),
+        let (contents, reservation_id, payment_id) = match self {
+            Self::Draft(contents) | Self::Submitted(contents) => (contents, None, None),
+            Self::Reserved(Reserved { contents, reservation_id }) => (contents, reservation_id, None),
+            Self::Processing(Processing { contents, reservation_id, payment_id }) => {
+                (contents, reservation_id, payment_id)
+            }
             other => return other,
         };
-        Self::Cancelled(Cancelled { sheet, reservation_id, payment_id, reason: event.reason.clone() })
+        Self::Cancelled(Cancelled { contents, reservation_id, payment_id, reason: event.reason.clone() })
     }
 }
 
-impl Sheet {
+impl Contents {
     fn push(&mut self, event: &ItemAdded) {
         if self.lines.len() == self.lines.capacity() {
             self.lines.reserve_exact(1 + self.lines.len() / 2); // most orders are small, and millions are in memory
@@ -139,8 +143,8 @@ impl Sheet {
 impl Completed {
     fn took_back(&mut self, event: &ItemsReturned) {
         for item in &event.items {
-            if let Some(place) = self.sheet.place_of(item.line_id) {
-                let line = &mut self.sheet.lines[place];
+            if let Some(place) = self.contents.place_of(item.line_id) {
+                let line = &mut self.contents.lines[place];
                 line.returned = line.returned.saturating_add(item.quantity);
             }
         }

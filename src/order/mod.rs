@@ -49,8 +49,6 @@ mod event_tests;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
-mod given_when_then;
-#[cfg(test)]
 mod model_tests;
 #[cfg(test)]
 mod rule_table_tests;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use super::{
     command::{RecordRefund, ReturnItems, ReturnRequest, quantity_from},
-    decide::{Decision, nothing, produce, reject},
+    decide::{Decision, produce, reject, unchanged},
     event::{ItemsReturned, RefundIssued, ReturnedItem},
     ids::LineId,
     invalid::InvalidValue,
     rejection::OrderRejection,
-    state::{Completed, Return, Sheet},
+    state::{Completed, Contents, Return},
 };
 
 /// What is asked back of one line.
@@ -23,12 +23,12 @@ impl Completed {
     /// Takes items back, at most what was shipped of each line and has not come back, for what they had cost.
     /// The same return asked for again, with the same quantities, changes nothing.
     pub(super) fn return_items(&self, command: &ReturnItems) -> Decision {
-        let asked = self.sheet.add_up(&command.items)?;
+        let asked = self.contents.add_up(&command.items)?;
         match self.returns.iter().find(|known| known.id == command.return_id) {
-            Some(known) if known.is_of(&asked) => nothing(),
+            Some(known) if known.is_of(&asked) => unchanged(),
             Some(_) => reject(OrderRejection::ReturnIdTaken { return_id: command.return_id.clone() }),
             None => {
-                let (items, refund_cents) = self.sheet.take_back(&asked)?;
+                let (items, refund_cents) = self.contents.take_back(&asked)?;
                 let (return_id, reason) = (command.return_id.clone(), command.reason.clone());
                 produce(ItemsReturned { return_id, items, reason, refund_cents })
             }
@@ -47,13 +47,13 @@ impl Completed {
         let RecordRefund { return_id, refund_id, refund_cents } = command.clone();
         match &known.refund_id {
             None => produce(RefundIssued { return_id, refund_id, refund_cents }),
-            Some(recorded) if *recorded == refund_id => nothing(),
+            Some(recorded) if *recorded == refund_id => unchanged(),
             Some(recorded) => reject(OrderRejection::AlreadyRefunded { return_id, refund_id: recorded.clone() }),
         }
     }
 }
 
-impl Sheet {
+impl Contents {
     /// Adds up the entries of the same line.
     fn add_up(&self, items: &[ReturnRequest]) -> Result<BTreeMap<LineId, Asked>, OrderRejection> {
         if items.is_empty() {

@@ -20,9 +20,9 @@ pub enum Order {
     #[default]
     Absent,
     /// Its items change.
-    Draft(Sheet),
+    Draft(Contents),
     /// Its items are frozen.
-    Submitted(Sheet),
+    Submitted(Contents),
     /// Its stock is held; it awaits payment.
     Reserved(Reserved),
     /// It is paid and being fulfilled.
@@ -52,7 +52,7 @@ pub enum OrderState {
 
 /// What every order holds that exists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sheet {
+pub struct Contents {
     pub(super) customer_id: CustomerId,
     pub(super) currency: Currency,
     /// When it was placed; when it was recorded if nobody said.
@@ -67,14 +67,16 @@ pub struct Sheet {
 /// Stock is held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reserved {
-    pub(super) sheet: Sheet,
+    #[serde(rename = "sheet")]
+    pub(super) contents: Contents,
     pub(super) reservation_id: Option<Reference>,
 }
 
 /// Paid and being fulfilled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Processing {
-    pub(super) sheet: Sheet,
+    #[serde(rename = "sheet")]
+    pub(super) contents: Contents,
     pub(super) reservation_id: Option<Reference>,
     pub(super) payment_id: Option<Reference>,
 }
@@ -82,7 +84,8 @@ pub struct Processing {
 /// Shipped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Completed {
-    pub(super) sheet: Sheet,
+    #[serde(rename = "sheet")]
+    pub(super) contents: Contents,
     pub(super) reservation_id: Option<Reference>,
     pub(super) payment_id: Option<Reference>,
     pub(super) tracking_number: Option<Reference>,
@@ -95,7 +98,8 @@ pub struct Completed {
 /// Ended without being shipped; keeps what it had reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cancelled {
-    pub(super) sheet: Sheet,
+    #[serde(rename = "sheet")]
+    pub(super) contents: Contents,
     pub(super) reservation_id: Option<Reference>,
     pub(super) payment_id: Option<Reference>,
     pub(super) reason: Reason,
@@ -131,31 +135,31 @@ impl Order {
     /// Who ordered.
     #[must_use]
     pub fn customer_id(&self) -> Option<&CustomerId> {
-        self.sheet().map(|sheet| &sheet.customer_id)
+        self.contents().map(|contents| &contents.customer_id)
     }
 
     /// When it was placed; when it was recorded if nobody said.
     #[must_use]
     pub fn created_at(&self) -> Option<DateTime<Utc>> {
-        self.sheet().map(|sheet| sheet.created_at)
+        self.contents().map(|contents| contents.created_at)
     }
 
     /// Its lines, in ascending order of their numbers.
     #[must_use]
     pub fn lines(&self) -> &[Line] {
-        self.sheet().map_or(&[], |sheet| &sheet.lines)
+        self.contents().map_or(&[], |contents| &contents.lines)
     }
 
     /// The line with this number.
     #[must_use]
     pub fn line(&self, line_id: LineId) -> Option<&Line> {
-        self.sheet().and_then(|sheet| sheet.line(line_id))
+        self.contents().and_then(|contents| contents.line(line_id))
     }
 
     /// What all its lines cost, in minor units; zero while nobody has created it.
     #[must_use]
     pub fn total_cents(&self) -> i64 {
-        self.sheet().map_or(0, Sheet::total_cents)
+        self.contents().map_or(0, Contents::total_cents)
     }
 
     /// What has been paid back for items that came back, in minor units.
@@ -167,7 +171,7 @@ impl Order {
     /// What all its lines cost. Returned items count: they have been ordered.
     #[must_use]
     pub fn total(&self) -> Option<Money> {
-        self.sheet().map(|sheet| Money { minor: sheet.total_cents(), currency: sheet.currency })
+        self.contents().map(|contents| Money { minor: contents.total_cents(), currency: contents.currency })
     }
 
     /// What came back and has been paid back; a line that came back in parts appears once for each.
@@ -176,25 +180,25 @@ impl Order {
         returns.iter().filter(|back| back.refund_id.is_some()).flat_map(|back| &back.items)
     }
 
-    pub(super) fn sheet(&self) -> Option<&Sheet> {
+    pub(super) fn contents(&self) -> Option<&Contents> {
         match self {
             Self::Absent => None,
-            Self::Draft(sheet) | Self::Submitted(sheet) => Some(sheet),
-            Self::Reserved(reserved) => Some(&reserved.sheet),
-            Self::Processing(processing) => Some(&processing.sheet),
-            Self::Completed(completed) => Some(&completed.sheet),
-            Self::Cancelled(cancelled) => Some(&cancelled.sheet),
+            Self::Draft(contents) | Self::Submitted(contents) => Some(contents),
+            Self::Reserved(reserved) => Some(&reserved.contents),
+            Self::Processing(processing) => Some(&processing.contents),
+            Self::Completed(completed) => Some(&completed.contents),
+            Self::Cancelled(cancelled) => Some(&cancelled.contents),
         }
     }
 
-    pub(super) fn sheet_mut(&mut self) -> Option<&mut Sheet> {
+    pub(super) fn contents_mut(&mut self) -> Option<&mut Contents> {
         match self {
             Self::Absent => None,
-            Self::Draft(sheet) | Self::Submitted(sheet) => Some(sheet),
-            Self::Reserved(reserved) => Some(&mut reserved.sheet),
-            Self::Processing(processing) => Some(&mut processing.sheet),
-            Self::Completed(completed) => Some(&mut completed.sheet),
-            Self::Cancelled(cancelled) => Some(&mut cancelled.sheet),
+            Self::Draft(contents) | Self::Submitted(contents) => Some(contents),
+            Self::Reserved(reserved) => Some(&mut reserved.contents),
+            Self::Processing(processing) => Some(&mut processing.contents),
+            Self::Completed(completed) => Some(&mut completed.contents),
+            Self::Cancelled(cancelled) => Some(&mut cancelled.contents),
         }
     }
 }
@@ -224,7 +228,7 @@ impl OrderState {
     }
 }
 
-impl Sheet {
+impl Contents {
     /// What all lines cost, in minor units. Every order that was decided fits.
     pub(super) fn total_cents(&self) -> i64 {
         self.lines.iter().fold(0_i64, |total, line| total.saturating_add(line.amount_cents()))

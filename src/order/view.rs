@@ -62,19 +62,19 @@ impl Order {
     /// The order as clients see it, at the version of its last event; nothing while nobody has created it.
     #[must_use]
     pub fn view(&self, id: OrderId, version: Version) -> Option<OrderView<'_>> {
-        let (sheet, state) = (self.sheet()?, self.state()?);
+        let (contents, state) = (self.contents()?, self.state()?);
         let progress = self.progress();
         Some(OrderView {
             id,
-            customer_id: &sheet.customer_id,
+            customer_id: &contents.customer_id,
             state,
-            currency: sheet.currency,
-            items: &sheet.lines,
-            total_cents: sheet.total_cents(),
+            currency: contents.currency,
+            items: &contents.lines,
+            total_cents: contents.total_cents(),
             refunded_cents: progress.refunded_cents,
             version,
-            created_at: sheet.created_at,
-            updated_at: sheet.updated_at,
+            created_at: contents.created_at,
+            updated_at: contents.updated_at,
             reservation_id: progress.reservation_id,
             payment_id: progress.payment_id,
             tracking_number: progress.tracking_number,

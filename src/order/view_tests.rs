@@ -81,9 +81,9 @@ fn an_order_of_ten_lines_weighs_less_than_a_kilobyte_besides_its_longer_names() 
     let items = (1..=10).map(|price| item("widget", 1, price)).collect();
     let mut events = Order::default().decide(&create(items)).unwrap();
     events.push(submitted(55, 10));
-    let Order::Submitted(sheet) = fold(&events) else { panic!("not submitted") };
-    assert_eq!(sheet.lines.capacity(), 10, "no room is kept for lines that cannot come");
-    let weight = size_of::<Order>() + sheet.lines.capacity() * size_of::<Line>();
+    let Order::Submitted(contents) = fold(&events) else { panic!("not submitted") };
+    assert_eq!(contents.lines.capacity(), 10, "no room is kept for lines that cannot come");
+    let weight = size_of::<Order>() + contents.lines.capacity() * size_of::<Line>();
     assert!(weight <= 1_024, "{weight} bytes");
 }
 
