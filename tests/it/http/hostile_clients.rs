@@ -86,11 +86,12 @@ fn withstood(app: &TestApp, served: &Served, attack: &str, started: Instant) {
 fn giant_frames(app: &TestApp) {
     let endless = [[0x01, 0x80, 0, 0, 0, 0], [0x00, 0x80, 0, 0, 0, 0]].concat();
     for length in [1 << 40, (1 << 63) - 1] {
-        let mut clients: Vec<_> = (0..10).map(|_| LiveClient::connect(app)).collect();
+        // Together they pour twice as much as the server may have.
+        let mut clients: Vec<_> = (0..32).map(|_| LiveClient::connect(app)).collect();
         for client in &mut clients {
             let stream = client.socket.get_mut();
             stream.write_all(&header(length)).unwrap();
-            pour(stream, 4 << 20);
+            pour(stream, 64 << 20);
         }
     }
     let mut fragments: Vec<_> = (0..10).map(|_| LiveClient::connect(app)).collect();

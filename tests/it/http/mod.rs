@@ -22,5 +22,6 @@ mod positions;
 mod reserved_ids;
 mod returns;
 mod shutdown;
+mod slow_store;
 mod steps;
 mod visible_text;

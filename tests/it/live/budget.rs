@@ -40,14 +40,16 @@ fn a_message_in_endless_frames_is_refused_before_it_is_kept() {
     app.draft();
     let before = app.most_memory();
     let (first, goes_on) = ([0x01, 0x80, 0, 0, 0, 0], [0x00, 0x80, 0, 0, 0, 0]);
-    let mut client = LiveClient::connect(&app);
-    let stream = client.socket.get_mut();
-    stream.write_all(&first).unwrap();
+    let mut counted = LiveClient::connect(&app);
+    counted.socket.get_mut().write_all(&[first.as_slice(), &goes_on.repeat(1024)].concat()).unwrap();
+    assert_eq!(counted.close_code(), 1009);
     let many = goes_on.repeat(100_000);
-    for _ in 0..50 {
-        if stream.write_all(&many).is_err() {
-            break;
-        }
+    let mut clients: Vec<_> = (0..20).map(|_| LiveClient::connect(&app)).collect();
+    for client in &mut clients {
+        let stream = client.socket.get_mut();
+        stream.write_all(&first).unwrap();
+        // It may have been refused by now.
+        let _ = (0..10).try_for_each(|_| stream.write_all(&many));
     }
     let grown = app.most_memory() - before;
     assert!(grown < 40, "{grown} MiB more");

@@ -16,7 +16,11 @@ use ordo::{
         in_process::SimulatedPartners,
     },
 };
-use ordo_actors::saga::{CallStatus, StepOutcome};
+use ordo_actors::{
+    saga::{CallStatus, StepOutcome},
+    stores::memory::MemoryStore,
+    testing::FaultyStore,
+};
 use tokio::sync::{oneshot, watch};
 
 use super::{api::Api, test_app::Store};
@@ -73,6 +77,8 @@ pub struct InProcessApp {
     store: Store,
     pub partners: Arc<TestPartners>,
     on_submit: bool,
+    /// The log, where the test can hold appends.
+    log: Option<Arc<FaultyStore<MemoryStore>>>,
     api: Api,
     running: Option<Running>,
 }
@@ -88,7 +94,17 @@ impl InProcessApp {
     }
 
     pub fn open_on(store: Store, on_submit: bool) -> Self {
-        let mut app = Self { store, partners: Arc::default(), on_submit, api: Api::at(String::new()), running: None };
+        Self::begin(store, on_submit, None)
+    }
+
+    /// A server whose appends hang while the gate before them is closed; nothing below the server limits that time.
+    pub fn on_log(log: &Arc<FaultyStore<MemoryStore>>) -> Self {
+        Self::begin(Store::Memory, false, Some(Arc::clone(log)))
+    }
+
+    fn begin(store: Store, on_submit: bool, log: Option<Arc<FaultyStore<MemoryStore>>>) -> Self {
+        let mut app =
+            Self { store, partners: Arc::default(), on_submit, log, api: Api::at(String::new()), running: None };
         app.start();
         app
     }
@@ -109,6 +125,7 @@ impl InProcessApp {
         };
         let settings = Settings::resolve(&store, &serve, None).unwrap();
         let partners = Partners::all(&self.partners);
+        let log = self.log.clone();
         let (stop, stopped) = oneshot::channel::<()>();
         let (tell, told) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
@@ -120,7 +137,10 @@ impl InProcessApp {
                         stores = open_stores(&settings.store, true).await;
                     }
                 }
-                let stores = stores.unwrap();
+                let mut stores = stores.unwrap();
+                if let Some(log) = log {
+                    stores.log = log;
+                }
                 let application = Application::build_with(settings, stores, partners).await.unwrap();
                 tell.send(application.address()).unwrap();
                 let mut stopped = Some(stopped);
