@@ -1,9 +1,6 @@
 //! The order application on the engine: an event-sourced order management server.
 //!
-//! ```text
-//! main > cli > application > config > live > { http, partner_sim } > ordering > { fulfilment, import, audit, migration, guard } > telemetry > order > ordo_actors
-//! ```
-//! An arrow only points down.
+//! Arrows between its modules only point down; docs/architecture.md draws the layers.
 
 pub mod application;
 pub mod audit;
