@@ -3,8 +3,6 @@
 mod passfile_args;
 mod store_url;
 
-// This file is long because every setting stands here once: its flag, its variable, its name in a file, its default.
-
 use std::{
     net::SocketAddr,
     num::{NonZeroU32, NonZeroUsize},
@@ -187,6 +185,52 @@ pub struct ServeArgs {
     pub store_password_file: Option<PathBuf>,
 }
 
+/// Each of these settings from the flags, else from the file.
+macro_rules! flag_or_file {
+    ($flags:ident, $file:ident, $($name:ident),+) => {
+        ServeArgs {
+            $($name: $flags.$name.or($file.$name),)+
+            allow_origin: list($flags.allow_origin, $file.allow_origin),
+            allow_host: list($flags.allow_host, $file.allow_host),
+        }
+    };
+}
+
+impl ServeArgs {
+    /// These settings, and where they say nothing those of a file.
+    fn over(self, file: Self) -> Self {
+        flag_or_file!(
+            self,
+            file,
+            listen,
+            workers,
+            max_body_bytes,
+            max_body_memory,
+            max_in_flight,
+            max_actors,
+            max_actor_bytes,
+            max_order_lines,
+            idle_seconds,
+            snapshot_every,
+            idempotency_hours,
+            max_live_connections,
+            live_ring_events,
+            live_heartbeat_seconds,
+            live_stall_seconds,
+            fulfil_on_submit,
+            saga_step_seconds,
+            inventory_url,
+            payments_url,
+            shipping_url,
+            partner_seconds,
+            drain_seconds,
+            shutdown_seconds,
+            store,
+            store_password_file
+        )
+    }
+}
+
 /// What the server runs with.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -239,73 +283,76 @@ impl Settings {
     /// A sentence that says which value is wrong, and where.
     pub fn resolve(store: &StoreArgs, serve: &ServeArgs, file: Option<&PathBuf>) -> Result<Self, String> {
         let file = file.map(read_file).transpose()?.unwrap_or_default();
-        let hours = serve.idempotency_hours.or(file.idempotency_hours).unwrap_or(48);
+        let given = serve.clone().over(file);
+        let hours = given.idempotency_hours.unwrap_or(48);
         if !(24..=8760).contains(&hours) {
             return Err(format!("idempotency_hours is 24 to 8760, not {hours}"));
         }
-        let defaults = (HttpLimits::default(), Lifespan::default());
-        let lines = serve.max_order_lines.or(file.max_order_lines).map_or(defaults.0.order_lines, usize::from);
-        if !(1..=MAX_LINES).contains(&lines) {
-            return Err(format!("max_order_lines is 1 to {MAX_LINES}, not {lines}"));
+        let (http, lifespan) = (HttpLimits::default(), Lifespan::default());
+        let order_lines = given.max_order_lines.map_or(http.order_lines, usize::from);
+        if !(1..=MAX_LINES).contains(&order_lines) {
+            return Err(format!("max_order_lines is 1 to {MAX_LINES}, not {order_lines}"));
         }
-        let number = |flag: Option<NonZeroUsize>, file: Option<NonZeroUsize>, default: usize| {
-            flag.or(file).map_or(default, NonZeroUsize::get)
-        };
-        let seconds = |flag: Option<NonZeroU32>, file: Option<NonZeroU32>, default: Duration| {
-            flag.or(file).map_or(default, |seconds| Duration::from_secs(seconds.get().into()))
-        };
-        let (live, timeouts, limits) = (LiveLimits::default(), StepTimeouts::default(), PartnerLimits::default());
-        let call = seconds(serve.partner_seconds, file.partner_seconds, limits.total);
+        let (live, limits) = (LiveLimits::default(), PartnerLimits::default());
+        let call = seconds(given.partner_seconds, limits.total);
         Ok(Self {
-            store: store.unlocked(file.store, file.store_password_file)?,
+            store: store.unlocked(given.store, given.store_password_file)?,
             accepted: store.accepted(),
-            listen: serve.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
-            workers: serve.workers.or(file.workers),
+            listen: given.listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
+            workers: given.workers,
             http: HttpLimits {
-                body_bytes: number(serve.max_body_bytes, file.max_body_bytes, defaults.0.body_bytes),
-                body_memory: number(serve.max_body_memory, file.max_body_memory, defaults.0.body_memory),
-                in_flight: number(serve.max_in_flight, file.max_in_flight, defaults.0.in_flight),
-                order_lines: lines,
-                ..defaults.0
+                body_bytes: number(given.max_body_bytes, http.body_bytes),
+                body_memory: number(given.max_body_memory, http.body_memory),
+                in_flight: number(given.max_in_flight, http.in_flight),
+                order_lines,
+                ..http
             },
             live: LiveLimits {
-                connections: number(serve.max_live_connections, file.max_live_connections, live.connections),
-                ring_events: number(serve.live_ring_events, file.live_ring_events, live.ring_events),
-                heartbeat: seconds(serve.live_heartbeat_seconds, file.live_heartbeat_seconds, live.heartbeat),
-                stall: seconds(serve.live_stall_seconds, file.live_stall_seconds, live.stall),
+                connections: number(given.max_live_connections, live.connections),
+                ring_events: number(given.live_ring_events, live.ring_events),
+                heartbeat: seconds(given.live_heartbeat_seconds, live.heartbeat),
+                stall: seconds(given.live_stall_seconds, live.stall),
             },
-            hosts: named(&serve.allow_host, file.allow_host),
-            origins: Origins(named(&serve.allow_origin, file.allow_origin)),
+            hosts: given.allow_host,
+            origins: Origins(given.allow_origin),
             fulfilment: FulfilmentSettings {
-                on_submit: serve.fulfil_on_submit.or(file.fulfil_on_submit).unwrap_or(false),
+                on_submit: given.fulfil_on_submit.unwrap_or(false),
                 timeouts: StepTimeouts {
                     call: call + LATER_THAN_PARTNERS,
-                    step: seconds(serve.saga_step_seconds, file.saga_step_seconds, timeouts.step),
+                    step: seconds(given.saga_step_seconds, StepTimeouts::default().step),
                 },
                 partners: PartnerSettings {
-                    inventory: serve.inventory_url.clone().or(file.inventory_url),
-                    payments: serve.payments_url.clone().or(file.payments_url),
-                    shipping: serve.shipping_url.clone().or(file.shipping_url),
+                    inventory: given.inventory_url,
+                    payments: given.payments_url,
+                    shipping: given.shipping_url,
                     limits: PartnerLimits { total: call, ..limits },
                 },
             },
             lifespan: Lifespan {
-                most_actors: number(serve.max_actors, file.max_actors, defaults.1.most_actors),
-                most_bytes: number(serve.max_actor_bytes, file.max_actor_bytes, defaults.1.most_bytes),
-                idle: serve.idle_seconds.or(file.idle_seconds).map_or(defaults.1.idle, Duration::from_secs),
-                snapshot_every: serve.snapshot_every.or(file.snapshot_every).unwrap_or(defaults.1.snapshot_every),
-                ..defaults.1
+                most_actors: number(given.max_actors, lifespan.most_actors),
+                most_bytes: number(given.max_actor_bytes, lifespan.most_bytes),
+                idle: given.idle_seconds.map_or(lifespan.idle, Duration::from_secs),
+                snapshot_every: given.snapshot_every.unwrap_or(lifespan.snapshot_every),
+                ..lifespan
             },
             idempotency_kept: Duration::from_hours(u64::from(hours)),
-            drain: Duration::from_secs(serve.drain_seconds.or(file.drain_seconds).unwrap_or(1)),
-            shutdown: Duration::from_secs(serve.shutdown_seconds.or(file.shutdown_seconds).unwrap_or(8)),
+            drain: Duration::from_secs(given.drain_seconds.unwrap_or(1)),
+            shutdown: Duration::from_secs(given.shutdown_seconds.unwrap_or(8)),
         })
     }
 }
 
+fn number(given: Option<NonZeroUsize>, default: usize) -> usize {
+    given.map_or(default, NonZeroUsize::get)
+}
+
+fn seconds(given: Option<NonZeroU32>, default: Duration) -> Duration {
+    given.map_or(default, |seconds| Duration::from_secs(seconds.get().into()))
+}
+
 /// A list of the file counts when the flags name nothing.
-fn named<T: Clone>(flags: &[T], file: Vec<T>) -> Vec<T> {
-    if flags.is_empty() { file } else { flags.to_vec() }
+fn list<T>(flags: Vec<T>, file: Vec<T>) -> Vec<T> {
+    if flags.is_empty() { file } else { flags }
 }
 
 fn read_file(path: &PathBuf) -> Result<ServeArgs, String> {

@@ -6,5 +6,6 @@ mod output_files;
 mod pipes;
 mod real_orders;
 mod real_year;
+mod settings_reference;
 mod signals;
 mod starting;

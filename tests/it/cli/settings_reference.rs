@@ -1,0 +1,89 @@
+//! docs/configuration.md against the code: every flag of `ordo serve`, its variable, its name in a file, its default.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use clap::{Args, Command};
+use ordo::config::{ServeArgs, Settings, StoreArgs};
+
+/// A row of the table.
+struct Row {
+    variable: String,
+    in_file: String,
+    default: String,
+}
+
+/// The rows of the table, by flag.
+fn documented() -> BTreeMap<String, Row> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+    let text = fs::read_to_string(path).unwrap();
+    let rows = text.lines().filter(|line| line.starts_with("| `--"));
+    let cells =
+        |line: &str| line.trim_matches('|').split(" | ").map(|cell| cell.replace('`', "").trim().to_owned()).collect();
+    rows.map(|line| {
+        let [flag, variable, in_file, default, ..]: &[String] = &Vec::from_iter::<Vec<_>>(cells(line)) else {
+            panic!("{line}")
+        };
+        (flag.clone(), Row { variable: variable.clone(), in_file: in_file.clone(), default: default.clone() })
+    })
+    .collect()
+}
+
+/// What the server runs with when nothing is set, where that is a number.
+fn defaults() -> BTreeMap<&'static str, u64> {
+    let settings = Settings::resolve(&StoreArgs::default(), &ServeArgs::default(), None).unwrap();
+    let count = |number: usize| number as u64;
+    [
+        ("--max-body-bytes", count(settings.http.body_bytes)),
+        ("--max-body-memory", count(settings.http.body_memory)),
+        ("--max-in-flight", count(settings.http.in_flight)),
+        ("--max-order-lines", count(settings.http.order_lines)),
+        ("--max-actors", count(settings.lifespan.most_actors)),
+        ("--max-actor-bytes", count(settings.lifespan.most_bytes)),
+        ("--idle-seconds", settings.lifespan.idle.as_secs()),
+        ("--snapshot-every", settings.lifespan.snapshot_every),
+        ("--idempotency-hours", settings.idempotency_kept.as_secs() / 3600),
+        ("--max-live-connections", count(settings.live.connections)),
+        ("--live-ring-events", count(settings.live.ring_events)),
+        ("--live-heartbeat-seconds", settings.live.heartbeat.as_secs()),
+        ("--live-stall-seconds", settings.live.stall.as_secs()),
+        ("--saga-step-seconds", settings.fulfilment.timeouts.step.as_secs()),
+        ("--partner-seconds", settings.fulfilment.partners.limits.total.as_secs()),
+        ("--drain-seconds", settings.drain.as_secs()),
+        ("--shutdown-seconds", settings.shutdown.as_secs()),
+    ]
+    .into()
+}
+
+#[test]
+fn every_flag_of_the_server_is_described_as_it_is() {
+    let mut rows = documented();
+    let defaults = defaults();
+    let command = ServeArgs::augment_args(StoreArgs::augment_args(Command::new("serve")));
+    for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+        let flag = format!("--{}", argument.get_long().unwrap());
+        let row = rows.remove(&flag).unwrap_or_else(|| panic!("{flag} is not described"));
+        let variable = argument.get_env().map_or("", |variable| variable.to_str().unwrap());
+        assert_eq!(row.variable, variable, "{flag}");
+        let help = argument.get_help().unwrap().to_string();
+        let told = help.split_once("[default: ").map(|(_, default)| default.trim_end_matches(']'));
+        if let Some(number) = told.and_then(|told| told.parse::<u64>().ok()) {
+            assert_eq!(Some(&number), defaults.get(&*flag), "{flag}: {help}");
+        }
+        if row.default.parse::<u64>().is_ok() || defaults.contains_key(&*flag) {
+            assert_eq!(row.default, defaults[&*flag].to_string(), "{flag}");
+            assert!(told.is_some(), "{flag} does not tell its default");
+        }
+    }
+    assert!(rows.is_empty(), "these are no flags: {:?}", rows.keys());
+}
+
+#[test]
+fn the_names_in_a_file_are_those_of_the_flags() {
+    for (flag, row) in documented() {
+        let name = flag.trim_start_matches("--").replace('-', "_");
+        // Of a type that no setting has: a name that is known is told so.
+        let refused = toml::from_str::<ServeArgs>(&format!("{name} = 1979-05-27")).unwrap_err();
+        let is_known = !refused.message().contains("unknown field");
+        assert_eq!(row.in_file.trim_end_matches(", a list"), if is_known { &*name } else { "" }, "{refused}");
+    }
+}
