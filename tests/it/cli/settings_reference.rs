@@ -17,13 +17,10 @@ fn documented() -> BTreeMap<String, Row> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
     let text = fs::read_to_string(path).unwrap();
     let rows = text.lines().filter(|line| line.starts_with("| `--"));
-    let cells =
-        |line: &str| line.trim_matches('|').split(" | ").map(|cell| cell.replace('`', "").trim().to_owned()).collect();
     rows.map(|line| {
-        let [flag, variable, in_file, default, ..]: &[String] = &Vec::from_iter::<Vec<_>>(cells(line)) else {
-            panic!("{line}")
-        };
-        (flag.clone(), Row { variable: variable.clone(), in_file: in_file.clone(), default: default.clone() })
+        let mut cells = line.split('|').skip(1).map(|cell| cell.replace('`', "").trim().to_owned());
+        let mut next = || cells.next().unwrap();
+        (next(), Row { variable: next(), in_file: next(), default: next() })
     })
     .collect()
 }
