@@ -10,7 +10,7 @@ pub fn explained(architecture: &str) -> Vec<BTreeSet<String>> {
     let section = section.split("\n## ").next().unwrap_or_default();
     let items = section.split("\n- ").skip(1).filter_map(|item| item.split_once("`:"));
     let paths =
-        |(files, _): (&str, &str)| files.split('`').filter(|path| path.ends_with(".rs")).map(str::to_owned).collect();
+        |(files, _): (&str, &str)| files.split('`').filter(|path| path.contains("src/")).map(str::to_owned).collect();
     items.map(paths).collect()
 }
 

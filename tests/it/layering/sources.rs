@@ -13,7 +13,7 @@ impl Source {
     pub fn new(path: &str, text: &str) -> Self {
         let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
         let is_code = |line: &&str| !line.trim_start().starts_with("//");
-        Self { path: path.to_owned(), code: code.lines().filter(is_code).map(|line| format!("{line}\n")).collect() }
+        Self { path: path.to_owned(), code: code.lines().filter(is_code).collect::<Vec<_>>().join("\n") }
     }
 
     /// Whether the file is for tests alone, by its name.
