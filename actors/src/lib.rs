@@ -3,6 +3,7 @@
     not(feature = "sqlite"),
     doc = "An event-sourcing engine made of actors. Its README opens with a counter in a SQLite file."
 )]
+#![warn(missing_docs)]
 
 // Time, what is counted, and why there may be no answer.
 pub mod clock;

@@ -132,7 +132,8 @@ fn failed(url: &StoreUrl, error: &dyn std::error::Error) -> ApplicationError {
     ApplicationError::Store { store: url.to_string(), reason: with_causes(error) }
 }
 
-/// How events of older schema versions are read.
+/// How events of older schema versions are read. Empty as long as every event has its first schema: the reader is in place, and
+/// a log that needs more is refused at start.
 #[must_use]
 pub fn upcasters() -> Upcasters {
     Upcasters::new()

@@ -58,7 +58,7 @@ pub(crate) struct AggregateActor<A: Aggregate> {
     commits: Vec<Commit>,
     /// Some read waits in line.
     reads_wait: bool,
-    /// Somebody will look after the reads that wait.
+    /// A timer is set that answers the reads that wait from the store.
     reads_watched: bool,
     /// What the engine knows of the weight of `loaded`, in KiB.
     weight_kib: usize,

@@ -210,7 +210,7 @@ impl<A: Aggregate> Engine<A> {
         self.shards.iter().map(|shard| shard.lock().len()).sum()
     }
 
-    /// Lets every actor go and opens no other. Those with something in flight finish it first; whoever asks later is told that
+    /// Lets every actor go and opens no other. Those with something in flight finish it first; later requests are told that
     /// the engine is not available.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);

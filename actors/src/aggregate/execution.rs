@@ -58,7 +58,7 @@ pub(crate) trait Execution<A: Aggregate>: Send {
     /// Answers.
     fn resolve(self: Box<Self>, resolution: Resolution, metrics: &EngineMetrics);
 
-    /// Gives the request back to whoever sent it: this actor has retired.
+    /// Gives the request back to the engine: this actor has retired.
     fn hand_back(self: Box<Self>);
 }
 
@@ -254,7 +254,7 @@ impl<A: Aggregate, R: Answer> Execution<A> for PendingRequest<A, R> {
         if answer.is_err() {
             metrics.failed.inc();
         }
-        // Whoever asked may have gone; what is durable stays durable.
+        // The caller may have gone; what is durable stays durable.
         let _ = self.reply.send(Ok(answer));
     }
 

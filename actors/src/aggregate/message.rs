@@ -4,7 +4,7 @@ use actix::Message;
 
 use crate::aggregate::{Aggregate, execution::Execution};
 
-/// Handles one request. Dropped unhandled, because its actor has ended, it goes back to whoever sent it.
+/// Executes one request. Dropped unhandled, because its actor has ended, it goes back to the engine.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Execute<A: Aggregate>(Option<Box<dyn Execution<A>>>);

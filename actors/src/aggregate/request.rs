@@ -74,7 +74,7 @@ pub struct IdempotencyUse {
     pub fingerprint: [u8; 32],
 }
 
-/// What came of a request, as the renderer sees it.
+/// The outcome of a request, as the renderer sees it.
 #[derive(Debug)]
 pub enum CommandOutcome<'a, A: Aggregate> {
     /// The state after it. Without events, nothing changed (or nothing was to change).

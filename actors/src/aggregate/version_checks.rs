@@ -39,7 +39,7 @@ pub(crate) struct VersionChecks {
 #[derive(Default)]
 struct Queue {
     waiting: Vec<Check>,
-    /// Somebody's turn goes on until nobody waits.
+    /// A task asks the store, until no check waits.
     is_asking: bool,
 }
 
@@ -60,13 +60,13 @@ impl VersionChecks {
     pub async fn end_of(self: &Arc<Self>, stream: StreamId) -> Result<Version, Failure> {
         let (reply, answer) = oneshot::channel();
         if self.enter(Check { stream, reply })? {
-            // A task of its own: whoever waits may leave.
+            // A task of its own: the caller may leave.
             tokio::task::spawn_local(Turn { checks: Arc::clone(self), is_over: false }.take());
         }
         answer.await.unwrap_or_else(|_| Err(Failure::Unavailable("the check was given up".into())))
     }
 
-    /// Puts a check in line; tells whether somebody has to begin asking.
+    /// Puts a check in line; tells whether the caller must start the task that asks.
     fn enter(&self, check: Check) -> Result<bool, Failure> {
         let mut queue = self.queue.lock();
         if queue.waiting.len() >= MOST_WAITING {
@@ -99,7 +99,7 @@ impl Turn {
             let streams: Vec<_> = batch.iter().map(|check| check.stream).collect();
             match self.checks.ask(&streams).await {
                 Ok(versions) => {
-                    // Whoever asked may have gone.
+                    // The caller may have gone.
                     batch.into_iter().zip(versions).for_each(|(check, version)| drop(check.reply.send(Ok(version))));
                 }
                 Err(error) => {

@@ -212,7 +212,7 @@ impl Worker {
                 self.publish(&verdicts);
                 let mut verdicts = verdicts.into_iter();
                 for (reply, count) in replies {
-                    // An actor that is gone needs no answer: whoever opens the order next reads the store.
+                    // An actor that is gone needs no answer: the next actor of its stream reads the store.
                     let _ = reply.send(Ok(verdicts.by_ref().take(count).collect()));
                 }
             }

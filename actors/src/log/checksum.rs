@@ -6,7 +6,7 @@
 //! events in order. So a changed event is told by its own checksum, and one that is missing, added or in another place by
 //! the chain.
 //!
-//! They tell rot, not forgery: whoever can write the store can compute them anew.
+//! They tell rot, not forgery: a program that can write the store can compute them anew.
 
 use sha2::{Digest, Sha256};
 use twox_hash::XxHash3_128;

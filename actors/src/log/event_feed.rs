@@ -34,7 +34,7 @@ const MOST_BYTES: usize = 64 << 20;
 pub struct EventFeed {
     sender: broadcast::Sender<Appended>,
     head: watch::Sender<Position>,
-    /// Of the batches that somebody still holds.
+    /// Of the batches that subscribers still hold.
     bytes: Arc<AtomicUsize>,
 }
 

@@ -80,9 +80,10 @@ pub struct Snapshot {
 }
 
 /// Names one use of an idempotency key: the same caller and the same key are the same use.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IdempotencyKey {
-    /// Who the key belongs to; keys of different callers never meet.
+    /// Whose key it is: keys of different scopes never meet. A server that knows its callers puts the principal here, one that
+    /// does not leaves it empty.
     pub scope: String,
     /// The caller's key.
     pub key: String,
@@ -145,7 +146,7 @@ pub enum Verdict {
 pub struct LogQuery {
     /// Only events after this position.
     pub after: Position,
-    /// At most so many; capped at [`MAX_READ`].
+    /// The most events; capped at [`MAX_READ`].
     pub limit: usize,
     /// Only events of this stream.
     pub stream: Option<StreamId>,
@@ -244,7 +245,7 @@ impl StoreError {
 /// Promises, the same for every implementation:
 /// - A commit is written whole or not at all, and `append` returns only when what it calls appended is durable
 ///   (as durable as the store gets: the memory store is not).
-/// - Positions are 1, 2, ... without a hole and in commit order over all writers: whoever has read up to `p` and then reads
+/// - Positions are 1, 2, ... without a hole and in commit order over all writers: a reader that has read up to `p` and then reads
 ///   `after = p` misses nothing, ever.
 /// - Versions of a stream are 1, 2, ... without a hole.
 /// - Timestamps keep microseconds. Payloads come back as the same JSON text, byte for byte.
@@ -308,7 +309,7 @@ pub trait EventStore: Send + Sync + 'static {
         false
     }
 
-    /// Waits for a sign that another process has appended. A sign may come for nothing, and may be lost: whoever waits for one
+    /// Waits for a sign that another process has appended. A sign may come for nothing, and may be lost: who waits for one
     /// looks from time to time all the same. Safe to cancel.
     async fn appended_elsewhere(&self) {
         std::future::pending::<()>().await;

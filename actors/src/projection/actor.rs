@@ -6,7 +6,7 @@
 //!                |                                                 | superseded
 //!                +---- the other runner stands still -- stand by <-+
 //! ```
-//! Rows are written when a batch is full, the linger time is over, or somebody waits for a position.
+//! Rows are written when a batch is full, the linger time is over, or a reader waits for a position.
 
 mod dead_letters;
 mod ownership;
@@ -78,7 +78,7 @@ impl ProjectionHandle {
     }
 }
 
-/// Writes what is waiting, now: somebody waits for this position.
+/// Writes what is waiting, now: a reader waits for this position.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct FlushNow(Position);
@@ -145,7 +145,7 @@ impl ProjectionActor {
         ProjectionHandle { actor: actor.start(), progress: watching, name }
     }
 
-    /// Takes the read model over from whoever ran it before.
+    /// Takes the read model over from the process that ran it before.
     fn claim(&mut self, ctx: &mut Context<Self>) {
         let (parts, make, name) = (self.parts.clone(), Arc::clone(&self.make), self.name);
         let claiming = async move { claim(&parts, &make, name).await };

@@ -11,7 +11,7 @@ pub(crate) struct Backlog {
 }
 
 impl Backlog {
-    /// Takes events until it holds so many or more: the last batch comes whole.
+    /// Takes events until it holds `most` or more: the last batch comes whole.
     pub fn of(most: usize) -> Self {
         Self { events: Vec::new(), most }
     }

@@ -17,11 +17,11 @@ pub struct DeadLetter {
     pub reason: String,
     /// How often it has been tried.
     pub attempts: u32,
-    /// Set once somebody has decided that the read model does without it.
+    /// Set once an operator has decided that the read model does without it.
     pub skipped: Option<Skip>,
 }
 
-/// Somebody's decision that a read model does without the rest of a stream. The stream stays parked, and can still be tried.
+/// An operator's decision that a read model does without the rest of a stream. The stream stays parked, and can still be tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skip {
     /// Who.

@@ -63,7 +63,7 @@ impl Projector {
         self.checkpoint
     }
 
-    /// Streams that are parked and wait for somebody to try or skip them.
+    /// Streams that are parked and wait for an operator to retry or skip them.
     pub fn parked_streams(&self) -> usize {
         self.parked.values().filter(|letter| letter.skipped.is_none()).count()
     }

@@ -181,7 +181,7 @@ pub struct Checkpoint {
 pub struct RowCommit {
     /// The read model.
     pub model: &'static str,
-    /// What must stand there now; anything else means that somebody else writes, and nothing is written.
+    /// What must stand there now; anything else means that another runner writes, and nothing is written.
     pub expected: Checkpoint,
     /// What shall stand there. The generation is that of the rows; it must be `expected`'s.
     pub next: Checkpoint,
@@ -198,7 +198,7 @@ pub struct RowCommit {
 pub enum RowVerdict {
     /// It is durable.
     Committed,
-    /// Somebody else moved the checkpoint. Nothing was written.
+    /// Another runner moved the checkpoint. Nothing was written.
     Superseded,
 }
 
@@ -228,7 +228,7 @@ pub struct Page {
     pub descending: bool,
     /// Goes on behind this value of `order_by` and this key.
     pub after: Option<(Value, Row)>,
-    /// At most so many rows, capped at [`MAX_PAGE`].
+    /// The most rows, capped at [`MAX_PAGE`].
     pub limit: usize,
 }
 
@@ -380,7 +380,7 @@ pub trait RowStore: Send + Sync + 'static {
 /// What processes that share rows ask of each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerSignal {
-    /// Somebody waits for rows: write what is there to write.
+    /// A reader waits for rows: write what is there to write.
     FlushNow,
     /// A projection was claimed: look whether yours is still yours.
     Claimed,

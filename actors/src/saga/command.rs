@@ -10,10 +10,10 @@ use super::{
 };
 use crate::log::event::StreamId;
 
-/// What came of a call. Named by what the saga does next.
+/// The outcome of a call. Named by what the saga does next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StepOutcome {
-    /// It is done: go on. The text is the partner's name for what came of it.
+    /// It is done: go on. The text is the partner's reference.
     Done(String),
     /// The partner says no, for good: compensate.
     Refused(String),
@@ -58,11 +58,11 @@ pub enum SagaCommand<D: SagaDefinition> {
         /// Which step.
         step: D::Step,
     },
-    /// Notes what came of a call, or of asking about it.
+    /// Records the outcome of a call, or the answer to a query of its status.
     Record {
         /// Which step.
         step: D::Step,
-        /// What came of it.
+        /// Its outcome.
         outcome: StepOutcome,
         /// When.
         at: DateTime<Utc>,
@@ -73,16 +73,16 @@ pub enum SagaCommand<D: SagaDefinition> {
     RecordUnwanted {
         /// Which step.
         step: D::Step,
-        /// What the partner calls what came of it.
+        /// The partner's reference.
         reference: String,
         /// Why it is not wanted.
         reason: String,
     },
-    /// Notes what came of undoing a step.
+    /// Records the outcome of an undo.
     RecordUndo {
         /// Which step.
         step: D::Step,
-        /// What came of it.
+        /// Its outcome.
         outcome: StepOutcome,
         /// When.
         at: DateTime<Utc>,

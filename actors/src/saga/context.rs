@@ -11,7 +11,7 @@ use crate::{
     saga::{SagaCommand, SagaDefinition, SagaRejection, SagaState, effects::SagaEffects, metrics::SagaMetrics},
 };
 
-/// What came of a request to a saga.
+/// The answer to a request to a saga.
 pub type SagaAnswer = Result<SagaState, SagaRefusal>;
 
 /// Why a request to a saga came to nothing.

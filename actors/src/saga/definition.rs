@@ -58,7 +58,7 @@ impl Default for StepPolicy {
 }
 
 impl StepPolicy {
-    /// The pause after so many failures; at least as long as the partner asked for, as far as the limit goes.
+    /// The pause after this number of failures; at least as long as the partner asked for, as far as the limit goes.
     #[must_use]
     pub fn pause_after(&self, failures: u32, asked: Option<Duration>) -> Duration {
         let doubled = self.first_pause.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1)));

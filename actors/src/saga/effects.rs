@@ -60,10 +60,10 @@ pub struct SagaCommit<'a, D> {
 /// Why a saga's events were not appended. Named by what the saga does next.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommitError {
-    /// Somebody else runs the saga, too: read it and go on from there.
+    /// Another runner has moved the saga on: read it and go on from there.
     #[error("the saga was moved on by somebody else")]
     Conflict,
-    /// Somebody to whom the events mean something said no. Nothing was written.
+    /// An aggregate that the events concern rejected its part of the commit. Nothing was written.
     #[error("{0}")]
     Unwanted(String),
     /// It may or may not have been written: wait, then read.

@@ -128,7 +128,7 @@ pub struct StepFailed {
 pub struct CompensationStarted {
     /// Why.
     pub reason: String,
-    /// Who wanted it, if somebody did.
+    /// Who asked for it; nothing when the saga did so by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,
 }

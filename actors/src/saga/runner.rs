@@ -1,4 +1,4 @@
-//! Runs one saga: what is next, do it, note what came of it, until it has ended, is stuck, or this process stops.
+//! Runs one saga: what is next, do it, record the outcome, until it has ended, is stuck, or this process stops.
 //!
 //! Free of actix: the actor owns the mailbox, this owns what one saga means. It may stop at any point and be run again, here or
 //! elsewhere, even twice at the same time: the log decides which of two runners was first, and partners know both by the same
@@ -202,7 +202,7 @@ impl<E: SagaEffects> Runner<E> {
         self.meanwhile(held, limited).await
     }
 
-    /// Notes what came of a call. What nobody wants any more is noted, too, and undone.
+    /// Records the outcome of a call. A result that is unwanted by now is recorded, too, and undone.
     async fn record(
         &self,
         held: &mut Held<E::Definition>,
@@ -229,7 +229,7 @@ impl<E: SagaEffects> Runner<E> {
         self.commit_whole(held, decided(held, command)).await
     }
 
-    /// Makes events durable with what they mean to others. An end that somebody does not want is an end all the same.
+    /// Makes events durable with what they mean to others. The end of a saga is recorded even when an aggregate rejects its part.
     async fn commit_whole(
         &self,
         held: &mut Held<E::Definition>,
@@ -318,7 +318,7 @@ impl<E: SagaEffects> Runner<E> {
             answer = tried;
             break;
         }
-        // Whoever asked may have gone; what is durable stays durable.
+        // The caller may have gone; what is durable stays durable.
         let _ = ask.reply.send(answer);
     }
 

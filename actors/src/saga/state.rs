@@ -323,7 +323,7 @@ impl<D: SagaDefinition> Saga<D> {
 }
 
 impl SagaState {
-    /// All that a saga somebody started can be in.
+    /// Every state of a saga that has been started.
     pub const ALL: [Self; 5] = [Self::Running, Self::Compensating, Self::Completed, Self::Failed, Self::Stuck];
 
     /// Its name, as clients and stores see it.

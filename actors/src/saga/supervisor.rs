@@ -62,7 +62,7 @@ impl<E: SagaEffects> Clone for SagaHandle<E> {
     }
 }
 
-/// A saga that somebody waits for.
+/// A saga and the caller that waits for its end.
 pub struct WatchedSaga(watch::Receiver<Option<SagaState>>);
 
 impl WatchedSaga {
@@ -267,7 +267,7 @@ impl<E: SagaEffects> SagaSupervisor<E> {
     fn end_if_done(&mut self, ctx: &mut Context<Self>) {
         if self.is_stopping() && self.running.is_empty() {
             if let Some(stop_reply) = self.stop_reply.take() {
-                // Whoever waited may have lost patience.
+                // The caller of `stop` may have gone.
                 let _ = stop_reply.send(());
             }
             ctx.stop();

@@ -28,7 +28,7 @@ impl<A: Aggregate> AggregateActor<A> {
     /// been acknowledged by then.
     fn look_past(&mut self, ctx: &mut Context<Self>) {
         self.reads_watched = false;
-        // A check takes no longer than the store would; whoever waits for it may wait for a commit next.
+        // A check takes no longer than the store would; a read behind it may wait for a commit next.
         if self.in_flight.iter().all(|entry| entry.commit.is_none()) {
             self.reads_wait = self.gathering.iter().any(|entry| entry.execution.is_read());
             return;

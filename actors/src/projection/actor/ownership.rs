@@ -140,7 +140,7 @@ impl ProjectionActor {
     }
 }
 
-/// How often in a row a runner elsewhere that somebody waits for is looked at quickly, and the pause between.
+/// How often in a row the runner elsewhere is looked at quickly while a reader waits, and the pause between.
 const QUICK_LOOKS: u32 = 50;
 const QUICK_PAUSE: Duration = Duration::from_millis(8);
 
@@ -150,7 +150,7 @@ pub(super) struct Standby {
     /// Where the runner was seen, and since when it has stood there.
     seen: Option<Position>,
     since: Instant,
-    /// The furthest position somebody waits for, and how many quick looks are left for it.
+    /// The furthest position a reader waits for, and how many quick looks are left for it.
     awaited: Position,
     quick_looks: u32,
 }

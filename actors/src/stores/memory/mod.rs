@@ -1,7 +1,6 @@
 //! A log and rows that live and die with the process: for tests, demos and benchmarks.
 
 mod rows;
-mod sharded;
 mod store;
 
 pub use rows::MemoryRows;

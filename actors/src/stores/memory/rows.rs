@@ -3,9 +3,9 @@
 //! Every page is read from an ordered map in its own order; nothing is copied as the maps grow. Readers of a table wait for a
 //! commit to it, whose keys are made before; a long search lets writers pass.
 
+mod checkpoints;
 mod page_scan;
 mod sort_key;
-mod standing;
 mod table_rows;
 
 use std::{collections::HashMap, sync::Arc};
@@ -15,9 +15,9 @@ use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 
 use self::{
+    checkpoints::Checkpoints,
     page_scan::PageScan,
     sort_key::SortBytes,
-    standing::Standing,
     table_rows::{KeyedChange, TableRows},
 };
 use crate::{
@@ -41,7 +41,7 @@ type SharedTable = Arc<RwLock<TableRows>>;
 #[derive(Debug, Default)]
 pub struct MemoryRows {
     /// Taken before the lock of any table, and held as long as those: whoever sees a checkpoint sees its rows.
-    standing: Mutex<Standing>,
+    checkpoints: Mutex<Checkpoints>,
     tables: RwLock<HashMap<(&'static str, u32), SharedTable>>,
 }
 
@@ -99,11 +99,11 @@ impl MemoryRows {
 #[async_trait]
 impl RowStore for MemoryRows {
     async fn live(&self, model: &'static str) -> Result<Option<Checkpoint>, StoreError> {
-        Ok(self.standing.lock().live(model))
+        Ok(self.checkpoints.lock().live(model))
     }
 
     async fn checkpoint(&self, model: &'static str, generation: u32) -> Result<Option<Checkpoint>, StoreError> {
-        Ok(self.standing.lock().checkpoint(model, generation))
+        Ok(self.checkpoints.lock().checkpoint(model, generation))
     }
 
     async fn claim(
@@ -113,7 +113,7 @@ impl RowStore for MemoryRows {
         epoch: Epoch,
         owner: Uuid,
     ) -> Result<Checkpoint, StoreError> {
-        Ok(self.standing.lock().claim(model, generation, epoch, owner))
+        Ok(self.checkpoints.lock().claim(model, generation, epoch, owner))
     }
 
     async fn commit(&self, commit: RowCommit) -> Result<RowVerdict, StoreError> {
@@ -121,15 +121,15 @@ impl RowStore for MemoryRows {
         let keyed = |changes: Vec<_>| changes.into_iter().map(KeyedChange::of).collect();
         let changes =
             RowChange::by_table(changes).into_iter().map(|(table, changes)| (table, keyed(changes))).collect();
-        let mut standing = self.standing.lock();
-        let Some(mine) = standing.at(model, &expected) else { return Ok(RowVerdict::Superseded) };
+        let mut checkpoints = self.checkpoints.lock();
+        let Some(mine) = checkpoints.at(model, &expected) else { return Ok(RowVerdict::Superseded) };
         self.apply(expected.generation, changes);
         mine.advance(next, &free, park);
         Ok(RowVerdict::Committed)
     }
 
     async fn switch(&self, model: &'static str, expected: Checkpoint) -> Result<RowVerdict, StoreError> {
-        Ok(self.standing.lock().switch(model, &expected))
+        Ok(self.checkpoints.lock().switch(model, &expected))
     }
 
     async fn discard(
@@ -139,23 +139,23 @@ impl RowStore for MemoryRows {
         generation: u32,
         limit: usize,
     ) -> Result<bool, StoreError> {
-        let mut standing = self.standing.lock();
-        if standing.is_live(model, generation) {
+        let mut checkpoints = self.checkpoints.lock();
+        if checkpoints.is_live(model, generation) {
             return Ok(true);
         }
-        standing.doom(model, generation);
+        checkpoints.doom(model, generation);
         let mut left = limit;
         for rows in tables.iter().filter_map(|table| self.table(table, generation)) {
             left -= rows.write().shrink(left);
         }
-        left -= standing.forget_letters(model, generation, left);
+        left -= checkpoints.forget_letters(model, generation, left);
         if left == 0 {
             return Ok(false);
         }
         for table in tables {
             self.tables.write().remove(&(table.name, generation));
         }
-        standing.remove(model, generation);
+        checkpoints.remove(model, generation);
         Ok(true)
     }
 
@@ -191,7 +191,7 @@ impl RowStore for MemoryRows {
     }
 
     async fn dead_letters(&self, model: &'static str, generation: u32) -> Result<Vec<DeadLetter>, StoreError> {
-        Ok(self.standing.lock().dead_letters(model, generation))
+        Ok(self.checkpoints.lock().dead_letters(model, generation))
     }
 }
 

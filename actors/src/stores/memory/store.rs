@@ -1,7 +1,7 @@
 //! A store that lives and dies with the process: for tests, demos and benchmarks.
 //!
-//! Nothing in it is copied as it grows: the log is a list of chunks, and streams and keys are spread over many small maps,
-//! because one vector or one map that doubles at millions of entries stops every writer for as long as the copy takes.
+//! Nothing in it is copied as it grows: the log is a list of chunks, and streams and keys are in trees. A vector or a hash map
+//! that doubles at millions of entries stops every writer for as long as the copy takes.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -13,15 +13,12 @@ use chrono::{DateTime, Utc};
 use parking_lot::RwLock;
 use uuid::Uuid;
 
-use crate::{
-    log::{
-        event::{Epoch, EventEnvelope, Head, Position, StreamId, Version},
-        store::{
-            Commit, EventPage, EventStore, IdempotencyKey, IdempotencyRecord, LogQuery, Snapshot, StoreError,
-            StoredKind, StreamWrite, Verdict,
-        },
+use crate::log::{
+    event::{Epoch, EventEnvelope, Head, Position, StreamId, Version},
+    store::{
+        Commit, EventPage, EventStore, IdempotencyKey, IdempotencyRecord, LogQuery, Snapshot, StoreError, StoredKind,
+        StreamWrite, Verdict,
     },
-    stores::memory::sharded::Sharded,
 };
 
 /// Events per chunk of the log, and most events looked at before a reader lets writers pass.
@@ -150,8 +147,8 @@ impl EventStore for MemoryStore {
 #[derive(Debug)]
 struct State {
     log: Log,
-    streams: Sharded<StreamId, Stream>,
-    records: Sharded<Arc<IdempotencyKey>, IdempotencyRecord>,
+    streams: BTreeMap<StreamId, Stream>,
+    records: BTreeMap<Arc<IdempotencyKey>, IdempotencyRecord>,
     /// The keys in the order in which they may be forgotten; the number tells apart those of one microsecond.
     keys_by_time: BTreeMap<(DateTime<Utc>, u64), Arc<IdempotencyKey>>,
     keys_ever: u64,
@@ -162,8 +159,8 @@ impl State {
     fn new() -> Self {
         Self {
             log: Log::default(),
-            streams: Sharded::new(),
-            records: Sharded::new(),
+            streams: BTreeMap::new(),
+            records: BTreeMap::new(),
             keys_by_time: BTreeMap::new(),
             keys_ever: 0,
             kinds: HashSet::new(),
@@ -210,7 +207,8 @@ impl State {
             self.kinds.insert(kind);
         }
         self.streams
-            .entry_or_insert_with(event.aggregate_id, || Stream::starting_at(event.position))
+            .entry(event.aggregate_id)
+            .or_insert_with(|| Stream::starting_at(event.position))
             .push(event.version, event.position);
         self.log.push(Arc::clone(event));
     }

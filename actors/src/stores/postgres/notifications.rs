@@ -1,4 +1,4 @@
-//! What the processes on one database tell each other, by NOTIFY on a channel of the database. Only hints: whoever misses one
+//! What the processes on one database tell each other, by NOTIFY on a channel of the database. Only hints: a process that misses one
 //! finds out by looking.
 //!
 //! One connection of its own listens and sends. It is made again when it breaks; what was missed meanwhile is looked for then. Nothing
@@ -50,7 +50,7 @@ enum Saying {
     Appended = 1,
     Hurry = 2,
     Claimed = 4,
-    /// Asks whoever is there to say so.
+    /// Asks the other processes to answer.
     Hello = 8,
     /// Answers that.
     Here = 16,

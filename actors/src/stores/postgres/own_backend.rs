@@ -1,5 +1,5 @@
 //! Whether a session keeps its server process. Behind a pooler that hands out a process per transaction it does not: locks and
-//! prepared statements of the session then belong to whoever comes next.
+//! prepared statements of the session then belong to the next client.
 
 use tokio_postgres::{Client, SimpleQueryMessage};
 

@@ -33,7 +33,7 @@ const MOST_STATEMENTS: usize = 512;
 pub(super) struct Reader {
     client: Client,
     statements: HashMap<Cow<'static, str>, Statement>,
-    /// At work, or in a transaction: whoever gets it back like that throws it away.
+    /// At work, or in a transaction: a connection given back like that is thrown away.
     is_busy: bool,
 }
 
@@ -45,7 +45,7 @@ struct ReaderManager {
     last_failure: Arc<Mutex<String>>,
 }
 
-/// The pool. Everything runs on the store's runtime: bb8 and the driver start their tasks on the runtime of whoever asks,
+/// The pool. Everything runs on the store's runtime: bb8 and the driver start their tasks on the runtime of the caller,
 /// and would lose them with it.
 pub(super) struct Readers {
     pool: Pool<ReaderManager>,

@@ -27,7 +27,7 @@ use crate::stores::row_sql;
 type Done<T> = Result<(T, bool), StoreError>;
 
 /// Has those who make, switch and discard generations of one read model follow one another. Taken first, so that no two wait for
-/// each other. Commits do not take it: they and these meet at the row of the checkpoint, where whoever comes second finds it
+/// each other. Commits do not take it: they and these meet at the row of the checkpoint, where the second one finds it
 /// moved. The number is "ordo" in ASCII; two names of the same hash wait for each other, and that is all.
 const LOCK: Cow<'static, str> = Cow::Borrowed("SELECT pg_advisory_xact_lock(1869767791, hashtext($1))");
 

@@ -24,7 +24,7 @@ pub const SCHEMA: Schema = Schema::in_one_history(&[
 /// "ordo" in ASCII: held while migrating, so that of two processes that start at once one waits for the other.
 const MIGRATION_LOCK: i64 = 0x6f72_646f;
 
-/// How long to wait for another process that migrates, and for a table that somebody reads.
+/// How long to wait for another process that migrates, and for a table that is being read.
 const SESSION: &str = "SET default_transaction_isolation = 'read committed'; SET lock_timeout = '60s'";
 
 /// Checks the server, applies what is missing and tells which log it holds. Harmless when repeated.

@@ -51,7 +51,7 @@ const FORGET: &str = "WITH forgotten AS (DELETE FROM idempotency WHERE (scope, k
     WHERE recorded_at < $1 ORDER BY recorded_at LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1) \
     SELECT count(*) FROM forgotten";
 const KINDS: &str = "SELECT aggregate_type, event_type, schema_version FROM event_kinds ORDER BY 1, 2, 3";
-/// Reads the head as well: whoever locks it lets nobody append.
+/// Reads the head as well: while it is locked nothing can be appended.
 const WRITABLE: &str = "SELECT NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off' \
     AND position >= 0 FROM log_head";
 

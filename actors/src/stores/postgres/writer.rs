@@ -197,7 +197,7 @@ impl Writer {
                     line.session = Some(session);
                     retries.pause().await;
                 }
-                // Once more: whoever put the row there may have gone through by now, and is a conflict like any other.
+                // Once more: the transaction that put the row there may have ended by now, and is a conflict like any other.
                 Fate::Occupied(_) if attempt == 1 => line.session = Some(session),
                 Fate::Occupied(index) => {
                     return Err(StoreError::Corrupt(format!("rows were added past the append function: {index}")));

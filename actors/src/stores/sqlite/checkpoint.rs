@@ -2,7 +2,7 @@
 //!
 //! A checkpoint is three steps: a transaction that says "the file goes on", the checkpoint, which brings this into the file,
 //! and a transaction that takes it back, which is the first one that the file does not have. So a file without its write-ahead
-//! log says that something is missing, while whoever reads both (SQLite's backup, a shell that closes the file after a crash)
+//! log says that something is missing, while a program that reads both (SQLite's backup, a shell that closes the file after a crash)
 //! finds and copies a file that is complete.
 
 use std::{
@@ -81,7 +81,7 @@ pub fn anchor(connection: &Connection, path: &Path) -> Result<bool> {
     Ok(is_complete)
 }
 
-/// Brings everything into the file; false when somebody reads an older state for longer than this waits.
+/// Brings everything into the file; false when an older state is being read for longer than this waits.
 pub fn checkpoint(connection: &Connection) -> Result<bool> {
     connection.execute("UPDATE log_file SET goes_on = 1", [])?;
     let is_complete = run(connection)?;
@@ -100,7 +100,7 @@ pub fn least_wal_length(connection: &Connection) -> Result<u64> {
     Ok(wal_length(u32::try_from(frames).unwrap_or(0)))
 }
 
-/// How long a write-ahead log with so many frames is.
+/// How long a write-ahead log with this number of frames is.
 pub fn wal_length(frames: u32) -> u64 {
     const HEADER: u64 = 32;
     const FRAME: u64 = 24 + 4096;

@@ -153,7 +153,7 @@ impl EventStore for SqliteStore {
 
     fn check(&self) -> Result<(), StoreError> {
         self.health.check()?;
-        // Whoever has it is in a transaction, and looks by itself at the end.
+        // The thread that has it is in a transaction, and looks by itself at the end.
         self.writer.try_lock().map_or(Ok(()), |writer| writer.check())
     }
 }

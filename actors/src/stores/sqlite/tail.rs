@@ -9,7 +9,7 @@ use rusqlite::{Connection, Result, named_params, params};
 
 use super::columns::{count, epoch, number};
 
-/// A block is closed by the first batch that brings it to so many events. Small enough that a search reads little beside
+/// A block is closed by the first batch that brings it to this number of events. Small enough that a search reads little beside
 /// what it looks for, large enough that ten million events make ten thousand blocks, searched in a millisecond.
 const BLOCK_EVENTS: u64 = 1_000;
 

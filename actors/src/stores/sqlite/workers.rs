@@ -6,7 +6,7 @@ use crate::log::store::StoreError;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
-/// Most jobs that wait for a thread; whoever comes after them waits to enter the queue.
+/// Most jobs that wait for a thread; further callers wait to enter the queue.
 const QUEUE: usize = 1_024;
 
 type Job<C> = Box<dyn FnOnce(&C) + Send>;

@@ -51,7 +51,7 @@ impl Writer {
     }
 
     /// Appends a batch: one transaction, one fsync, and neither when there is nothing to write. A file that does not hold what
-    /// this process remembers breaks the store: somebody else has written it.
+    /// this process remembers breaks the store: another program has written it.
     pub fn append(&mut self, batch: Vec<Commit>) -> Result<Vec<Verdict>, StoreError> {
         self.transact(|connection, tail, kinds| {
             let mut writing = Batch::new(connection, tail, kinds)?;

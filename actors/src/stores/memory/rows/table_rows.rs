@@ -82,7 +82,7 @@ impl TableRows {
         self.indexes.first()?.entries.get(key)
     }
 
-    /// Takes away at most so many rows; tells how many.
+    /// Takes away rows, `most` at most; tells how many.
     pub fn shrink(&mut self, most: usize) -> usize {
         self.changes += 1;
         for gone in 0..most {

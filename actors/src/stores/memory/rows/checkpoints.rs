@@ -11,7 +11,7 @@ use crate::{
 
 /// All read models.
 #[derive(Debug, Default)]
-pub struct Standing {
+pub struct Checkpoints {
     models: HashMap<&'static str, Model>,
 }
 
@@ -39,7 +39,7 @@ impl Generation {
     }
 }
 
-impl Standing {
+impl Checkpoints {
     /// Where the live generation stands.
     pub fn live(&self, model: &str) -> Option<Checkpoint> {
         let model = self.models.get(model)?;
