@@ -41,6 +41,7 @@ use tokio::{
     sync::watch,
     time::{Instant, timeout_at},
 };
+use utoipa::OpenApi;
 
 use crate::{
     config::Settings,
@@ -52,9 +53,14 @@ use crate::{
         command_input::KeysInFlight,
         fault_tally::{self, FaultTally},
         http_metrics::HttpMetrics,
+        openapi::document::document,
         state::AppState,
     },
-    live::{live_hub::LiveHub, live_metrics::LiveMetrics, routes::LiveState},
+    live::{
+        live_hub::LiveHub,
+        live_metrics::LiveMetrics,
+        routes::{LiveOperations, LiveState},
+    },
     order::Order,
     partner_sim::in_process::SimulatedPartners,
     read_models::Projections,
@@ -76,6 +82,12 @@ const FORGET_MORE_AFTER: Duration = Duration::from_millis(500);
 
 /// How long the last commit may take when the requests have used up the time for stopping.
 const LAST_COMMIT: Duration = Duration::from_secs(1);
+
+/// The OpenAPI document of all that the server answers.
+#[must_use]
+pub fn openapi() -> String {
+    document(LiveOperations::openapi())
+}
 
 /// Why the application did not start or go on; a sentence for the operator.
 #[derive(Debug, thiserror::Error)]

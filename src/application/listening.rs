@@ -14,7 +14,7 @@ use super::{ApplicationError, stopping::Door};
 use crate::{
     config::Settings,
     guard::cors::cors,
-    http::{request_context, routes::routes, state::AppState},
+    http::{docs::Description, request_context, routes::routes, state::AppState},
     live::routes::{LiveState, routes as live_routes},
     read_models::Projections,
 };
@@ -39,6 +39,7 @@ pub(super) fn listen(
     let door = Door::new(listener.try_clone().map_err(failed)?);
     let (state, models, projections) =
         (state.clone(), Data::new(projections.models.clone()), Data::new(projections.clone()));
+    let description = Data::new(Description(super::openapi().into()));
     let (live, cut_after) = (live.clone(), 2 * settings.live.stall + CUT_LATER);
     let (origins, open) = (settings.origins.clone(), door.open());
     let mut server = HttpServer::new(move || {
@@ -47,6 +48,7 @@ pub(super) fn listen(
             .app_data(models.clone())
             .app_data(projections.clone())
             .app_data(live.clone())
+            .app_data(description.clone())
             .wrap(cors(&origins))
             .wrap(from_fn(request_context::wrap))
             .configure(routes)

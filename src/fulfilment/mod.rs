@@ -30,6 +30,7 @@ mod plan;
 
 mod effects;
 mod order_command;
+pub mod schema;
 mod view;
 
 pub use effects::{FulfilmentEffects, StepTimeouts};

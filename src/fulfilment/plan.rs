@@ -7,13 +7,14 @@ use ordo_actors::{
     saga::{SagaDefinition, SagaStep},
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
     call::{Call, CallKind, Terms},
     partner::CallKey,
 };
-use crate::order::{Currency, Order, OrderId, OrderState, ProductId, Reference};
+use crate::order::{Currency, Order, OrderId, OrderState, ProductId, Reference, schema};
 
 /// A step of a fulfilment or of a refund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,31 +68,37 @@ impl SagaStep for Step {
     }
 }
 
-/// The payload of a `SagaStarted`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A saga began, with all that it needs to know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = SagaStarted)]
 pub struct Fulfilment {
     /// What kind of saga it is.
     pub kind: Kind,
     /// For which order.
+    #[schema(value_type = schema::OrderId)]
     pub order_id: OrderId,
     /// How many of what is sent, one entry per product; a refund sends nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub goods: Vec<Goods>,
     /// How much is taken or given back, in minor units.
+    #[schema(value_type = schema::Cents)]
     pub amount_cents: i64,
     /// In what.
     pub currency: Currency,
     /// Of a refund: the payment, when the order knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Reference)]
     pub payment_id: Option<Reference>,
     /// Of a refund: the return.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Reference)]
     pub return_id: Option<Reference>,
 }
 
 /// The kinds of saga.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = SagaKind)]
 pub enum Kind {
     /// Reserve, charge, ship.
     Fulfilment,
@@ -100,11 +107,12 @@ pub enum Kind {
 }
 
 /// How many of a product.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Goods {
     /// Which product.
     pub product_id: ProductId,
     /// How many pieces.
+    #[schema(value_type = schema::PieceCount)]
     pub quantity: u64,
 }
 

@@ -6,62 +6,83 @@ use ordo_actors::{
     saga::{SagaState, Step, StepState},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{
     FulfilmentSaga,
     plan::{self, Kind},
+    schema::{self, StepName},
 };
-use crate::order::{OrderId, Reference};
+use crate::order::{OrderId, Reference, schema as values};
 
-/// The JSON of a saga. What is absent is `null`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A saga. What is not known is `null`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Saga)]
 pub struct SagaView<'a> {
     /// Which saga.
+    #[schema(value_type = values::Id)]
     pub saga_id: StreamId,
     /// Of which order.
+    #[schema(value_type = values::OrderId)]
     pub order_id: OrderId,
     /// What it does.
     pub kind: Kind,
-    /// Where it is.
+    /// Where it is. It ends `Completed`, or `Failed` with everything undone; `Stuck` waits for an operator.
+    #[schema(value_type = schema::SagaState)]
     pub state: SagaState,
     /// The steps that are done and stand, in order.
+    #[schema(value_type = Vec<StepName>)]
     pub completed_steps: Vec<&'a str>,
     /// What the inventory calls the stock it set aside.
+    #[schema(required)]
     pub reservation_id: Option<&'a str>,
     /// What the payment provider calls the payment.
+    #[schema(required)]
     pub payment_id: Option<&'a str>,
     /// What the carrier calls the parcel.
+    #[schema(required)]
     pub tracking_number: Option<&'a str>,
     /// Of a refund: which return.
+    #[schema(required)]
     pub return_id: Option<&'a Reference>,
     /// Why it does not go on, or what is in the way.
+    #[schema(required)]
     pub failure_reason: Option<&'a str>,
     /// Every step that was started, in order.
     pub steps: Vec<StepView<'a>>,
     /// When it was started.
+    #[schema(value_type = values::Time)]
     pub started_at: DateTime<Utc>,
     /// When something happened to it last.
+    #[schema(value_type = values::Time)]
     pub updated_at: DateTime<Utc>,
 }
 
-/// One step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A step that was started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = SagaStep)]
 pub struct StepView<'a> {
     /// Its name.
+    #[schema(value_type = StepName)]
     pub step: &'a str,
-    /// Where it is.
+    /// Where it is. `NotDone` is called again, `Unknown` is asked about first.
+    #[schema(value_type = schema::StepState)]
     pub state: StepState,
-    /// How often it was begun.
+    /// How often its call was begun.
+    #[schema(minimum = 1)]
     pub attempts: u32,
     /// How often undoing it failed.
     pub undo_failures: u32,
     /// What the partner calls what came of it.
+    #[schema(required)]
     pub reference: Option<&'a str>,
     /// The key its call carries.
     pub idempotency_key: &'a str,
     /// What happened last that should not have.
+    #[schema(required)]
     pub error: Option<&'a str>,
     /// When it is tried next.
+    #[schema(required, value_type = Option<values::Time>)]
     pub retry_at: Option<DateTime<Utc>>,
 }
 

@@ -12,20 +12,26 @@ use ordo_actors::{
     saga::{SagaCommand, SagaRejection, SagaState, context::SagaRefusal},
 };
 use serde::Deserialize;
+use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::{
     answer::X_POSITION,
     command_input::CommandInput,
     error::{Problem, ProblemKind, check},
-    pagination::{Paging, array, fault, read_live, wait_until},
+    openapi::{
+        ListOf,
+        parameters::{DryRun, SagaInPath},
+        problems::{ReadProblems, SagaProblems},
+    },
+    pagination::{MOST_ROWS, Paging, array, fault, limit_schema, read_live, wait_until},
     query_params::{Params, QueryNumber},
     state::AppState,
     wire::{NoteBody, RetryBody, SkipBody},
 };
 use crate::{
-    fulfilment::{Fulfilment, SagaView},
-    order::{Reason, Reference},
+    fulfilment::{Fulfilment, SagaView, schema as saga_schema},
+    order::{Reason, Reference, schema},
     read_models::{ReadModels, tables::SAGAS},
 };
 
@@ -34,16 +40,35 @@ const BY_ATTENTION: [SagaState; 5] =
     [SagaState::Stuck, SagaState::Compensating, SagaState::Running, SagaState::Failed, SagaState::Completed];
 
 /// The query of `GET /admin/sagas`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct SagaListParams {
+    /// Only sagas in this state.
+    #[param(value_type = Option<saga_schema::SagaState>)]
     state: Option<String>,
+    /// At most so many.
+    #[param(schema_with = limit_schema)]
     limit: Option<QueryNumber>,
+    /// Wait until the log, or the read model, has come this far, at most a few seconds. Take it from `X-Position`.
+    #[param(value_type = Option<schema::Position>, example = 0)]
     min_position: Option<QueryNumber>,
 }
 
-/// `GET /admin/sagas`: the stuck ones first, then those that undo, those that run, and those that have ended; of each state
-/// those first to which nothing has happened for longest.
+/// Sagas, as many as fit.
+pub type SagaPage = ListOf<SagaView<'static>, MOST_ROWS>;
+
+/// Sagas, those that need an operator first
+///
+/// The stuck ones, then those that undo, those that run, and those that have ended; of each state those first to which nothing has
+/// happened for longest.
+#[utoipa::path(
+    get, path = "/admin/sagas", operation_id = "listSagas", tag = "operations", params(SagaListParams),
+    responses(
+        (status = 200, description = "The sagas.", body = inline(SagaPage), headers(("X-Position"))),
+        ReadProblems,
+    )
+)]
 pub async fn list(
     state: Data<AppState>,
     models: Data<ReadModels>,
@@ -92,7 +117,20 @@ fn page(state: SagaState, generation: u32, limit: usize) -> Page {
     }
 }
 
-/// `POST /admin/sagas/{id}/retry`
+/// Try the step again that a saga is stuck at
+///
+/// With the same key, or with another one when the partner refused the first.
+#[utoipa::path(
+    post, path = "/admin/sagas/{id}/retry", operation_id = "retrySaga", tag = "operations", params(SagaInPath, DryRun),
+    request_body = RetryBody,
+    responses(
+        (
+            status = 200, description = "The saga after it; as it would be, after a dry run.", body = SagaView<'static>,
+            headers(("X-Position"))
+        ),
+        SagaProblems,
+    )
+)]
 pub async fn retry(
     state: Data<AppState>,
     id: Path<String>,
@@ -104,7 +142,20 @@ pub async fn retry(
     act(&state, &id, SagaCommand::Retry { by: by.to_string() }, input.options.dry_run).await
 }
 
-/// `POST /admin/sagas/{id}/skip`
+/// Go on without the step that a saga is stuck at
+///
+/// It was taken care of otherwise. An undo counts as undone; a refund that was skipped ends its saga.
+#[utoipa::path(
+    post, path = "/admin/sagas/{id}/skip", operation_id = "skipStep", tag = "operations", params(SagaInPath, DryRun),
+    request_body = SkipBody,
+    responses(
+        (
+            status = 200, description = "The saga after it; as it would be, after a dry run.", body = SagaView<'static>,
+            headers(("X-Position"))
+        ),
+        SagaProblems,
+    )
+)]
 pub async fn skip(
     state: Data<AppState>,
     id: Path<String>,
@@ -114,7 +165,20 @@ pub async fn skip(
     act(&state, &id, SagaCommand::Skip { by, reason }, input.options.dry_run).await
 }
 
-/// `POST /admin/sagas/{id}/force-compensate`
+/// Undo all that a saga has done
+///
+/// As a cancellation does, and in the name of an operator.
+#[utoipa::path(
+    post, path = "/admin/sagas/{id}/force-compensate", operation_id = "forceCompensate", tag = "operations", params(SagaInPath, DryRun),
+    request_body = SkipBody,
+    responses(
+        (
+            status = 200, description = "The saga after it; as it would be, after a dry run.", body = SagaView<'static>,
+            headers(("X-Position"))
+        ),
+        SagaProblems,
+    )
+)]
 pub async fn force_compensate(
     state: Data<AppState>,
     id: Path<String>,
@@ -124,7 +188,20 @@ pub async fn force_compensate(
     act(&state, &id, SagaCommand::ForceCompensate { by, reason }, input.options.dry_run).await
 }
 
-/// `POST /admin/sagas/{id}/annotate`
+/// Leave a note in the stream of a saga
+///
+/// Changes nothing else.
+#[utoipa::path(
+    post, path = "/admin/sagas/{id}/annotate", operation_id = "annotateSaga", tag = "operations", params(SagaInPath, DryRun),
+    request_body = NoteBody,
+    responses(
+        (
+            status = 200, description = "The saga after it; as it would be, after a dry run.", body = SagaView<'static>,
+            headers(("X-Position"))
+        ),
+        SagaProblems,
+    )
+)]
 pub async fn annotate(
     state: Data<AppState>,
     id: Path<String>,

@@ -13,6 +13,7 @@ use ordo_actors::{
     saga::SagaState,
 };
 use serde::{Deserialize, Serialize, Serializer};
+use utoipa::ToSchema;
 
 use super::{
     error::{Problem, ProblemKind},
@@ -20,7 +21,8 @@ use super::{
     state::AppState,
 };
 use crate::{
-    order::{ItemsReturned, OrderEvent, OrderState, OrderView, Reference},
+    fulfilment::schema as saga_schema,
+    order::{ItemsReturned, OrderEvent, OrderState, OrderView, Reference, schema},
     ordering::{Accepted, Effect, OrderOutcome, Present},
 };
 
@@ -94,11 +96,14 @@ pub fn saga_path(saga: StreamId) -> String {
 }
 
 /// A saga, and where it is.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({"saga_id": "6a1211c1-6e6a-56bc-bd75-cefaed0c7e16", "saga_state": "Completed"}))]
 pub struct SagaStanding {
-    /// Which saga.
+    /// The same for every fulfilment of the order.
+    #[schema(value_type = schema::Id)]
     pub saga_id: StreamId,
     /// Where it is.
+    #[schema(value_type = saga_schema::SagaState)]
     pub saga_state: SagaState,
 }
 

@@ -7,18 +7,29 @@ use actix_web::{
 use chrono::{DateTime, SecondsFormat};
 use ordo_actors::projection::row_store::{Row, Value};
 use serde::{Deserialize, Serialize};
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::{
+        ObjectBuilder,
+        path::{Parameter, ParameterIn},
+    },
+};
 
 use super::{
     cursor::ListId,
     error::Problem,
-    list_orders::{documents, state_and_times},
+    list_orders::{OrderPage, documents, state_and_times},
     listed_table::{ListedTable, RowParams, TableParams, int, text},
-    pagination::{Paging, Sort, array, next_link, read_live, sort, wait_until},
+    openapi::{
+        ListOf,
+        problems::{NotFound, ReadProblems},
+    },
+    pagination::{MOST_ROWS, Paging, Sort, array, limit_schema, next_link, read_live, sort, sort_schema, wait_until},
     query_params::{Params, QueryNumber},
     state::AppState,
 };
 use crate::{
-    order::CustomerId,
+    order::{CustomerId, OrderState, schema},
     read_models::{
         OrderFilter, ReadModels, orders_of,
         tables::{CUSTOMER_ORDERS, CUSTOMERS},
@@ -44,18 +55,45 @@ pub(super) const CUSTOMER_LIST: ListedTable = ListedTable {
 
 const ORDER_SORTS: &[Sort<()>] = &[Sort { name: "created_at", by: (), descending: true, is_amount: false }];
 
-/// A customer, as clients see it.
-#[derive(Debug, Serialize)]
+/// A customer and what their orders come to.
+#[derive(Debug, Serialize, ToSchema)]
 #[expect(clippy::struct_field_names, reason = "the names clients see")]
-struct Customer<'a> {
+pub struct Customer<'a> {
+    #[schema(value_type = CustomerId)]
     customer_id: &'a str,
+    /// All their orders.
+    #[schema(value_type = schema::Count)]
     total_orders: i64,
+    /// Those that have not ended.
+    #[schema(value_type = schema::Count)]
     active_orders: i64,
+    /// Those that were shipped.
+    #[schema(value_type = schema::Count)]
     completed_orders: i64,
+    /// Those that were cancelled.
+    #[schema(value_type = schema::Count)]
     cancelled_orders: i64,
+    /// What their completed orders cost, less refunds; minor units of whatever currencies.
+    #[schema(value_type = schema::Cents)]
     total_spent_cents: i64,
+    /// When their first order was placed.
+    #[schema(value_type = schema::Time)]
     first_order_at: String,
+    /// When their last order was placed.
+    #[schema(value_type = schema::Time)]
     last_order_at: String,
+}
+
+/// A page of customers.
+pub type CustomerPage = ListOf<Customer<'static>, MOST_ROWS>;
+
+/// The query of `GET /customers`.
+pub struct CustomerListParams;
+
+impl IntoParams for CustomerListParams {
+    fn into_params(parameter_in: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        CUSTOMER_LIST.parameters(parameter_in)
+    }
 }
 
 impl<'a> Customer<'a> {
@@ -86,7 +124,16 @@ fn known_id(id: &str) -> Result<CustomerId, Problem> {
     CustomerId::stored(id).map_err(|_| no_such_customer())
 }
 
-/// `GET /customers`
+/// Customers and what their orders come to
+///
+/// Follow `Link` for more.
+#[utoipa::path(
+    get, path = "/customers", operation_id = "listCustomers", tag = "read models", params(CustomerListParams),
+    responses(
+        (status = 200, description = "Customers.", body = inline(CustomerPage), headers(("X-Position"), ("Link"))),
+        ReadProblems,
+    )
+)]
 pub async fn list(
     state: Data<AppState>,
     models: Data<ReadModels>,
@@ -95,7 +142,15 @@ pub async fn list(
     CUSTOMER_LIST.list(&state, &models, params.0).await
 }
 
-/// `GET /customers/{id}`
+/// A customer and what their orders come to
+#[utoipa::path(
+    get, path = "/customers/{id}", operation_id = "getCustomer", tag = "read models",
+    params(("id" = String, Path, description = "The customer.", min_length = 1, example = "ada"), RowParams),
+    responses(
+        (status = 200, description = "As of `X-Position`.", body = Customer<'static>, headers(("X-Position"))),
+        NotFound, ReadProblems,
+    )
+)]
 pub async fn get(
     state: Data<AppState>,
     models: Data<ReadModels>,
@@ -107,16 +162,35 @@ pub async fn get(
 }
 
 /// The query of `GET /customers/{id}/orders`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct CustomerOrdersParams {
+    /// Only orders in this state.
+    #[param(value_type = Option<OrderState>)]
     state: Option<String>,
+    /// Only orders placed at this time or later.
+    #[param(value_type = Option<schema::Time>)]
     created_after: Option<String>,
+    /// Only orders placed before this time.
+    #[param(value_type = Option<schema::Time>)]
     created_before: Option<String>,
+    /// What to sort by; `-` before it: from large to small.
+    #[param(schema_with = sort_names)]
     sort: Option<String>,
+    /// At most so many.
+    #[param(schema_with = limit_schema)]
     limit: Option<QueryNumber>,
+    /// Where the page before ended: taken from its `Link`. Belongs to one path with one set of filters and one sort.
+    #[param(value_type = Option<String>, nullable = false)]
     cursor: Option<String>,
+    /// Wait until the log, or the read model, has come this far, at most a few seconds. Take it from `X-Position`.
+    #[param(value_type = Option<schema::Position>, example = 0)]
     min_position: Option<QueryNumber>,
+}
+
+fn sort_names() -> ObjectBuilder {
+    sort_schema(ORDER_SORTS)
 }
 
 /// The orders of a customer that were asked for.
@@ -130,7 +204,17 @@ struct OrdersOfCustomer {
     sent: CustomerOrdersParams,
 }
 
-/// `GET /customers/{id}/orders`
+/// The orders of a customer, in whatever state
+///
+/// Follow `Link` for more.
+#[utoipa::path(
+    get, path = "/customers/{id}/orders", operation_id = "listOrdersOfCustomer", tag = "read models",
+    params(("id" = String, Path, description = "The customer.", min_length = 1, example = "ada"), CustomerOrdersParams),
+    responses(
+        (status = 200, description = "Orders.", body = inline(OrderPage), headers(("X-Position"), ("Link"))),
+        NotFound, ReadProblems,
+    )
+)]
 pub async fn orders(
     state: Data<AppState>,
     models: Data<ReadModels>,
@@ -186,7 +270,7 @@ impl OrdersOfCustomer {
         ListId::of(&[
             "/customers/{id}/orders",
             self.customer.as_str(),
-            self.filter.state.map_or("", crate::order::OrderState::name),
+            self.filter.state.map_or("", OrderState::name),
             &self.filter.created_from.map(|time| time.to_rfc3339()).unwrap_or_default(),
             &self.filter.created_before.map(|time| time.to_rfc3339()).unwrap_or_default(),
             if self.descending { "-" } else { "" },

@@ -5,11 +5,40 @@ use std::sync::{Arc, LazyLock};
 use actix_web::{
     HttpResponse,
     http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ContentEncoding, LOCATION},
-    web::{Html, Path},
+    web::{Data, Html, Path},
+};
+use bytes::Bytes;
+use utoipa::{
+    IntoParams, PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
 };
 use utoipa_swagger_ui::Config;
 
-use super::error::{Problem, ProblemKind};
+use super::{
+    error::{Problem, ProblemKind},
+    openapi::{headers::Place, problems::NotFound},
+};
+use crate::order::schema;
+
+/// The problem type in the path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct ProblemInPath {
+    /// The last part of a problem's type.
+    #[param(value_type = ProblemName, example = "state-conflict")]
+    pub name: String,
+}
+
+/// The name of a problem type.
+pub struct ProblemName;
+
+impl PartialSchema for ProblemName {
+    fn schema() -> RefOr<Schema> {
+        schema::one_of(ProblemKind::ALL.map(|kind| kind.explain().name), "The name of a problem type.").into()
+    }
+}
+
+impl ToSchema for ProblemName {}
 
 /// What the page may load and ask: this server. Its own styles are written into its elements.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
@@ -17,20 +46,36 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 
 static PAGE: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| Arc::new(Config::new(["/openapi.json"])));
 
-/// The description, kept as a file and checked against the routes by a test.
-pub const OPENAPI: &str = include_str!("openapi.json");
+/// The OpenAPI document, made once at start.
+pub struct Description(pub Bytes);
 
-/// `GET /openapi.json`
-pub async fn openapi() -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(OPENAPI)
+/// This description
+#[utoipa::path(
+    get, path = "/openapi.json", operation_id = "openapi", tag = "operations",
+    responses((status = 200, description = "OpenAPI 3.1.", body = Object))
+)]
+pub async fn openapi(description: Data<Description>) -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(description.0.clone())
 }
 
-/// `GET /docs`: the page's own links are relative, so it needs the slash.
+/// Leads to the page to try the server
+// The page's own links are relative, so it needs the slash.
+#[utoipa::path(
+    get, path = "/docs", operation_id = "docsRedirect", tag = "operations",
+    responses((
+        status = 307, description = "It is at /docs/.", headers(("Location" = inline(Place), description = "`/docs/`"))
+    ))
+)]
 pub async fn to_page() -> HttpResponse {
     HttpResponse::TemporaryRedirect().insert_header((LOCATION, "/docs/")).finish()
 }
 
-/// `GET /docs/{file}`: Swagger UI, from the binary.
+/// A page to try the server
+// Swagger UI, from the binary; its files are below the page.
+#[utoipa::path(
+    get, path = "/docs/", operation_id = "docs", tag = "operations",
+    responses((status = 200, description = "Swagger UI.", body = String, content_type = "text/html"))
+)]
 pub async fn page(file: Path<String>) -> Result<HttpResponse, Problem> {
     let found = utoipa_swagger_ui::serve(&file, Arc::clone(&PAGE)).inspect_err(|error| log::error!("{error}"));
     let fault = || Problem::new(ProblemKind::Internal, "the page cannot be shown");
@@ -43,7 +88,14 @@ pub async fn page(file: Path<String>) -> Result<HttpResponse, Problem> {
     Ok(response.content_type(file.content_type).body(file.bytes.into_owned()))
 }
 
-/// `GET /problems/{name}`
+/// What a problem type means
+#[utoipa::path(
+    get, path = "/problems/{name}", operation_id = "problem", tag = "operations", params(ProblemInPath),
+    responses(
+        (status = 200, description = "An explanation for people.", body = String, content_type = "text/html"),
+        NotFound,
+    )
+)]
 pub async fn problem(name: Path<String>) -> Result<Html, Problem> {
     let known = ProblemKind::ALL.into_iter().map(ProblemKind::explain).find(|explanation| explanation.name == *name);
     let explanation = known.ok_or_else(|| Problem::not_found("there is no problem of this name"))?;

@@ -21,6 +21,7 @@ use ordo_actors::{
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::{guard::rules::Refusal, order::InvalidValue};
 
@@ -148,9 +149,9 @@ impl ProblemKind {
 }
 
 /// A fault in one value of a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Fault {
-    /// Where: a JSON pointer into the body, or `?name` for the query.
+    /// Where: a JSON pointer into the body, or `?name` for a parameter of the query.
     pub pointer: String,
     /// What is wrong.
     pub detail: String,

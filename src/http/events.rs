@@ -7,34 +7,73 @@ use ordo_actors::{
     aggregate::Aggregate,
     log::{
         event::{EventEnvelope, Position, StreamId, Version},
-        store::{EventPage, LogQuery},
+        store::{self, LogQuery},
     },
 };
 use serde::Deserialize;
+use utoipa::{
+    IntoParams, PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, Type},
+};
 
 use super::{
     answer::no_such_order,
     error::{Fault, Problem},
+    openapi::{
+        events::EventPage,
+        parameters::OrderInPath,
+        problems::{NotFound, ReadProblems},
+    },
     orders::OrderPath,
     query_params::{COUNTABLE, Params, QueryNumber, number},
     state::AppState,
     wire,
 };
-use crate::order::Order;
+use crate::order::{Order, schema};
 
 const DEFAULT_LIMIT: u64 = 100;
-const MAX_LIMIT: u64 = 1000;
+/// The most events of a page.
+pub const MOST_EVENTS: usize = 1000;
+const MAX_LIMIT: u64 = MOST_EVENTS as u64;
 
 /// The query of `GET /orders/{id}/events`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct StreamParams {
+    /// The first version to show.
+    #[param(schema_with = from_version_schema)]
     from_version: Option<QueryNumber>,
+    /// At most so many events; fewer when they reach 6 MiB.
+    #[param(schema_with = limit_schema)]
     limit: Option<QueryNumber>,
+    /// Wait until the log, or the read model, has come this far, at most a few seconds. Take it from `X-Position`.
+    #[param(value_type = Option<schema::Position>, example = 0)]
     min_position: Option<QueryNumber>,
 }
 
-/// `GET /orders/{id}/events`
+fn from_version_schema() -> ObjectBuilder {
+    schema::whole_number(1, i64::MAX, "The first version to show.").default(Some(1.into()))
+}
+
+fn limit_schema() -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(1))
+        .maximum(Some(MAX_LIMIT))
+        .default(Some(DEFAULT_LIMIT.into()))
+}
+
+/// What has happened to an order
+///
+/// In order. A page ends at `limit` events, or at the event that brings it to 6 MiB; whichever it was, follow `Link` for more.
+#[utoipa::path(
+    get, path = "/orders/{id}/events", operation_id = "listEventsOfOrder", tag = "events", params(OrderInPath, StreamParams),
+    responses(
+        (status = 200, description = "Events of the order.", body = inline(EventPage), headers(("Link"))),
+        NotFound, ReadProblems,
+    )
+)]
 pub async fn of_order(
     state: Data<AppState>,
     order: OrderPath,
@@ -47,8 +86,11 @@ pub async fn of_order(
     state.wait_for(paging.at_least).await?;
     let (from, limit) = (Version(from.unwrap_or(1)), paging.limit);
     let events = state.store.read_stream(order.0, from, limit).await?;
-    let first =
-        if events.is_empty() { state.store.read_stream(order.0, Version(1), 1).await? } else { EventPage::default() };
+    let first = if events.is_empty() {
+        state.store.read_stream(order.0, Version(1), 1).await?
+    } else {
+        store::EventPage::default()
+    };
     if events.first().or(first.first()).is_none_or(|event| event.aggregate_type != Order::TYPE) {
         return Err(no_such_order());
     }
@@ -58,20 +100,64 @@ pub async fn of_order(
 }
 
 /// The query of `GET /events`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct LogParams {
+    /// Only events after this position.
+    #[param(schema_with = after_schema)]
     after: Option<QueryNumber>,
+    /// At most so many events; fewer when they reach 6 MiB.
+    #[param(schema_with = limit_schema)]
     limit: Option<QueryNumber>,
+    /// Only events of these types, separated by commas.
+    #[param(
+        value_type = Option<Vec<TypeName>>, style = Form, explode = false, example = json!(["OrderCreated", "OrderCancelled"])
+    )]
     event_type: Option<String>,
+    /// Only events of this aggregate type.
+    #[param(value_type = Option<TypeName>, example = "Order")]
     aggregate_type: Option<String>,
+    /// Only events of this stream.
+    #[param(value_type = Option<schema::Id>)]
     aggregate_id: Option<uuid::Uuid>,
+    /// Only events recorded at this time or later.
+    #[param(value_type = Option<schema::Time>)]
     from: Option<String>,
+    /// Only events recorded before this time.
+    #[param(value_type = Option<schema::Time>)]
     to: Option<String>,
+    /// Wait until the log, or the read model, has come this far, at most a few seconds. Take it from `X-Position`.
+    #[param(value_type = Option<schema::Position>, example = 0)]
     min_position: Option<QueryNumber>,
 }
 
-/// `GET /events`
+fn after_schema() -> ObjectBuilder {
+    schema::whole_number(0, i64::MAX, "Only events after this position.").default(Some(0.into()))
+}
+
+/// The name of a type of events or aggregates.
+pub struct TypeName;
+
+impl PartialSchema for TypeName {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::String).pattern(Some(format!("^[A-Za-z]{{1,{LONGEST_NAME}}}$"))).into()
+    }
+}
+
+impl ToSchema for TypeName {}
+
+/// What has happened to all orders
+///
+/// The log, in commit order. Whoever asks `after` the last position seen misses nothing. A page ends at `limit` events, or at the
+/// event that brings it to 6 MiB; whichever it was, follow `Link` for more.
+#[utoipa::path(
+    get, path = "/events", operation_id = "listEvents", tag = "events", params(LogParams),
+    responses(
+        (status = 200, description = "Events.", body = inline(EventPage), headers(("Link"))),
+        ReadProblems,
+    )
+)]
 pub async fn of_log(state: Data<AppState>, params: Params<LogParams>) -> Result<HttpResponse, Problem> {
     let Params(params) = params;
     let mut faults = Vec::new();

@@ -8,24 +8,53 @@ use actix_web::{
     web::Data,
 };
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::{
     answer::{IDEMPOTENCY_REPLAYED, SagaStanding, X_POSITION, respond, saga_path},
     command_input::CommandInput,
     error::Problem,
+    openapi::{
+        answers::FulfilAnswer,
+        headers::Place,
+        parameters::{DryRun, IdempotencyKey, IfMatch, OrderInPath, Prefer},
+        problems::{CommandProblems, NotFound, ReadProblems},
+    },
     orders::OrderPath,
     pagination::at_least,
     query_params::{Params, QueryNumber},
     state::AppState,
     wire::EmptyBody,
 };
-use crate::{fulfilment::SagaView, ordering::FulfilOutcome};
+use crate::{fulfilment::SagaView, order::schema, ordering::FulfilOutcome};
 
 /// How long a command waits for a saga when the client does not say, and at most.
 const WAIT: Duration = Duration::from_secs(5);
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
-/// `POST /orders/{id}/fulfill`
+/// Fulfil an order
+///
+/// Reserves, charges and ships through the partners, from a draft with items or a submitted order, and completes the order;
+/// when a partner refuses, all that was done is undone and the order is cancelled. It goes on whether or not anybody waits,
+/// also after a crash. Again on the same order joins the same saga.
+#[utoipa::path(
+    post, path = "/orders/{id}/fulfill", operation_id = "fulfillOrder", tag = "steps",
+    params(OrderInPath, DryRun, IfMatch, IdempotencyKey, Prefer),
+    request_body(content = EmptyBody, examples(("nothing" = (summary = "Nothing to say", value = json!({}))))),
+    responses(
+        (
+            status = 200, description = "The saga has ended. After a dry run: the order as submitting it would leave it.",
+            body = inline(FulfilAnswer), headers(("X-Position"), ("Idempotency-Replayed"))
+        ),
+        (
+            status = 202, description = "The saga goes on, or waits for an operator.", body = SagaStanding,
+            headers(
+                ("X-Position"), ("Idempotency-Replayed"), ("Location" = inline(Place), description = "Where the saga is.")
+            )
+        ),
+        NotFound, CommandProblems,
+    )
+)]
 pub async fn fulfill(
     state: Data<AppState>,
     request: HttpRequest,
@@ -49,13 +78,25 @@ pub async fn fulfill(
 }
 
 /// The query of `GET /orders/{id}/saga`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct SagaParams {
+    /// Wait until the log, or the read model, has come this far, at most a few seconds. Take it from `X-Position`.
+    #[param(value_type = Option<schema::Position>, example = 0)]
     min_position: Option<QueryNumber>,
 }
 
-/// `GET /orders/{id}/saga`: by the id of the order it fulfils, or by its own.
+/// Look at the saga of an order
+///
+/// `id` is the order's, or the saga's own: a refund is found by its own.
+#[utoipa::path(
+    get, path = "/orders/{id}/saga", operation_id = "getSaga", tag = "steps", params(OrderInPath, SagaParams),
+    responses(
+        (status = 200, description = "The saga.", body = SagaView<'static>, headers(("X-Position"))),
+        NotFound, ReadProblems,
+    )
+)]
 pub async fn show(state: Data<AppState>, id: OrderPath, params: Params<SagaParams>) -> Result<HttpResponse, Problem> {
     let mut faults = Vec::new();
     let position = at_least(params.0.min_position, &mut faults);

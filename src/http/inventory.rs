@@ -6,16 +6,24 @@ use actix_web::{
 };
 use ordo_actors::projection::row_store::Row;
 use serde::Serialize;
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::path::{Parameter, ParameterIn},
+};
 
 use super::{
     error::Problem,
     listed_table::{ListedTable, RowParams, TableParams, int, text},
-    pagination::Sort,
+    openapi::{
+        ListOf,
+        problems::{NotFound, ReadProblems},
+    },
+    pagination::{MOST_ROWS, Sort},
     query_params::Params,
     state::AppState,
 };
 use crate::{
-    order::ProductId,
+    order::{ProductId, ProductName, schema},
     read_models::{ReadModels, tables::INVENTORY},
 };
 
@@ -36,18 +44,44 @@ const PRODUCT_LIST: ListedTable = ListedTable {
     json: |row| serde_json::to_string(&Product::of(row)),
 };
 
-/// A product, as clients see it.
-#[derive(Debug, Serialize)]
+/// A product and the demand for it.
+#[derive(Debug, Serialize, ToSchema)]
 #[expect(clippy::struct_field_names, reason = "the names clients see")]
-struct Product<'a> {
+pub struct Product<'a> {
+    #[schema(value_type = ProductId)]
     product_id: &'a str,
+    #[schema(value_type = ProductName)]
     product_name: &'a str,
+    /// How many are in orders, whatever their state.
+    #[schema(value_type = schema::Count)]
     quantity_ordered: i64,
+    /// How many are in orders that have not ended.
+    #[schema(value_type = schema::Count)]
     quantity_active: i64,
+    /// How many are held or paid.
+    #[schema(value_type = schema::Count)]
     quantity_reserved: i64,
+    /// How many were shipped.
+    #[schema(value_type = schema::Count)]
     quantity_completed: i64,
+    /// What those shipped brought in; minor units of whatever currencies.
+    #[schema(value_type = schema::Cents)]
     revenue_cents: i64,
+    /// In how many orders it is.
+    #[schema(value_type = schema::Count)]
     order_count: i64,
+}
+
+/// A page of products.
+pub type ProductPage = ListOf<Product<'static>, MOST_ROWS>;
+
+/// The query of `GET /inventory`.
+pub struct ProductListParams;
+
+impl IntoParams for ProductListParams {
+    fn into_params(parameter_in: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        PRODUCT_LIST.parameters(parameter_in)
+    }
 }
 
 impl<'a> Product<'a> {
@@ -65,7 +99,16 @@ impl<'a> Product<'a> {
     }
 }
 
-/// `GET /inventory`
+/// Products and the demand for them
+///
+/// Follow `Link` for more.
+#[utoipa::path(
+    get, path = "/inventory", operation_id = "listProducts", tag = "read models", params(ProductListParams),
+    responses(
+        (status = 200, description = "Products.", body = inline(ProductPage), headers(("X-Position"), ("Link"))),
+        ReadProblems,
+    )
+)]
 pub async fn list(
     state: Data<AppState>,
     models: Data<ReadModels>,
@@ -74,7 +117,15 @@ pub async fn list(
     PRODUCT_LIST.list(&state, &models, params.0).await
 }
 
-/// `GET /inventory/{product_id}`
+/// A product and the demand for it
+#[utoipa::path(
+    get, path = "/inventory/{product_id}", operation_id = "getProduct", tag = "read models",
+    params(("product_id" = String, Path, description = "The product.", min_length = 1, example = "widget"), RowParams),
+    responses(
+        (status = 200, description = "As of `X-Position`.", body = Product<'static>, headers(("X-Position"))),
+        NotFound, ReadProblems,
+    )
+)]
 pub async fn get(
     state: Data<AppState>,
     models: Data<ReadModels>,

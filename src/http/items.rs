@@ -9,13 +9,38 @@ use super::{
     answer::respond,
     command_input::CommandInput,
     error::{Problem, not_whole},
+    openapi::{
+        parameters::{DryRun, IdempotencyKey, IfMatch, LineInPath, OrderInPath},
+        problems::{CommandProblems, NotFound},
+    },
     orders::{OrderPath, check_item},
     state::AppState,
     wire::{EmptyBody, ItemBody, QuantityBody},
 };
-use crate::order::LineId;
+use crate::order::{LineId, OrderView};
 
-/// `POST /orders/{id}/items`
+/// Add an item to a draft
+///
+/// The same product at the same price adds to its line; at another price it is another line. An order has at most 2,000 lines
+/// by default; the operator may allow fewer, or up to 10,000 (`--max-order-lines`).
+#[utoipa::path(
+    post, path = "/orders/{id}/items", operation_id = "addItem", tag = "items",
+    params(OrderInPath, DryRun, IfMatch, IdempotencyKey),
+    request_body(content = ItemBody, examples(
+        ("item" = (summary = "An item", value = json!({"product_id": "gadget", "product_name": "Gadget, blue", "quantity": 1, "unit_price_cents": 2550}))),
+    )),
+    responses(
+        (
+            status = 200, description = "The order after the command; as it would be, after a dry run.", body = OrderView<'static>,
+            headers(("X-Position"), ("ETag"), ("Idempotency-Replayed")),
+            links(
+                ("submitOrder" = (operation_id = "submitOrder", parameters(("id" = "$response.body#/id")))),
+                ("addItem" = (operation_id = "addItem", parameters(("id" = "$response.body#/id"))))
+            )
+        ),
+        NotFound, CommandProblems,
+    )
+)]
 pub async fn add(
     state: Data<AppState>,
     order: OrderPath,
@@ -26,7 +51,24 @@ pub async fn add(
     respond(&state, answered).await
 }
 
-/// `PATCH /orders/{id}/items/{line_id}`
+/// Give a line of a draft another quantity
+///
+/// Zero removes the line.
+#[utoipa::path(
+    patch, path = "/orders/{id}/items/{line_id}", operation_id = "changeQuantity", tag = "items",
+    params(OrderInPath, LineInPath, DryRun, IfMatch, IdempotencyKey),
+    request_body(content = QuantityBody, examples(
+        ("more" = (summary = "Five of them", value = json!({"quantity": 5}))),
+        ("none" = (summary = "Remove the line", value = json!({"quantity": 0}))),
+    )),
+    responses(
+        (
+            status = 200, description = "The order after the command; as it would be, after a dry run.", body = OrderView<'static>,
+            headers(("X-Position"), ("ETag"), ("Idempotency-Replayed"))
+        ),
+        NotFound, CommandProblems,
+    )
+)]
 pub async fn change(
     state: Data<AppState>,
     order: OrderPath,
@@ -38,7 +80,20 @@ pub async fn change(
     respond(&state, state.ordering().change_quantity(&input.call(order.0), line_id, quantity).await?).await
 }
 
-/// `DELETE /orders/{id}/items/{line_id}`
+/// Remove a line from a draft
+///
+/// Its number is not used again.
+#[utoipa::path(
+    delete, path = "/orders/{id}/items/{line_id}", operation_id = "removeItem", tag = "items",
+    params(OrderInPath, LineInPath, DryRun, IfMatch, IdempotencyKey),
+    responses(
+        (
+            status = 200, description = "The order after the command; as it would be, after a dry run.", body = OrderView<'static>,
+            headers(("X-Position"), ("ETag"), ("Idempotency-Replayed"))
+        ),
+        NotFound, CommandProblems,
+    )
+)]
 pub async fn remove(
     state: Data<AppState>,
     order: OrderPath,

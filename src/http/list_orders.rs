@@ -6,17 +6,21 @@ use actix_web::{HttpResponse, web::Data};
 use chrono::{DateTime, Utc};
 use ordo_actors::projection::row_store::{Row, Table, Value};
 use serde::Deserialize;
+use utoipa::{IntoParams, openapi::ObjectBuilder};
 
 use super::{
     cursor::ListId,
     error::{Fault, Problem},
-    pagination::{Paging, Sort, array, fault, next_link, read_live, sort, wait_until},
+    openapi::{ListOf, problems::ReadProblems},
+    pagination::{
+        MOST_ROWS, Paging, Sort, array, fault, limit_schema, next_link, read_live, sort, sort_schema, wait_until,
+    },
     query_params::{Params, QueryNumber},
     state::AppState,
     wire,
 };
 use crate::{
-    order::{CustomerId, OrderState, ProductId},
+    order::{CustomerId, OrderState, OrderView, ProductId, schema},
     read_models::{OrderFilter, OrderSearch, OrderSort, OrderTables, ReadModelProgress, ReadModels, ResultPage},
 };
 
@@ -26,21 +30,56 @@ const SORTS: &[Sort<OrderSort>] = &[
 ];
 
 /// The query of `GET /orders` and `GET /orders/history`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct OrderListParams {
+    /// Only orders in this state.
+    #[param(value_type = Option<OrderState>)]
     state: Option<String>,
+    /// Only orders of this customer.
+    #[param(value_type = Option<CustomerId>)]
     customer_id: Option<String>,
+    /// Only orders with a line of this product.
+    #[param(value_type = Option<ProductId>)]
     product_id: Option<String>,
+    /// Only orders placed at this time or later.
+    #[param(value_type = Option<schema::Time>)]
     created_after: Option<String>,
+    /// Only orders placed before this time.
+    #[param(value_type = Option<schema::Time>)]
     created_before: Option<String>,
+    /// What to sort by; `-` before it: from large to small.
+    #[param(schema_with = sort_names)]
     sort: Option<String>,
+    /// At most so many.
+    #[param(schema_with = limit_schema)]
     limit: Option<QueryNumber>,
+    /// Where the page before ended: taken from its `Link`. Belongs to one path with one set of filters and one sort.
+    #[param(value_type = Option<String>, nullable = false)]
     cursor: Option<String>,
+    /// Wait until the log, or the read model, has come this far, at most a few seconds. Take it from `X-Position`.
+    #[param(value_type = Option<schema::Position>, example = 0)]
     min_position: Option<QueryNumber>,
 }
 
-/// `GET /orders`
+fn sort_names() -> ObjectBuilder {
+    sort_schema(SORTS)
+}
+
+/// A page of orders.
+pub type OrderPage = ListOf<OrderView<'static>, MOST_ROWS>;
+
+/// The current orders
+///
+/// Orders that have not ended, from the read model. Follow `Link` for more.
+#[utoipa::path(
+    get, path = "/orders", operation_id = "listOrders", tag = "orders", params(OrderListParams),
+    responses(
+        (status = 200, description = "Orders.", body = inline(OrderPage), headers(("X-Position"), ("Link"))),
+        ReadProblems,
+    )
+)]
 pub async fn current(
     state: Data<AppState>,
     models: Data<ReadModels>,
@@ -50,7 +89,16 @@ pub async fn current(
     list.show(&state, &models, &*models.current_orders, OrderTables::CURRENT).await
 }
 
-/// `GET /orders/history`
+/// Completed and cancelled orders
+///
+/// From the read model. Follow `Link` for more.
+#[utoipa::path(
+    get, path = "/orders/history", operation_id = "listHistory", tag = "orders", params(OrderListParams),
+    responses(
+        (status = 200, description = "Orders.", body = inline(OrderPage), headers(("X-Position"), ("Link"))),
+        ReadProblems,
+    )
+)]
 pub async fn history(
     state: Data<AppState>,
     models: Data<ReadModels>,

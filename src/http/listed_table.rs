@@ -3,15 +3,24 @@
 use actix_web::HttpResponse;
 use ordo_actors::projection::row_store::{Page, Row, Table, Value};
 use serde::Deserialize;
+use utoipa::{
+    IntoParams,
+    openapi::path::{Parameter, ParameterIn},
+};
 
 use super::{
     cursor::ListId,
     error::{Fault, Problem, ProblemKind},
-    pagination::{Paging, Sort, array, at_least, next_link, read_live, respond, sort, wait_until},
+    pagination::{
+        Paging, Sort, array, at_least, limit_schema, next_link, read_live, respond, sort, sort_schema, wait_until,
+    },
     query_params::QueryNumber,
     state::AppState,
 };
-use crate::read_models::{IndexScan, ReadModelProgress, ReadModels, RowSource};
+use crate::{
+    order::schema,
+    read_models::{IndexScan, ReadModelProgress, ReadModels, RowSource},
+};
 
 /// A table that clients can list.
 pub struct ListedTable {
@@ -28,19 +37,31 @@ pub struct ListedTable {
 }
 
 /// The query of a list.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct TableParams {
+    /// What to sort by; `-` before it: from large to small. Amounts and counts always go from large to small.
+    #[param(value_type = Option<String>, nullable = false)]
     sort: Option<String>,
+    /// At most so many.
+    #[param(schema_with = limit_schema)]
     limit: Option<QueryNumber>,
+    /// Where the page before ended: taken from its `Link`. Belongs to one path with one set of filters and one sort.
+    #[param(value_type = Option<String>, nullable = false)]
     cursor: Option<String>,
+    /// Wait until the log, or the read model, has come this far, at most a few seconds. Take it from `X-Position`.
+    #[param(value_type = Option<schema::Position>, example = 0)]
     min_position: Option<QueryNumber>,
 }
 
 /// The query of one row.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct RowParams {
+    /// Wait until the log, or the read model, has come this far, at most a few seconds. Take it from `X-Position`.
+    #[param(value_type = Option<schema::Position>, example = 0)]
     min_position: Option<QueryNumber>,
 }
 
@@ -55,6 +76,16 @@ struct Asked {
 }
 
 impl ListedTable {
+    /// What OpenAPI says of the query of a list.
+    #[must_use]
+    pub fn parameters(&self, parameter_in: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let mut parameters = TableParams::into_params(parameter_in);
+        if let Some(sort) = parameters.iter_mut().find(|parameter| parameter.name == "sort") {
+            sort.schema = Some(sort_schema(self.sorts).into());
+        }
+        parameters
+    }
+
     /// Answers with a page.
     pub async fn list(
         &self,

@@ -42,6 +42,7 @@ pub mod admin_projections;
 pub mod admin_sagas;
 pub mod docs;
 pub mod health;
+pub mod openapi;
 
 // An answer goes out.
 pub mod answer;

@@ -8,6 +8,12 @@ use super::{
     command_input::CommandInput,
     error::{Fault, Problem, check, not_whole},
     fulfilment::prefer_wait,
+    openapi::{
+        answers::{OrderAfterReturn, OrderAsItWouldBe},
+        headers::Place,
+        parameters::{DryRun, IdempotencyKey, IfMatch, OrderInPath, Prefer},
+        problems::{CommandProblems, NotFound},
+    },
     orders::OrderPath,
     state::AppState,
     wire::{
@@ -16,11 +22,30 @@ use super::{
     },
 };
 use crate::{
-    order::{InvalidValue, LineId, MAX_QUANTITY, Reason, Reference, ReturnItems, ReturnRequest},
+    order::{InvalidValue, LineId, MAX_QUANTITY, OrderView, Reason, Reference, ReturnItems, ReturnRequest},
     ordering::Cancellation,
 };
 
-/// `POST /orders/{id}/submit`
+/// Submit a draft
+///
+/// Freezes the items; an order without items cannot be submitted. Again on a submitted order changes nothing. With
+/// `--fulfil-on-submit` it also starts the fulfilment, as `fulfill` does, and does not wait for it.
+#[utoipa::path(
+    post, path = "/orders/{id}/submit", operation_id = "submitOrder", tag = "steps",
+    params(OrderInPath, DryRun, IfMatch, IdempotencyKey),
+    request_body(content = EmptyBody, examples(("nothing" = (summary = "Nothing to say", value = json!({}))))),
+    responses(
+        (
+            status = 200, description = "The order after the command; as it would be, after a dry run.", body = OrderView<'static>,
+            headers(("X-Position"), ("ETag"), ("Idempotency-Replayed")),
+            links(
+                ("reserveOrder" = (operation_id = "reserveOrder", parameters(("id" = "$response.body#/id")))),
+                ("cancelOrder" = (operation_id = "cancelOrder", parameters(("id" = "$response.body#/id"))))
+            )
+        ),
+        NotFound, CommandProblems,
+    )
+)]
 pub async fn submit(
     state: Data<AppState>,
     order: OrderPath,
@@ -35,7 +60,28 @@ pub async fn submit(
     respond(&state, answered).await
 }
 
-/// `POST /orders/{id}/reserve`
+/// Note that the stock is held
+///
+/// Submitted becomes Reserved. Again, with the same reservation or none, changes nothing. Not while the order is being
+/// fulfilled.
+#[utoipa::path(
+    post, path = "/orders/{id}/reserve", operation_id = "reserveOrder", tag = "steps",
+    params(OrderInPath, DryRun, IfMatch, IdempotencyKey),
+    request_body(content = ReserveBody, examples(
+        ("reservation" = (summary = "With what the inventory calls it", value = json!({"reservation_id": "R-1001"}))),
+    )),
+    responses(
+        (
+            status = 200, description = "The order after the command; as it would be, after a dry run.", body = OrderView<'static>,
+            headers(("X-Position"), ("ETag"), ("Idempotency-Replayed")),
+            links(
+                ("processOrder" = (operation_id = "processOrder", parameters(("id" = "$response.body#/id")))),
+                ("cancelOrder" = (operation_id = "cancelOrder", parameters(("id" = "$response.body#/id"))))
+            )
+        ),
+        NotFound, CommandProblems,
+    )
+)]
 pub async fn reserve(
     state: Data<AppState>,
     order: OrderPath,
@@ -45,7 +91,27 @@ pub async fn reserve(
     respond(&state, state.ordering().reserve(&input.call(order.0), reservation_id).await?).await
 }
 
-/// `POST /orders/{id}/process`
+/// Note that the order is paid
+///
+/// Reserved becomes Processing. Again, with the same payment or none, changes nothing. Not while the order is being fulfilled.
+#[utoipa::path(
+    post, path = "/orders/{id}/process", operation_id = "processOrder", tag = "steps",
+    params(OrderInPath, DryRun, IfMatch, IdempotencyKey),
+    request_body(content = ProcessBody, examples(
+        ("payment" = (summary = "With what the payment provider calls it", value = json!({"payment_id": "P-1001"}))),
+    )),
+    responses(
+        (
+            status = 200, description = "The order after the command; as it would be, after a dry run.", body = OrderView<'static>,
+            headers(("X-Position"), ("ETag"), ("Idempotency-Replayed")),
+            links(
+                ("completeOrder" = (operation_id = "completeOrder", parameters(("id" = "$response.body#/id")))),
+                ("cancelOrder" = (operation_id = "cancelOrder", parameters(("id" = "$response.body#/id"))))
+            )
+        ),
+        NotFound, CommandProblems,
+    )
+)]
 pub async fn process(
     state: Data<AppState>,
     order: OrderPath,
@@ -55,7 +121,26 @@ pub async fn process(
     respond(&state, state.ordering().process(&input.call(order.0), payment_id).await?).await
 }
 
-/// `POST /orders/{id}/complete`
+/// Note that the order has been shipped
+///
+/// Processing becomes Completed. Again, with the same parcel or none, changes nothing. Not while the order is being fulfilled.
+#[utoipa::path(
+    post, path = "/orders/{id}/complete", operation_id = "completeOrder", tag = "steps",
+    params(OrderInPath, DryRun, IfMatch, IdempotencyKey),
+    request_body(content = CompleteBody, examples(
+        ("parcel" = (summary = "With what the carrier calls it", value = json!({"tracking_number": "1Z999AA10123456784"}))),
+    )),
+    responses(
+        (
+            status = 200, description = "The order after the command; as it would be, after a dry run.", body = OrderView<'static>,
+            headers(("X-Position"), ("ETag"), ("Idempotency-Replayed")),
+            links(
+                ("returnItems" = (operation_id = "returnItems", parameters(("id" = "$response.body#/id"))))
+            )
+        ),
+        NotFound, CommandProblems,
+    )
+)]
 pub async fn complete(
     state: Data<AppState>,
     order: OrderPath,
@@ -65,7 +150,31 @@ pub async fn complete(
     respond(&state, state.ordering().complete(&input.call(order.0), tracking_number).await?).await
 }
 
-/// `POST /orders/{id}/cancel`
+/// Cancel an order that has not been shipped
+///
+/// Again on a cancelled order changes nothing. While the order is being fulfilled, its saga undoes what was done and cancels
+/// the order in the end.
+#[utoipa::path(
+    post, path = "/orders/{id}/cancel", operation_id = "cancelOrder", tag = "steps",
+    params(OrderInPath, DryRun, IfMatch, IdempotencyKey, Prefer),
+    request_body(content = CancelBody, examples(
+        ("cancel" = (summary = "With who wanted it", value = json!({"reason": "ordered twice", "cancelled_by": "ada"}))),
+    )),
+    responses(
+        (
+            status = 200, description = "The order after the command; as it would be, after a dry run.", body = OrderView<'static>,
+            headers(("X-Position"), ("ETag"), ("Idempotency-Replayed"))
+        ),
+        (
+            status = 202, description = "The order, which its saga is still about to cancel.", body = OrderView<'static>,
+            headers(
+                ("X-Position"), ("ETag"), ("Idempotency-Replayed"),
+                ("Location" = inline(Place), description = "Where the saga is.")
+            )
+        ),
+        NotFound, CommandProblems,
+    )
+)]
 pub async fn cancel(
     state: Data<AppState>,
     request: HttpRequest,
@@ -82,7 +191,31 @@ pub async fn cancel(
     respond(&state, state.ordering().cancel(&input.call(order.0), &cancellation, wait).await?).await
 }
 
-/// `POST /orders/{id}/returns`
+/// Take items of a completed order back
+///
+/// At most what was shipped of each line and has not come back, for what it had cost. The refund is a saga of its own, started
+/// with it.
+#[utoipa::path(
+    post, path = "/orders/{id}/returns", operation_id = "returnItems", tag = "steps",
+    params(OrderInPath, DryRun, IfMatch, IdempotencyKey),
+    request_body(content = ReturnBody, examples(
+        ("one" = (summary = "One of the first line", value = json!({"items": [{"line_id": 1, "quantity": 1}], "reason": "arrived broken"}))),
+    )),
+    responses(
+        (
+            status = 200, description = "A dry run: the order as it would be, and what the return would be worth.",
+            body = OrderAsItWouldBe, headers(("X-Position"))
+        ),
+        (
+            status = 202, description = "The items are back; the refund is under way.", body = OrderAfterReturn,
+            headers(
+                ("X-Position"), ("ETag"), ("Idempotency-Replayed"),
+                ("Location" = inline(Place), description = "Where the saga is.")
+            )
+        ),
+        NotFound, CommandProblems,
+    )
+)]
 pub async fn return_items(
     state: Data<AppState>,
     order: OrderPath,

@@ -11,23 +11,73 @@ use ordo_actors::{
     log::event::{Position, StreamId, Version},
 };
 use serde::Deserialize;
+use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::{
     answer::{Presenter, etag, no_such_order, respond},
     command_input::CommandInput,
     error::{Fault, Problem, not_whole},
+    openapi::{
+        answers::CreatedOrder,
+        parameters::{DryRun, IdempotencyKey, IfNoneMatch, OrderInPath},
+        problems::{CommandProblems, NotFound, ReadProblems},
+    },
     query_params::{COUNTABLE, Params, QueryNumber, number},
     request_context::RequestId,
     state::AppState,
     wire::{self, CreateOrderBody, ItemBody, WireInteger},
 };
 use crate::{
-    order::{self, CreateOrder, Currency, CustomerId, NewItem},
+    order::{self, CreateOrder, Currency, CustomerId, NewItem, OrderView, schema},
     ordering::PastOrder,
 };
 
-/// `POST /orders`
+/// Place an order
+///
+/// One command, one append, however many items. The same product at the same price becomes one line.
+#[utoipa::path(
+    post, path = "/orders", operation_id = "placeOrder", tag = "orders",
+    params(DryRun, IdempotencyKey),
+    request_body(content = CreateOrderBody, examples(
+        ("one_product" = (summary = "One product", value = json!({
+            "customer_id": "ada",
+            "items": [{"product_id": "widget", "product_name": "Widget", "quantity": 2, "unit_price_cents": 1000}],
+        }))),
+        ("own_id" = (summary = "With an id, a currency and a date of the client's own", value = json!({
+            "order_id": "0192e4a0-7c1d-7000-8000-00000000c0de", "customer_id": "ada", "currency": "EUR",
+            "placed_at": "2011-12-09T12:50:00Z",
+            "items": [
+                {"product_id": "widget", "product_name": "Widget", "quantity": 2, "unit_price_cents": 1000},
+                {"product_id": "gadget", "product_name": "Gadget, blue", "quantity": 1, "unit_price_cents": 2550},
+            ],
+        }))),
+    )),
+    responses(
+        (
+            status = 200, description = "A dry run: the order as it would be.", body = OrderView<'static>,
+            headers(("X-Position"))
+        ),
+        (
+            status = 201, description = "The order was placed.", body = CreatedOrder,
+            headers(("X-Position"), ("ETag"), ("Location"), ("Idempotency-Replayed")),
+            links(
+                ("order" = (operation_id = "getOrder", parameters(("id" = "$response.body#/order_id")))),
+                ("events" = (operation_id = "listEventsOfOrder", parameters(("id" = "$response.body#/order_id")))),
+                ("addItem" = (operation_id = "addItem", parameters(("id" = "$response.body#/order_id")))),
+                ("submit" = (operation_id = "submitOrder", parameters(("id" = "$response.body#/order_id")))),
+                ("cancel" = (operation_id = "cancelOrder", parameters(("id" = "$response.body#/order_id")))),
+                ("changeLine" = (
+                    operation_id = "changeQuantity", parameters(("id" = "$response.body#/order_id"), ("line_id" = "1"))
+                )),
+                ("removeLine" = (
+                    operation_id = "removeItem", parameters(("id" = "$response.body#/order_id"), ("line_id" = "1"))
+                ))
+            )
+        ),
+        CommandProblems,
+    )
+)]
 pub async fn create(state: Data<AppState>, input: CommandInput<CreateOrderBody>) -> Result<HttpResponse, Problem> {
     let (order, command) = check(&input.body, state.clock.now(), state.limits.order_lines)?;
     let order = order.unwrap_or_else(StreamId::generate);
@@ -117,15 +167,40 @@ fn placed(fault: &crate::order::Fault, pointer: &str) -> Fault {
 }
 
 /// The query of `GET /orders/{id}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct GetOrderParams {
+    /// The order as it was at this version. Excludes `at_time`.
+    #[param(value_type = Option<schema::Version>)]
     at_version: Option<QueryNumber>,
+    /// The order as it was at this time. Excludes `at_version`.
+    #[param(value_type = Option<schema::Time>)]
     at_time: Option<String>,
+    /// Wait until the log, or the read model, has come this far, at most a few seconds. Take it from `X-Position`.
+    #[param(value_type = Option<schema::Position>, example = 0)]
     min_position: Option<QueryNumber>,
 }
 
-/// `GET /orders/{id}`
+/// Look at an order, now or as it was
+#[utoipa::path(
+    get, path = "/orders/{id}", operation_id = "getOrder", tag = "orders",
+    params(OrderInPath, GetOrderParams, IfNoneMatch),
+    responses(
+        (
+            status = 200, description = "The order.", body = OrderView<'static>,
+            headers(
+                ("ETag"),
+                (
+                    "X-Position" = schema::Position,
+                    description = "The position of the order's last event. Absent when looking at the past."
+                )
+            )
+        ),
+        (status = 304, description = "The client has this version.", headers(("ETag"))),
+        NotFound, ReadProblems,
+    )
+)]
 pub async fn get(
     state: Data<AppState>,
     request: HttpRequest,

@@ -5,6 +5,7 @@ use actix_web::{
     http::header::{CONTENT_TYPE, LINK},
 };
 use ordo_actors::log::{event::Position, store::StoreError};
+use utoipa::openapi::{ObjectBuilder, Type};
 
 use super::{
     answer::X_POSITION,
@@ -16,7 +17,9 @@ use super::{
 use crate::read_models::{Cursor, ReadModelProgress, ReadPosition};
 
 const DEFAULT_LIMIT: u64 = 50;
-const MAX_LIMIT: u64 = 500;
+/// The most rows of a page.
+pub const MOST_ROWS: usize = 500;
+const MAX_LIMIT: u64 = MOST_ROWS as u64;
 
 /// How often a list is read anew because its read model was rebuilt meanwhile.
 const ATTEMPTS: usize = 3;
@@ -52,6 +55,27 @@ impl Paging {
     pub fn after(&self, list: ListId) -> Result<Option<Cursor>, Problem> {
         self.cursor.as_deref().map(|sent| cursor::decode(list, sent)).transpose()
     }
+}
+
+/// What OpenAPI says of `limit`.
+#[must_use]
+pub fn limit_schema() -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(1))
+        .maximum(Some(MAX_LIMIT))
+        .default(Some(DEFAULT_LIMIT.into()))
+}
+
+/// What OpenAPI says of `sort`: the names of the sorts, and the one a client gets that names none.
+pub fn sort_schema<T>(sorts: &[Sort<T>]) -> ObjectBuilder {
+    let names = sorts.iter().flat_map(|sort| [sort.name.to_owned(), format!("-{}", sort.name)]);
+    let first = &sorts[0];
+    let sign = if first.descending && !first.is_amount { "-" } else { "" };
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(names))
+        .default(Some(format!("{sign}{}", first.name).into()))
 }
 
 /// Checks `min_position`.

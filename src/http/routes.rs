@@ -50,7 +50,7 @@ pub fn routes(app: &mut ServiceConfig) {
         .service(resource("/admin/sagas/{id}/skip").route(post().to(admin_sagas::skip)))
         .service(resource("/admin/sagas/{id}/force-compensate").route(post().to(admin_sagas::force_compensate)))
         .service(resource("/admin/sagas/{id}/annotate").route(post().to(admin_sagas::annotate)))
-        .service(resource("/health").route(get().to(health::ready)))
+        .service(resource("/health").route(get().to(health::health)))
         .service(resource("/livez").route(get().to(health::live)))
         .service(resource("/readyz").route(get().to(health::ready)))
         .service(resource("/metrics").route(get().to(health::metrics)))

@@ -7,8 +7,10 @@ use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
+use utoipa::ToSchema;
 
 use super::command_input::CommandBody;
+use crate::order::{Currency, CustomerId, LineId, ProductId, ProductName, Reason, Reference, schema};
 
 /// A JSON object. A derived reader alone would also take an array of the fields in their order.
 #[derive(Debug)]
@@ -84,139 +86,181 @@ impl<'de> Deserialize<'de> for WireInteger {
     }
 }
 
-/// `POST /orders`.
-#[derive(Debug, Deserialize)]
+/// An order to place.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CreateOrder)]
 pub struct CreateOrderBody {
-    /// A UUID of the client's choice.
+    /// A UUID of the client's choice; the server makes one when absent. Ids of version 5 are reserved for the server's own streams and
+    /// refused (422), as are nil and max.
+    #[schema(value_type = Option<schema::ChosenId>)]
     pub order_id: Option<String>,
-    /// The customer; a new one when absent.
+    /// A new UUID when absent.
+    #[schema(value_type = Option<CustomerId>)]
     pub customer_id: Option<String>,
-    /// ISO 4217.
+    /// USD when absent.
+    #[schema(value_type = Option<Currency>)]
     pub currency: Option<String>,
-    /// When the customer placed it, if that was not now; RFC 3339.
+    /// When the customer placed it, if that was not now; year 1 to a day ahead of now.
+    #[schema(value_type = Option<schema::Time>)]
     pub placed_at: Option<String>,
-    /// Its lines.
+    /// They may come to 2,000 lines by default; the operator may allow fewer, or up to 10,000 (`--max-order-lines`).
     #[serde(default)]
+    #[schema(value_type = Vec<ItemBody>, default = json!([]))]
     pub items: Vec<Object<ItemBody>>,
 }
 
-/// `POST /orders/{id}/items`, and each item of a new order.
-#[derive(Debug, Deserialize)]
+/// An item to order. The same product at the same price adds to its line; at another price it is another line. What the whole order
+/// costs must fit into 64 bits.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewItem)]
 pub struct ItemBody {
     /// The product.
+    #[schema(value_type = ProductId)]
     pub product_id: String,
     /// Its name.
+    #[schema(value_type = ProductName)]
     pub product_name: String,
     /// How many.
+    #[schema(value_type = schema::Quantity)]
     pub quantity: WireInteger,
     /// The price of one, in minor units.
+    #[schema(value_type = schema::UnitPrice)]
     pub unit_price_cents: WireInteger,
 }
 
-/// `PATCH /orders/{id}/items/{line_id}`.
-#[derive(Debug, Deserialize)]
+/// Another quantity for a line.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ChangeQuantity)]
 pub struct QuantityBody {
     /// How many there shall be; zero removes the line.
+    #[schema(value_type = schema::QuantityOrNone)]
     pub quantity: WireInteger,
 }
 
-/// `POST /admin/dead-letters/{name}/{id}/skip`.
-#[derive(Debug, Deserialize)]
+/// Why a read model does without a stream.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SkipDeadLetter, example = json!({"reason": "a test order", "skipped_by": "ann"}))]
 pub struct SkipStreamBody {
     /// Why the read model may do without the stream.
+    #[schema(value_type = Reason)]
     pub reason: String,
     /// Who decided so.
+    #[schema(value_type = Reference)]
     pub skipped_by: String,
 }
 
-/// A command that needs no word.
-#[derive(Debug, Deserialize)]
+/// Nothing needs to be said.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Empty)]
 pub struct EmptyBody {}
 
-/// `POST /orders/{id}/reserve`.
-#[derive(Debug, Deserialize)]
+/// What stands for the stock that is held.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Reserve)]
 pub struct ReserveBody {
-    /// The reservation elsewhere.
+    /// What the inventory calls the reservation.
+    #[schema(value_type = Option<Reference>)]
     pub reservation_id: Option<String>,
 }
 
-/// `POST /orders/{id}/process`.
-#[derive(Debug, Deserialize)]
+/// What stands for the payment.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Process)]
 pub struct ProcessBody {
-    /// The payment elsewhere.
+    /// What the payment provider calls the payment.
+    #[schema(value_type = Option<Reference>)]
     pub payment_id: Option<String>,
 }
 
-/// `POST /orders/{id}/complete`.
-#[derive(Debug, Deserialize)]
+/// What stands for the parcel.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Complete)]
 pub struct CompleteBody {
-    /// The shipment elsewhere.
+    /// What the carrier calls the parcel.
+    #[schema(value_type = Option<Reference>)]
     pub tracking_number: Option<String>,
 }
 
-/// `POST /orders/{id}/cancel`.
-#[derive(Debug, Deserialize)]
+/// Why an order is cancelled.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Cancel)]
 pub struct CancelBody {
     /// Why.
+    #[schema(value_type = Reason)]
     pub reason: String,
-    /// Who.
+    /// Who wanted it.
+    #[schema(value_type = Option<Reference>)]
     pub cancelled_by: Option<String>,
 }
 
-/// `POST /orders/{id}/returns`.
-#[derive(Debug, Deserialize)]
+/// Items that come back.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ReturnItems)]
 pub struct ReturnBody {
-    /// What comes back.
+    /// What comes back; entries of the same line add up.
+    #[schema(value_type = Vec<ReturnedItemBody>, min_items = 1)]
     pub items: Vec<Object<ReturnedItemBody>>,
     /// Why.
+    #[schema(value_type = Reason)]
     pub reason: String,
 }
 
 /// One line of a return.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ReturnedItem)]
 pub struct ReturnedItemBody {
     /// The line of the order.
+    #[schema(value_type = LineId)]
     pub line_id: WireInteger,
     /// How many come back.
+    #[schema(value_type = schema::Quantity)]
     pub quantity: WireInteger,
 }
 
-/// `POST /admin/sagas/{id}/retry`.
-#[derive(Debug, Deserialize)]
+/// Who has a step tried again.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Retry)]
 pub struct RetryBody {
     /// Who.
+    #[schema(value_type = Reference)]
     pub by: String,
 }
 
-/// `POST /admin/sagas/{id}/skip` and `/force-compensate`.
-#[derive(Debug, Deserialize)]
+/// Who decides, and why.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Skip)]
 pub struct SkipBody {
     /// Who.
+    #[schema(value_type = Reference)]
     pub by: String,
     /// Why.
+    #[schema(value_type = Reason)]
     pub reason: String,
 }
 
-/// `POST /admin/sagas/{id}/annotate`.
-#[derive(Debug, Deserialize)]
+/// A note.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Note)]
 pub struct NoteBody {
     /// Who.
+    #[schema(value_type = Reference)]
     pub by: String,
     /// What.
+    #[schema(value_type = Reason)]
     pub note: String,
 }
 

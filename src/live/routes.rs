@@ -11,6 +11,7 @@ use actix_web::{
 use futures_util::Stream;
 use ordo_actors::log::event::{Epoch, Position};
 use serde::Deserialize;
+use utoipa::{IntoParams, OpenApi};
 use uuid::Uuid;
 
 use super::{
@@ -22,11 +23,15 @@ use super::{
     socket,
     subscription::SubscribeRequest,
 };
-use crate::http::{
-    error::{Fault, Problem, ProblemKind},
-    query_params::{COUNTABLE, Params, QueryNumber, number},
-    request_context::RequestId,
-    state::AppState,
+use crate::{
+    http::{
+        error::{Fault, Problem, ProblemKind},
+        openapi::problems::{LiveProblems, ValidationFailed},
+        query_params::{COUNTABLE, Params, QueryNumber, number},
+        request_context::RequestId,
+        state::AppState,
+    },
+    order::schema,
 };
 
 /// The bytes of a request as they arrive.
@@ -61,7 +66,19 @@ impl LiveState {
     }
 }
 
-/// `GET /ws`
+/// The operations of this part.
+#[derive(OpenApi)]
+#[openapi(paths(web_socket, stream), tags((name = "live", description = "What happens, as it happens.")))]
+pub struct LiveOperations;
+
+/// Live updates over a WebSocket
+///
+/// Subprotocol `ordo.v1.json`: JSON text frames, many subscriptions on one socket, each resumable from a position. The frames are
+/// described in AsyncAPI, in docs/asyncapi.yaml of the source.
+#[utoipa::path(
+    get, path = "/ws", operation_id = "webSocket", tag = "live",
+    responses((status = 101, description = "The connection is a WebSocket from here on."), LiveProblems)
+)]
 async fn web_socket(request: HttpRequest, body: Payload, state: Data<LiveState>) -> Result<HttpResponse, Problem> {
     let connection = state.admit(&request, "ws")?;
     let invalid = |error: Error| Problem::invalid(error.to_string());
@@ -77,16 +94,46 @@ async fn web_socket(request: HttpRequest, body: Payload, state: Data<LiveState>)
 }
 
 /// The query of `GET /stream`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct StreamParams {
+    /// `orders`, `order:<id>` or `customer:<id>`.
+    #[param(value_type = String, required, pattern = "^(orders|order:.+|customer:.+)$", example = "orders")]
     topic: Option<String>,
+    /// Everything after this position, then what happens. From now on when absent.
+    #[param(value_type = Option<schema::Position>)]
     after: Option<QueryNumber>,
+    /// The log that `after` belongs to, from an earlier `hello`. Another one is told with `reset`.
+    #[param(value_type = Option<schema::Id>)]
     epoch: Option<String>,
+    /// Only for `order:<id>`: the order as it is now comes first, unless there is a position to resume from.
+    #[param(value_type = Option<bool>, nullable = false)]
     snapshot: Option<bool>,
 }
 
-/// `GET /stream`
+/// The header of a client that comes back.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct LastEventId {
+    /// Sent by browsers that come back; counts more than `after`.
+    #[param(rename = "Last-Event-ID", value_type = Option<schema::Position>, nullable = false)]
+    pub position: Option<String>,
+}
+
+/// Live updates as Server-Sent Events
+///
+/// One subscription. Events are `hello` (position and epoch), `event`, `caught_up`, `fell_behind`, `snapshot`, `reset` and `error`;
+/// their `id` is the position to resume from. A quiet stream sends a comment and a newer `id` as a heartbeat. It ends when the server
+/// stops.
+#[utoipa::path(
+    get, path = "/stream", operation_id = "stream", tag = "live",
+    params(StreamParams, LastEventId),
+    responses(
+        (status = 200, description = "A stream of events.", body = String, content_type = "text/event-stream"),
+        LiveProblems, ValidationFailed,
+    )
+)]
 async fn stream(
     request: HttpRequest,
     params: Params<StreamParams>,

@@ -4,10 +4,15 @@ use chrono::{DateTime, Utc};
 use ordo_actors::aggregate::{DecodeError, DomainEvent, EventKind};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::{RawValue, to_raw_value};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
 
 use super::{
     ids::{CustomerId, LineId, ProductId, Reference},
     money::Currency,
+    schema,
     text::{ProductName, Reason},
     timestamp,
 };
@@ -50,6 +55,16 @@ macro_rules! order_events {
             }
         }
 
+        impl OrderEvent {
+            /// Adds the schema of every event's payload under the event's name, and those they are made of.
+            pub fn payload_schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+                $(
+                    schemas.push((stringify!($name).to_owned(), $name::schema()));
+                    $name::schemas(schemas);
+                )+
+            }
+        }
+
         $(impl From<$name> for OrderEvent {
             fn from(event: $name) -> Self {
                 Self::$name(event)
@@ -89,7 +104,7 @@ fn read<T: DeserializeOwned>(event_type: &str, payload: &RawValue) -> Result<T, 
 }
 
 /// The order was opened.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OrderCreated {
     /// Who orders.
     pub customer_id: CustomerId,
@@ -97,11 +112,12 @@ pub struct OrderCreated {
     pub currency: Currency,
     /// When the order was placed, if that was before it was recorded.
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "timestamp::optional::serialize")]
+    #[schema(value_type = schema::Time)]
     pub placed_at: Option<DateTime<Utc>>,
 }
 
 /// A line was added.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ItemAdded {
     /// The line's number.
     pub line_id: LineId,
@@ -110,101 +126,115 @@ pub struct ItemAdded {
     /// What it is called.
     pub product_name: ProductName,
     /// How many.
+    #[schema(value_type = schema::Quantity)]
     pub quantity: u32,
     /// What one costs, in minor units.
+    #[schema(value_type = schema::UnitPrice)]
     pub unit_price_cents: i64,
 }
 
 /// A line was taken out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ItemRemoved {
     /// Which line.
     pub line_id: LineId,
 }
 
 /// A line got another quantity.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ItemQuantityUpdated {
     /// Which line.
     pub line_id: LineId,
     /// How many before.
+    #[schema(value_type = schema::Quantity)]
     pub old_quantity: u32,
     /// How many now.
+    #[schema(value_type = schema::Quantity)]
     pub new_quantity: u32,
 }
 
 /// The items were frozen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OrderSubmitted {
     /// What all lines cost, in minor units.
+    #[schema(value_type = schema::Cents)]
     pub total_cents: i64,
     /// How many lines there are.
+    #[schema(value_type = schema::LineCount)]
     pub item_count: u32,
 }
 
 /// The stock is held.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OrderReserved {
     /// What the inventory calls it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Reference)]
     pub reservation_id: Option<Reference>,
 }
 
 /// The order is paid and being fulfilled.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OrderProcessing {
     /// What the payment provider calls it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Reference)]
     pub payment_id: Option<Reference>,
 }
 
 /// The order was shipped.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OrderCompleted {
     /// What the carrier calls the parcel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Reference)]
     pub tracking_number: Option<Reference>,
 }
 
 /// The order ended without being shipped.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OrderCancelled {
     /// Why.
     pub reason: Reason,
     /// Who wanted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Reference)]
     pub cancelled_by: Option<Reference>,
 }
 
 /// Items came back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ItemsReturned {
     /// Names the return.
     pub return_id: Reference,
     /// What came back: one entry per line, in the order of the lines.
+    #[schema(min_items = 1)]
     pub items: Vec<ReturnedItem>,
     /// Why.
     pub reason: Reason,
     /// What they had cost, in minor units: to be paid back.
+    #[schema(value_type = schema::Cents)]
     pub refund_cents: i64,
 }
 
 /// How many of a line came back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReturnedItem {
     /// Which line.
     pub line_id: LineId,
     /// How many.
+    #[schema(value_type = schema::Quantity)]
     pub quantity: u32,
 }
 
 /// The money for a return was paid back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RefundIssued {
     /// Which return.
     pub return_id: Reference,
     /// What the payment provider calls the refund.
     pub refund_id: Reference,
     /// How much, in minor units.
+    #[schema(value_type = schema::Cents)]
     pub refund_cents: i64,
 }

@@ -48,18 +48,20 @@ impl fmt::Display for LineId {
 }
 
 checked_text! {
-    /// The caller's own name for a customer: 1 to 64 printable characters (NFC), no blank at either end.
+    /// The caller's own name for a customer: 1 to 64 printable characters in Unicode normalization form C, no blank at either
+    /// end, none invisible (zero width, text direction); joiners inside words are taken.
     CustomerId, identifying, 64
 }
 
 checked_text! {
-    /// The caller's own name for a product: 1 to 64 printable characters (NFC), no blank at either end.
+    /// The caller's own name for a product: 1 to 64 printable characters in Unicode normalization form C, no blank at either
+    /// end, none invisible (zero width, text direction); joiners inside words are taken.
     ProductId, identifying, 64
 }
 
 checked_text! {
     /// What another system calls a thing of its own (a reservation, a payment, a parcel, a return, a refund, a person):
-    /// 1 to 128 printable characters (NFC), no blank at either end.
+    /// 1 to 128 printable characters in Unicode normalization form C, no blank at either end, none invisible.
     Reference, identifying, 128
 }
 

@@ -1,10 +1,12 @@
 //! One line of an order: a product at a price.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     event::ItemAdded,
     ids::{LineId, ProductId},
+    schema,
     text::ProductName,
 };
 
@@ -14,8 +16,9 @@ pub const MAX_LINES: usize = 10_000;
 /// The largest quantity of one line.
 pub const MAX_QUANTITY: u32 = 1_000_000_000;
 
-/// A product at a unit price. Serializes alike for clients and for snapshots.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A product at a unit price.
+// Serializes alike for clients and for snapshots.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Line {
     /// Its number in the order.
     #[serde(rename = "line_id")]
@@ -25,10 +28,13 @@ pub struct Line {
     /// What it was called when it was first added.
     pub product_name: ProductName,
     /// How many.
+    #[schema(value_type = schema::Quantity)]
     pub quantity: u32,
     /// How many of them came back.
+    #[schema(value_type = schema::QuantityOrNone)]
     pub returned: u32,
     /// What one of them costs, in minor units.
+    #[schema(value_type = schema::UnitPrice)]
     pub unit_price_cents: i64,
 }
 

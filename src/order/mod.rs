@@ -40,6 +40,7 @@ mod returning;
 mod evolve;
 
 // What the outside sees.
+pub mod schema;
 mod view;
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     event::ReturnedItem,
@@ -33,8 +34,9 @@ pub enum Order {
     Cancelled(Cancelled),
 }
 
-/// Where an order is that exists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Where an order is that exists. Draft: its items change. Submitted: they are frozen. Reserved: stock is held. Processing: it is
+/// paid and being fulfilled. Completed: it has been shipped. Cancelled: it ended without being shipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub enum OrderState {
     /// Its items change.
     Draft,

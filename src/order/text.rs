@@ -109,8 +109,8 @@ impl<'de> Deserialize<'de> for Text {
 
 /// Declares a checked text: `new` checks, `Deserialize` trusts (it is for stored events and snapshots).
 macro_rules! checked_text {
-    ($(#[$doc:meta])* $name:ident, $check:ident, $limit:expr) => {
-        $(#[$doc])*
+    ($(#[doc = $doc:literal])* $name:ident, $check:ident, $limit:expr) => {
+        $(#[doc = $doc])*
         ///
         /// `Deserialize` reads what was checked before it was stored; what comes from outside goes through `new`.
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -141,6 +141,14 @@ macro_rules! checked_text {
                 f.write_str(self.as_str())
             }
         }
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                $crate::order::schema::$check(concat!($($doc),*), Self::MAX_CHARS)
+            }
+        }
+
+        impl utoipa::ToSchema for $name {}
     };
 }
 pub(super) use checked_text;

@@ -10,16 +10,17 @@ use sources::{Source, sources};
 /// Crates by what they are for.
 const WAITING: &[&str] = &["actix", "tokio"];
 const WEB: &[&str] = &["actix_web", "actix_http", "actix_ws", "actix_cors", "reqwest"];
+const DESCRIBING: &[&str] = &["utoipa"];
 const SQL: &[&str] = &["rusqlite", "tokio_postgres", "bb8", "bb8_postgres", "refinery"];
 
 /// Crates that some folders must not name: what decides neither waits nor stores, and only the stores speak SQL.
 const FOREIGN: &[(&str, &[&[&str]])] = &[
     ("src/", &[SQL]),
     ("src/order/", &[WAITING, WEB]),
-    ("src/import/", &[WAITING, WEB, &["ordo_actors"]]),
-    ("src/read_models/", &[WEB]),
-    ("src/ordering/", &[WEB, &["actix"]]),
-    ("actors/src/", &[WEB, SQL]),
+    ("src/import/", &[WAITING, WEB, DESCRIBING, &["ordo_actors"]]),
+    ("src/read_models/", &[WEB, DESCRIBING]),
+    ("src/ordering/", &[WEB, DESCRIBING, &["actix"]]),
+    ("actors/src/", &[WEB, SQL, DESCRIBING]),
 ];
 
 /// Where SQL is spoken all the same: in the stores, and for a ledger of its own, which is no store.

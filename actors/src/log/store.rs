@@ -218,7 +218,7 @@ pub const DAMAGED: &str = "damaged";
 /// There is nobody who writes: the connection is away, or the appender has ended.
 pub const NO_WRITER: &str = "no writer";
 /// None of the others.
-const NO_ANSWER: &str = "it does not answer";
+pub const NO_ANSWER: &str = "it does not answer";
 
 /// What of a reason may be told to anybody who asks over a network: one of a few words that a store's reason begins with. The
 /// rest of it may name files, hosts or statements and is for the log.

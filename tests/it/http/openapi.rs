@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use ordo::{
-    http::{docs::OPENAPI, error::ProblemKind},
+    application::openapi,
+    http::error::ProblemKind,
     order::{Currency, CustomerId, MAX_LINES, MAX_QUANTITY, ProductId, ProductName, Reason, Reference},
 };
 use reqwest::Method;
@@ -15,7 +16,7 @@ const ROUTES: [&str; 2] = [include_str!("../../../src/http/routes.rs"), include_
 const METHODS: [&str; 4] = ["get", "post", "patch", "delete"];
 
 fn description() -> Value {
-    serde_json::from_str(OPENAPI).unwrap()
+    serde_json::from_str(&openapi()).unwrap()
 }
 
 /// Every operation: path, method and description.
@@ -91,13 +92,14 @@ fn every_example_of_a_problem_is_one_the_server_could_send() {
     let description = description();
     for (_, response) in description["components"]["responses"].as_object().unwrap() {
         for (name, example) in response["content"]["application/problem+json"]["examples"].as_object().unwrap() {
-            let explanation =
-                ProblemKind::ALL.into_iter().map(ProblemKind::explain).find(|kind| kind.name == name).unwrap();
             let value = &example["value"];
-            assert_eq!(
-                (value["title"].as_str(), value["status"].as_u64()),
-                (Some(explanation.title), Some(explanation.status.as_u16().into()))
-            );
+            let is_told = |kind: ProblemKind| {
+                let told = kind.explain();
+                let status = Some(u64::from(told.status.as_u16()));
+                (told.name, Some(told.title)) == (name, value["title"].as_str()) && status == value["status"].as_u64()
+            };
+            assert!(ProblemKind::ALL.into_iter().chain([ProblemKind::Contended]).any(is_told), "{name}: {value}");
+            assert_eq!(value["type"], format!("/problems/{name}"));
         }
     }
 }
@@ -150,6 +152,7 @@ fn the_limits_described_are_those_of_the_domain() {
     assert_eq!(schemas["Quantity"]["maximum"], MAX_QUANTITY);
     assert_eq!(schemas["Order"]["properties"]["items"]["maxItems"], MAX_LINES);
     assert_eq!(schemas["UnitPrice"]["maximum"], i64::MAX);
+    assert_eq!(schemas["LineCount"]["maximum"], MAX_LINES);
 }
 
 #[test]
@@ -161,7 +164,7 @@ fn the_currencies_described_are_those_that_are_taken() {
 }
 
 #[test]
-fn an_order_has_exactly_the_fields_described() {
+fn answers_have_exactly_the_fields_described() {
     let app = TestApp::start();
     let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
     let description = description();
@@ -169,8 +172,46 @@ fn an_order_has_exactly_the_fields_described() {
     let order = app.get(&app.order_in("Completed")).json();
     assert_eq!(names(&order), names(&schemas["Order"]["properties"]));
     assert_eq!(names(&order["items"][0]), names(&schemas["Line"]["properties"]));
-    assert_eq!(names(&app.get("/events").json()[0]), names(&schemas["Envelope"]["properties"]));
     assert_eq!(names(&app.get("/readyz").json()), names(&schemas["Health"]["properties"]));
+    let created = app.post("/orders", &json!({})).expect(201).json();
+    assert_eq!(names(&created), names(&schemas["CreatedOrder"]["properties"]));
+    let order = app.order_in("Completed");
+    let back = json!({"items": [{"line_id": 1, "quantity": 1}], "reason": "arrived broken"});
+    let would_be = app.post(&format!("{order}/returns?dry_run=true"), &back).expect(200).json();
+    assert_eq!(names(&would_be), names(&schemas["OrderAsItWouldBe"]["properties"]));
+    let after = app.post(&format!("{order}/returns"), &back).expect(202).json();
+    assert_eq!(names(&after), names(&schemas["OrderAfterReturn"]["properties"]));
+    for projection in app.get("/admin/projections").json().as_array().unwrap() {
+        assert_eq!(names(projection), names(&schemas["Projection"]["properties"]));
+        assert!(schemas["ProjectionName"]["enum"].as_array().unwrap().contains(&projection["name"]));
+    }
+}
+
+#[test]
+fn every_event_of_an_order_has_exactly_the_fields_described() {
+    let app = TestApp::start();
+    let description = description();
+    let schemas = &description["components"]["schemas"];
+    let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+    app.order_in("Completed");
+    let events = app.get("/events").json();
+    assert!(events.as_array().unwrap().len() >= 6);
+    for event in events.as_array().unwrap() {
+        let event_type = event["event_type"].as_str().unwrap();
+        let described = &schemas[format!("{event_type}Event")];
+        assert_eq!(names(event), names(&described["properties"]));
+        assert_eq!(described["properties"]["event_type"]["enum"], json!([event_type]));
+        assert_eq!(described["properties"]["aggregate_type"]["enum"], json!([event["aggregate_type"]]));
+        let payload = &schemas[event_type];
+        assert!(names(&event["payload"]).is_subset(&names(&payload["properties"])), "{event}");
+        let required: BTreeSet<_> = payload["required"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|name| name.as_str().unwrap().to_owned())
+            .collect();
+        assert!(required.is_subset(&names(&event["payload"])), "{event}");
+    }
 }
 
 #[test]
