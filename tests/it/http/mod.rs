@@ -6,6 +6,7 @@ mod concurrency;
 mod conditional;
 mod dry_run;
 mod durability;
+mod event_docs;
 mod events;
 mod every_response;
 mod guard;
