@@ -108,6 +108,16 @@ fn arrows_between_modules_point_down() {
 }
 
 #[test]
+fn every_file_that_the_architecture_names_is_there() {
+    let files: Vec<_> =
+        ["src", "actors/src"].into_iter().flat_map(sources).map(|file| format!("/{}", file.path)).collect();
+    let text = architecture();
+    let named = text.split('`').skip(1).step_by(2).filter(|name| name.contains(".rs") && !name.contains(['{', ' ']));
+    let missing = named.filter(|name| !files.iter().any(|path| path.ends_with(&format!("/{name}"))));
+    demand_none(&missing.map(|name| format!("docs/architecture.md names `{name}`")).collect::<Vec<_>>());
+}
+
+#[test]
 fn files_stand_in_no_circle_but_those_that_are_explained() {
     let text = architecture();
     let explained = circles::explained(&text);

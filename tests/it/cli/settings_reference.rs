@@ -12,10 +12,13 @@ struct Row {
     default: String,
 }
 
+fn doc(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)).unwrap()
+}
+
 /// The rows of the table, by flag.
 fn documented() -> BTreeMap<String, Row> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
-    let text = fs::read_to_string(path).unwrap();
+    let text = doc("configuration.md");
     let rows = text.lines().filter(|line| line.starts_with("| `--"));
     rows.map(|line| {
         let mut cells = line.split('|').skip(1).map(|cell| cell.replace('`', "").trim().to_owned());
@@ -83,4 +86,31 @@ fn the_names_in_a_file_are_those_of_the_flags() {
         let is_known = !refused.message().contains("unknown field");
         assert_eq!(row.in_file.trim_end_matches(", a list"), if is_known { &*name } else { "" }, "{refused}");
     }
+}
+
+/// A number as the table of limits may write it: `8,192`, `4 MiB`.
+fn spellings(number: u64) -> Vec<String> {
+    let digits = number.to_string();
+    let grouped = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .map(|group| std::str::from_utf8(group).unwrap())
+        .collect::<Vec<_>>()
+        .join(",");
+    let units =
+        [(20, "MiB"), (10, "KiB")].into_iter().filter(|(bits, _)| number > 0 && number.trailing_zeros() >= *bits);
+    units.map(|(bits, unit)| format!("{} {unit}", number >> bits)).chain([grouped]).collect()
+}
+
+#[test]
+fn the_table_of_limits_gives_settings_their_defaults() {
+    let (text, mut found) = (doc("architecture.md"), 0);
+    for (flag, number) in defaults() {
+        let mut rows = text.lines().filter(|line| line.starts_with('|') && line.contains(&format!("`{flag}`")));
+        let is_told = |row: &str| spellings(number).iter().any(|spelling| row.contains(spelling));
+        assert!(rows.clone().count() == 0 || rows.any(is_told), "{flag} is {:?}", spellings(number));
+        found += usize::from(text.contains(&format!("`{flag}`")));
+    }
+    assert!(found > 10, "{found} settings are limits");
 }
