@@ -53,6 +53,7 @@ impl Bench {
                 Appender::start(store.clone(), feed, AppenderLimits::default(), metrics.clone(), on_failure)
                     .expect("a thread");
             Engine::start(EngineParts {
+                states: None,
                 store,
                 appender,
                 clock: Arc::new(SystemClock),

@@ -87,10 +87,11 @@ impl Follower {
     }
 
     async fn take(&mut self, events: &[Arc<EventEnvelope>]) {
+        let head = events[events.len() - 1].position;
         for (model, at) in &mut self.models {
-            let sources = Sources { log: self.log.as_ref(), rows: self.rows.as_ref(), generation: GENERATION };
+            let sources = Sources { log: self.log.as_ref(), rows: self.rows.as_ref(), generation: GENERATION, head };
             let changes = model.take(events, sources).await.expect("changes");
-            let next = Checkpoint { position: events[events.len() - 1].position, ..*at };
+            let next = Checkpoint { position: head, ..*at };
             let (model, expected) = (model.name(), *at);
             let commit = RowCommit { model, expected, next, changes, free: Vec::new(), park: Vec::new() };
             assert_eq!(self.rows.commit(commit).await.expect("a verdict"), RowVerdict::Committed);

@@ -69,7 +69,8 @@ impl Follower {
     }
 
     async fn take(&mut self, events: &[Arc<EventEnvelope>]) {
-        let sources = Sources { log: self.log.as_ref(), rows: &self.rows, generation: 1 };
+        let head = events[events.len() - 1].position;
+        let sources = Sources { log: self.log.as_ref(), rows: &self.rows, generation: 1, head };
         let changes = self.model.take(events, sources).await.expect("changes");
         let next = Checkpoint { position: events[events.len() - 1].position, ..self.at };
         let (model, expected) = (self.model.name(), self.at);

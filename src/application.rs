@@ -63,7 +63,7 @@ use crate::{
     },
     order::Order,
     partner_sim::in_process::SimulatedPartners,
-    read_models::Projections,
+    read_models::{Projections, StreamStates},
     telemetry::dropped_lines,
 };
 
@@ -144,6 +144,8 @@ pub struct Core {
     pub feed: EventFeed,
     /// The orders.
     pub orders: Arc<Engine<Order>>,
+    /// The states of orders and sagas, for all who follow the log.
+    pub states: StreamStates,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Everything that is counted.
@@ -184,15 +186,17 @@ impl Core {
         )
         .map_err(ApplicationError::Thread)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let states = StreamStates::default();
         let orders = Engine::start(EngineParts {
             store: Arc::clone(&store),
             appender: appender.clone(),
             clock: Arc::clone(&clock),
             lifespan,
+            states: Some(Arc::clone(&states.orders)),
             metrics: engine_metrics,
             arbiters,
         });
-        Ok(Self { store, rows, feed, orders, clock, metrics, broken, appender, appending: thread })
+        Ok(Self { store, rows, feed, orders, states, clock, metrics, broken, appender, appending: thread })
     }
 
     /// Lets all orders go and waits until the last commit is done, at most `patience` long. The store closes with its last user.
@@ -267,16 +271,24 @@ impl Application {
         });
         tell_faults(&core, Arc::clone(&state.fault_tally));
         forget_old_keys(&core, settings.idempotency_kept);
-        let projections = Projections::start(&ProjectionParts {
+        let parts = ProjectionParts {
             log: Arc::clone(&core.store),
             rows: Arc::clone(&core.rows),
             feed: core.feed.clone(),
             clock: Arc::clone(&core.clock),
             limits: ProjectionLimits::default(),
             metrics: ProjectionMetrics::register(&core.metrics)?,
-        });
+        };
+        let projections = Projections::start(&parts, &core.states);
         let live_metrics = LiveMetrics::register(&core.metrics)?;
-        let live = LiveHub::start(Arc::clone(&core.store), &core.feed, settings.live, live_metrics).await?;
+        let live = LiveHub::start(
+            Arc::clone(&core.store),
+            &core.feed,
+            Arc::clone(&core.states.orders),
+            settings.live,
+            live_metrics,
+        )
+        .await?;
         let live_state = Data::new(LiveState { hub: Arc::clone(&live) });
         let (server, door, address) = listen(&settings, &state, &projections, &live_state)?;
         let Settings { drain, shutdown, .. } = settings;

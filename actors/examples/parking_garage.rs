@@ -139,14 +139,9 @@ impl ReadModel for Visits {
     async fn take(&mut self, events: &[Arc<EventEnvelope>], sources: Sources<'_>) -> Result<Vec<RowChange>, TakeError> {
         let mut new_visits: BTreeMap<String, i64> = BTreeMap::new();
         for event in events {
-            let unprocessable = |error: DecodeError| TakeError::Unprocessable {
-                stream: event.aggregate_id,
-                version: event.version,
-                position: event.position,
-                reason: error.to_string(),
-            };
-            match GarageEvent::decode(&event.event_type, &event.payload).map_err(unprocessable)? {
-                GarageEvent::CarEntered(car) => *new_visits.entry(car.plate).or_default() += 1,
+            let typed = event.typed().map_err(|error| TakeError::unprocessable(event, error.to_string()))?;
+            match &*typed {
+                GarageEvent::CarEntered(car) => *new_visits.entry(car.plate.clone()).or_default() += 1,
                 GarageEvent::CarLeft(_) => {}
             }
         }
@@ -158,8 +153,6 @@ impl ReadModel for Visits {
         });
         Ok(changes.collect())
     }
-
-    fn forget(&mut self) {}
 }
 
 fn visits_of(row: &[Value]) -> i64 {
@@ -182,6 +175,7 @@ async fn run(file: &Path) -> Result<i64, Box<dyn Error>> {
         appender,
         clock: Arc::new(SystemClock),
         lifespan: Lifespan::default(),
+        states: None,
         metrics,
         arbiters: vec![Arbiter::current()],
     });

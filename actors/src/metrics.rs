@@ -1,5 +1,7 @@
 //! What the engine tells Prometheus. No ids as labels.
 
+use std::sync::LazyLock;
+
 use prometheus::{
     GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     core::Collector,
@@ -87,6 +89,13 @@ pub struct EngineMetrics {
     pub(crate) unchecked: IntCounter,
 }
 
+/// Payloads decoded since the process started, whichever store they came from: envelopes are read without an engine, too.
+#[expect(clippy::expect_used, reason = "the name is a good one")]
+pub(crate) static EVENTS_DECODED: LazyLock<IntCounter> = LazyLock::new(|| {
+    let help = "Payloads of events decoded by this process.";
+    IntCounter::new("ordo_events_decoded_total", help).expect("a good name")
+});
+
 /// Seconds from 100 microseconds to 13 seconds.
 const SECONDS: [f64; 18] = [
     0.0001, 0.0002, 0.0004, 0.0008, 0.0016, 0.0032, 0.0064, 0.0128, 0.0256, 0.0512, 0.1024, 0.2048, 0.4096, 0.8192,
@@ -109,6 +118,7 @@ impl EngineMetrics {
         let commands = make.counters("ordo_commands_total", "Commands by outcome.", &["outcome"])?;
         let checks_help = "Orders in memory held against a shared log, by what was found.";
         let checks = make.counters("ordo_version_checks_total", checks_help, &["outcome"])?;
+        registry.register(Box::new(EVENTS_DECODED.clone()))?;
         Ok(Self {
             accepted: commands.with_label_values(&["accepted"]),
             unchanged: commands.with_label_values(&["unchanged"]),

@@ -12,6 +12,7 @@ use ordo_actors::stores::{
 use ordo_actors::{
     aggregate::{Aggregate, DomainEvent},
     log::{
+        decoded::Decoded,
         event::{EventEnvelope, Metadata, Position, StreamId, Version},
         store::EventStore,
     },
@@ -131,6 +132,7 @@ pub fn envelope(
         timestamp,
         payload,
         metadata: Arc::new(Metadata::default()),
+        decoded: Decoded::default(),
     })
 }
 

@@ -25,14 +25,15 @@ pub fn run(args: &RebuildCommand) -> CommandResult {
     actix_web::rt::System::new().block_on(async {
         let stores = open_stores_as_accepted(&args.store.url()?, args.store.accepted()).await?;
         let core = Core::start(stores, Lifespan::default(), Vec::new()).await?;
-        let projections = Projections::start(&ProjectionParts {
+        let parts = ProjectionParts {
             log: core.store.clone(),
             rows: core.rows.clone(),
             feed: core.feed.clone(),
             clock: core.clock.clone(),
             limits: ProjectionLimits::default(),
             metrics: ProjectionMetrics::register(&core.metrics)?,
-        });
+        };
+        let projections = Projections::start(&parts, &core.states);
         let rebuilt = match projections.named(&args.name) {
             Some(projection) => {
                 let mut broken = core.broken.clone();

@@ -127,6 +127,10 @@ impl SagaDefinition for Fulfilment {
             Kind::Refund => &[Step::Refund],
         }
     }
+
+    fn weight(&self) -> usize {
+        self.goods.iter().map(|goods| size_of::<Goods>() + goods.product_id.as_str().len()).sum()
+    }
 }
 
 impl Fulfilment {

@@ -32,7 +32,7 @@ use super::{
 use crate::{
     fulfilment::{Fulfilment, SagaView, schema as saga_schema},
     order::{Reason, Reference, schema},
-    read_models::{ReadModels, tables::SAGAS},
+    read_models::{ReadModelKind, ReadModels, tables::SAGAS},
 };
 
 /// The states in the order in which operators want to see them.
@@ -85,8 +85,9 @@ pub async fn list(
         return Err(Problem::validation(&faults));
     }
     let states = asked.flatten().map_or(BY_ATTENTION.to_vec(), |state| vec![state]);
-    wait_until(&state, &*models.sagas, paging.at_least).await?;
-    let (found, position) = read_live(&*models.sagas, async |generation| {
+    let progress = models.progress(ReadModelKind::Sagas);
+    wait_until(&state, progress, paging.at_least).await?;
+    let (found, position) = read_live(progress, async |generation| {
         let mut found: Vec<Row> = Vec::new();
         for state in &states {
             let left = paging.limit - found.len();

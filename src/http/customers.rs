@@ -31,7 +31,7 @@ use super::{
 use crate::{
     order::{CustomerId, OrderState, schema},
     read_models::{
-        OrderFilter, ReadModels, orders_of,
+        OrderFilter, ReadModelKind, ReadModels, orders_of,
         tables::{CUSTOMER_ORDERS, CUSTOMERS},
     },
 };
@@ -43,7 +43,7 @@ const TOTAL_SPENT: usize = 5;
 /// `/customers`
 pub(super) const CUSTOMER_LIST: ListedTable = ListedTable {
     path: "/customers",
-    progress: |models| &*models.customer_orders,
+    model: ReadModelKind::CustomerOrders,
     table: &CUSTOMERS,
     sorts: &[
         Sort { name: "total_spent", by: TOTAL_SPENT, descending: true, is_amount: true },
@@ -224,9 +224,10 @@ pub async fn orders(
 ) -> Result<HttpResponse, Problem> {
     let asked = OrdersOfCustomer::check(known_id(&id)?, params.0)?;
     let after = asked.paging.after(asked.id())?;
-    wait_until(&state, &*models.customer_orders, asked.paging.at_least).await?;
+    let progress = models.progress(ReadModelKind::CustomerOrders);
+    wait_until(&state, progress, asked.paging.at_least).await?;
     let _turn = state.answers.turn().await?;
-    let (found, position) = read_live(&*models.customer_orders, async |generation| {
+    let (found, position) = read_live(progress, async |generation| {
         let scan = orders_of(asked.customer.as_str(), &asked.filter, asked.descending, generation);
         let found = scan.find(&*models.rows, after.as_ref(), asked.paging.limit).await?;
         let key = [vec![Value::Text(asked.customer.as_str().into())]];

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     order::{ProductId, ProductName, schema},
-    read_models::{ReadModels, tables::INVENTORY},
+    read_models::{ReadModelKind, ReadModels, tables::INVENTORY},
 };
 
 const PRODUCT_ID: usize = 0;
@@ -34,7 +34,7 @@ const REVENUE: usize = 6;
 /// `/inventory`
 const PRODUCT_LIST: ListedTable = ListedTable {
     path: "/inventory",
-    progress: |models| &*models.inventory_demand,
+    model: ReadModelKind::InventoryDemand,
     table: &INVENTORY,
     sorts: &[
         Sort { name: "quantity", by: QUANTITY, descending: true, is_amount: true },

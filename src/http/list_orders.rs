@@ -21,7 +21,9 @@ use super::{
 };
 use crate::{
     order::{CustomerId, OrderState, OrderView, ProductId, schema},
-    read_models::{OrderFilter, OrderSearch, OrderSort, OrderTables, ReadModelProgress, ReadModels, ResultPage},
+    read_models::{
+        OrderFilter, OrderSearch, OrderSort, OrderTables, ReadModelKind, ReadModelProgress, ReadModels, ResultPage,
+    },
 };
 
 const SORTS: &[Sort<OrderSort>] = &[
@@ -86,7 +88,7 @@ pub async fn current(
     params: Params<OrderListParams>,
 ) -> Result<HttpResponse, Problem> {
     let list = OrderList::check("/orders", params.0)?;
-    list.show(&state, &models, &*models.current_orders, OrderTables::CURRENT).await
+    list.show(&state, &models, models.progress(ReadModelKind::CurrentOrders), OrderTables::CURRENT).await
 }
 
 /// Completed and cancelled orders
@@ -105,7 +107,7 @@ pub async fn history(
     params: Params<OrderListParams>,
 ) -> Result<HttpResponse, Problem> {
     let list = OrderList::check("/orders/history", params.0)?;
-    list.show(&state, &models, &*models.order_history, OrderTables::HISTORY).await
+    list.show(&state, &models, models.progress(ReadModelKind::OrderHistory), OrderTables::HISTORY).await
 }
 
 /// A list of orders that was asked for.

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     order::schema,
-    read_models::{IndexScan, ReadModelProgress, ReadModels, RowSource},
+    read_models::{IndexScan, ReadModelKind, ReadModels, RowSource},
 };
 
 /// A table that clients can list.
@@ -27,7 +27,7 @@ pub struct ListedTable {
     /// The path of the list.
     pub path: &'static str,
     /// How far the read model is that the table belongs to.
-    pub progress: fn(&ReadModels) -> &dyn ReadModelProgress,
+    pub model: ReadModelKind,
     /// The table; its key is one text.
     pub table: &'static Table,
     /// The columns it can be sorted by.
@@ -96,7 +96,7 @@ impl ListedTable {
         let asked = self.check(params)?;
         let list = self.id(&asked);
         let after = asked.paging.after(list)?;
-        let progress = (self.progress)(models);
+        let progress = models.progress(self.model);
         wait_until(state, progress, asked.paging.at_least).await?;
         let (found, position) = read_live(progress, async |generation| {
             self.scan(&asked, generation).find(&*models.rows, after.as_ref(), asked.paging.limit).await
@@ -123,7 +123,7 @@ impl ListedTable {
         if !faults.is_empty() {
             return Err(Problem::validation(&faults));
         }
-        let progress = (self.progress)(models);
+        let progress = models.progress(self.model);
         wait_until(state, progress, at_least).await?;
         let key = [vec![Value::Text(id.into())]];
         let (rows, position) =

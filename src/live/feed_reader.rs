@@ -12,10 +12,10 @@ use ordo_actors::{
 };
 
 use super::{
-    limits::{BATCH_BYTES, BATCH_EVENTS, FEED_READER_PAGE, REMEMBERED_LIVE},
-    live_event::{LiveEvent, are_of_one_commit},
+    commit::{FoldedCommit, are_of_one_commit},
+    limits::{BATCH_BYTES, BATCH_EVENTS, FEED_READER_PAGE},
+    live_event::LiveEvent,
     live_hub::LiveHub,
-    order_fold::OrderFold,
 };
 
 /// Without the last event, when there is more in the log: whether the commit ends with it is seen with the next page. An event
@@ -32,7 +32,7 @@ pub fn start(hub: Arc<LiveHub>, news: Subscription) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     thread::Builder::new().name("live".into()).spawn(move || {
         let mut stopped = hub.stopped();
-        let reader = FeedReader { fold: OrderFold::with_limit(REMEMBERED_LIVE), hub };
+        let reader = FeedReader { hub };
         runtime.block_on(async {
             tokio::select! {
                 () = reader.follow(news) => {}
@@ -46,11 +46,10 @@ pub fn start(hub: Arc<LiveHub>, news: Subscription) -> io::Result<()> {
 
 struct FeedReader {
     hub: Arc<LiveHub>,
-    fold: OrderFold,
 }
 
 impl FeedReader {
-    async fn follow(mut self, mut news: Subscription) {
+    async fn follow(self, mut news: Subscription) {
         loop {
             match news.next().await {
                 FeedItem::Appended(item) => self.take(item).await,
@@ -62,7 +61,7 @@ impl FeedReader {
     }
 
     /// Takes news that continue what is known as they are; anything else is looked up in the store.
-    async fn take(&mut self, item: Appended) {
+    async fn take(&self, item: Appended) {
         let known = self.hub.state().selected();
         let start = item.events.partition_point(|event| event.position <= known);
         let fresh = &item.events[start..];
@@ -74,7 +73,7 @@ impl FeedReader {
     }
 
     /// Reads the store until `head`.
-    async fn catch_up(&mut self, head: Position) {
+    async fn catch_up(&self, head: Position) {
         loop {
             let (known, wanted) = {
                 let state = self.hub.state();
@@ -87,7 +86,7 @@ impl FeedReader {
                 return self.publish(&[], head).await;
             }
             let query = LogQuery::after(known, FEED_READER_PAGE);
-            let page = self.persistently(async |hub, _| hub.store().read_all(&query).await).await;
+            let page = self.persistently(async |hub| hub.store().read_all(&query).await).await;
             let events = without_the_undecided(&page);
             // A log that ends before it should is looked at again with the next news.
             let Some(last) = events.last().map(|event| event.position) else { return };
@@ -95,23 +94,20 @@ impl FeedReader {
         }
     }
 
-    async fn publish(&mut self, events: &[Arc<EventEnvelope>], through: Position) {
+    async fn publish(&self, events: &[Arc<EventEnvelope>], through: Position) {
         let wanted = self.hub.state().select(events, through);
         let (mut live, mut bytes) = (Vec::new(), 0);
-        for (index, event) in wanted.iter().enumerate() {
-            let ends_commit = wanted.get(index + 1).is_none_or(|next| !are_of_one_commit(event, next));
-            let event = self
-                .persistently(async |hub, fold| {
-                    let order = fold.past(hub.store(), event).await?;
-                    Ok(LiveEvent::new(event, order, ends_commit, hub.large_orders()))
-                })
-                .await;
-            bytes += event.body.len();
-            live.push(Arc::new(event));
-            // A commit may be larger than all that is kept: it goes out while it is written.
-            if live.len() == BATCH_EVENTS || bytes > BATCH_BYTES {
-                bytes = 0;
-                self.tell(std::mem::take(&mut live), None);
+        for commit in wanted.chunk_by(|event, next| are_of_one_commit(event, next)) {
+            let fold = async |hub: &LiveHub| FoldedCommit::of(commit, hub.states().shared(), hub.store()).await;
+            let folded = self.persistently(fold).await;
+            for event in folded.live_events(true, self.hub.large_orders()) {
+                bytes += event.body.len();
+                live.push(Arc::new(event));
+                // A commit may be larger than all that is kept: it goes out while it is written.
+                if live.len() == BATCH_EVENTS || bytes > BATCH_BYTES {
+                    bytes = 0;
+                    self.tell(std::mem::take(&mut live), None);
+                }
             }
         }
         self.tell(live, Some(through));
@@ -126,10 +122,10 @@ impl FeedReader {
     }
 
     /// Tries until it succeeds: the store is the truth, and there is nothing else to do.
-    async fn persistently<T>(&mut self, read: impl AsyncFn(&LiveHub, &mut OrderFold) -> Result<T, StoreError>) -> T {
+    async fn persistently<T>(&self, read: impl AsyncFn(&LiveHub) -> Result<T, StoreError>) -> T {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2), u32::MAX);
         loop {
-            match read(&self.hub, &mut self.fold).await {
+            match read(&self.hub).await {
                 Ok(read) => return read,
                 Err(error) => {
                     log::warn!("live updates wait for the store: {error}");

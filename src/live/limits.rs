@@ -33,14 +33,8 @@ pub const BATCH_BYTES: usize = 256 << 10;
 pub const PART_BYTES: usize = 64 << 10;
 /// Bytes of large orders as text, over all clients. One that finds no room is left out of its frame, which says so.
 pub const LARGE_ORDERS_BYTES: usize = 64 << 20;
-/// Subscriptions that remember orders of more lines than [`REMEMBERED_REPLAY`] between two pages; others read them back.
-pub const LARGE_FOLDS: usize = 8;
 /// Bytes of live events kept for slow subscribers.
 pub const RING_BYTES: usize = 16 << 20;
-/// Orders and lines together that the feed reader remembers, so that the next event of an order needs no read.
-pub const REMEMBERED_LIVE: usize = 50_000;
-/// The same for a subscription that reads the store.
-pub const REMEMBERED_REPLAY: usize = 1_000;
 /// Pages of the store that are read at once, over all subscriptions.
 pub const READS_AT_ONCE: usize = 8;
 /// Events the feed reader reads at once when it has to catch up.

@@ -30,16 +30,6 @@ const NO_ORDER: &str = "null";
 /// Stands for an order for which there is no room just now.
 const OMITTED: &str = "null,\"order_omitted\":true";
 
-/// Whether two events that follow one another in a stream were committed together: the log holds them side by side, with one
-/// time and one command. Needs nothing but the log, so it is the same whenever they are read.
-#[must_use]
-pub fn are_of_one_commit(event: &EventEnvelope, next: &EventEnvelope) -> bool {
-    event.aggregate_id == next.aggregate_id
-        && event.position.plus(1) == next.position
-        && event.timestamp == next.timestamp
-        && event.metadata == next.metadata
-}
-
 /// Room for large orders as text, over all frames of all clients.
 #[derive(Debug, Clone)]
 pub struct LargeOrders(Arc<Semaphore>);

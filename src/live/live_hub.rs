@@ -14,12 +14,14 @@ use ordo_actors::{
         Aggregate,
         rehydrate::{Until, rehydrate},
         request::Failure,
+        stream_cache::StreamCache,
     },
     log::{
         event::{Head, Position},
         event_feed::EventFeed,
         store::{EventPage, EventStore, LogQuery, StoreError},
     },
+    projection::ReaderStates,
     retry::Backoff,
 };
 use parking_lot::{Mutex, MutexGuard};
@@ -27,12 +29,12 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
 use super::{
+    commit::{FoldedCommit, are_of_one_commit},
     feed_reader::{self, without_the_undecided},
     hub_state::{HubState, Registration},
-    limits::{BATCH_BYTES, BATCH_EVENTS, DRAIN, LARGE_FOLDS, LiveLimits, READS_AT_ONCE, REMEMBERED_REPLAY, RING_BYTES},
-    live_event::{LargeOrders, LiveEvent, are_of_one_commit},
+    limits::{BATCH_BYTES, BATCH_EVENTS, DRAIN, LiveLimits, READS_AT_ONCE, RING_BYTES},
+    live_event::{LargeOrders, LiveEvent},
     live_metrics::LiveMetrics,
-    order_fold::OrderFold,
     ring::Ring,
     topic::Topic,
 };
@@ -49,7 +51,7 @@ pub struct LiveHub {
     state: Mutex<HubState>,
     reads: Semaphore,
     large_orders: LargeOrders,
-    large_folds: Arc<Semaphore>,
+    states: ReaderStates<Order>,
     limits: LiveLimits,
     metrics: LiveMetrics,
     connections: AtomicUsize,
@@ -89,6 +91,7 @@ impl LiveHub {
     pub async fn start(
         store: Arc<dyn EventStore>,
         feed: &EventFeed,
+        orders: Arc<StreamCache<Order>>,
         limits: LiveLimits,
         metrics: LiveMetrics,
     ) -> Result<Arc<Self>, StoreError> {
@@ -103,7 +106,7 @@ impl LiveHub {
             state: Mutex::new(HubState::new(ring)),
             reads: Semaphore::new(READS_AT_ONCE),
             large_orders: LargeOrders::default(),
-            large_folds: Arc::new(Semaphore::new(LARGE_FOLDS)),
+            states: ReaderStates::sharing(orders),
             limits,
             metrics,
             connections: AtomicUsize::new(0),
@@ -160,6 +163,10 @@ impl LiveHub {
 
     pub(super) fn store(&self) -> &dyn EventStore {
         self.store.as_ref()
+    }
+
+    pub(super) fn states(&self) -> &ReaderStates<Order> {
+        &self.states
     }
 
     pub(super) fn large_orders(&self) -> &LargeOrders {
@@ -221,39 +228,29 @@ impl LiveHub {
     }
 
     /// The next page of a topic after a position, out of the store.
-    pub(super) async fn page(
-        &self,
-        topic: &Topic,
-        after: Position,
-        kept: &mut Option<OrderFold>,
-    ) -> Result<Page, StoreError> {
+    pub(super) async fn page(&self, topic: &Topic, after: Position) -> Result<Page, StoreError> {
         let _turn = self.reads.acquire().await;
         self.metrics.store_reads.inc();
-        let mut fold = kept.take().unwrap_or_else(|| OrderFold::with_limit(REMEMBERED_REPLAY));
-        let page = self.fill(topic, after, &mut fold).await?;
-        *kept = fold.shared(&self.large_folds);
-        Ok(page)
-    }
-
-    async fn fill(&self, topic: &Topic, after: Position, fold: &mut OrderFold) -> Result<Page, StoreError> {
         let (read, end) = patiently(async || self.read(topic, after).await).await?;
-        let events = without_the_undecided(&read);
-        let (mut page, mut bytes) = (Page { events: Vec::new(), through: after }, 0);
-        for (index, event) in events.iter().enumerate() {
-            let ends_commit = read.get(index + 1).is_none_or(|next| !are_of_one_commit(event, next));
-            let order = fold.past(self.store(), event).await?;
-            let customer = order.and_then(|order| order.state.customer_id());
-            if matches!(topic, Topic::Customer(wanted) if customer != Some(wanted)) {
-                page.through = event.position;
+        let states = self.states.at(after, self.feed.head());
+        let (mut page, mut bytes, mut next) = (Page { events: Vec::new(), through: after }, 0, 0);
+        for commit in without_the_undecided(&read).chunk_by(|event, next| are_of_one_commit(event, next)) {
+            next += commit.len();
+            let ends = read.get(next).is_none_or(|next| !are_of_one_commit(&commit[commit.len() - 1], next));
+            let folded = FoldedCommit::of(commit, states, self.store()).await?;
+            if matches!(topic, Topic::Customer(wanted) if folded.customer() != Some(wanted)) {
+                page.through = commit[commit.len() - 1].position;
                 continue;
             }
-            let event = Arc::new(LiveEvent::new(event, order, ends_commit, &self.large_orders));
-            if bytes > 0 && bytes + event.body.len() > BATCH_BYTES {
-                return Ok(page);
+            for event in folded.live_events(ends, &self.large_orders).filter(|event| topic.takes(event)) {
+                if bytes > 0 && bytes + event.body.len() > BATCH_BYTES {
+                    return Ok(page);
+                }
+                bytes += event.body.len();
+                page.through = event.position;
+                page.events.push(Arc::new(event));
             }
-            bytes += event.body.len();
-            page.through = event.position;
-            page.events.push(event);
+            page.through = commit[commit.len() - 1].position;
         }
         page.through = page.through.max(end);
         Ok(page)

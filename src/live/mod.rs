@@ -20,8 +20,8 @@ pub mod live_metrics;
 // What is sent, and to whom.
 pub mod topic;
 
+mod commit;
 mod live_event;
-mod order_fold;
 
 // From the log to the subscribers.
 mod feed_reader;
@@ -41,5 +41,13 @@ mod send_queue;
 mod server_frame;
 mod socket;
 
+#[cfg(test)]
+mod examples;
+#[cfg(test)]
+mod progress_tests;
+#[cfg(test)]
+mod random_subscription_tests;
+#[cfg(test)]
+mod resume_tests;
 #[cfg(test)]
 mod subscription_tests;

@@ -13,7 +13,6 @@ use super::{
     hub_state::{Registration, RingRead},
     live_event::LiveEvent,
     live_hub::{LiveHub, Page, Snapshot},
-    order_fold::OrderFold,
     topic::Topic,
 };
 
@@ -93,8 +92,6 @@ pub struct Subscription {
     wants_snapshot: bool,
     reading: bool,
     prelude: VecDeque<SubscriptionEvent>,
-    /// Orders folded while it reads the store.
-    fold: Option<OrderFold>,
 }
 
 /// A read that a subscription needs; it stands on its own, so that others go on meanwhile.
@@ -103,14 +100,10 @@ pub struct Read {
     topic: Topic,
     place: Position,
     phase: Phase,
-    fold: Option<OrderFold>,
 }
 
 /// What was read.
-pub struct ReadOutcome {
-    result: Result<ReadResult, StoreError>,
-    fold: Option<OrderFold>,
-}
+pub struct ReadOutcome(Result<ReadResult, StoreError>);
 
 enum ReadResult {
     Head(Position),
@@ -134,7 +127,6 @@ impl Subscription {
             wants_snapshot: request.snapshot,
             reading: false,
             prelude: VecDeque::new(),
-            fold: None,
         };
         match request.after {
             None => subscription.begin_now(None),
@@ -193,7 +185,6 @@ impl Subscription {
         if slice.events.is_empty() && slice.through < self.goal {
             return Step::Read;
         }
-        self.fold = None;
         let mut updates: Vec<_> = slice.events.into_iter().map(SubscriptionEvent::Event).collect();
         self.place = slice.through;
         if slice.drained && self.place >= self.goal {
@@ -240,7 +231,6 @@ impl Subscription {
             topic: self.registration.topic.clone(),
             place: self.place,
             phase: self.phase,
-            fold: self.fold.take(),
         }
     }
 
@@ -250,8 +240,7 @@ impl Subscription {
     /// The store could not be read. The subscription is of no further use.
     pub fn end_read(&mut self, found: ReadOutcome) -> Result<Vec<SubscriptionEvent>, StoreError> {
         self.reading = false;
-        self.fold = found.fold;
-        match found.result? {
+        match found.0? {
             ReadResult::Head(head) if self.place <= head => self.begin_at(self.place),
             ReadResult::Head(_) => self.begin_now(Some(ResetReason::BeyondEnd)),
             ReadResult::Snapshot(snapshot) => {
@@ -277,12 +266,12 @@ impl Drop for Subscription {
 
 impl Read {
     /// Reads. A store that is away is waited for, a few seconds.
-    pub async fn run(mut self) -> ReadOutcome {
+    pub async fn run(self) -> ReadOutcome {
         let result = match (self.phase, &self.topic) {
             (Phase::Checking, _) => self.hub.log_head().await.map(ReadResult::Head),
             (Phase::Looking, Topic::Order(order)) => self.hub.snapshot(*order).await.map(ReadResult::Snapshot),
-            (_, topic) => self.hub.page(topic, self.place, &mut self.fold).await.map(ReadResult::Page),
+            (_, topic) => self.hub.page(topic, self.place).await.map(ReadResult::Page),
         };
-        ReadOutcome { result, fold: self.fold }
+        ReadOutcome(result)
     }
 }

@@ -3,11 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use ordo_actors::{
-    log::event::{Position, Version},
-    projection::row_store::{Row, RowChange, Table, Value},
+    log::event::{EventEnvelope, Position, Version},
+    projection::{
+        StreamChange,
+        row_store::{Row, RowChange, Table, Value},
+    },
 };
 
-use crate::order::{Order, OrderId, OrderView, ProductId, ProductName};
+use crate::order::{Order, OrderEvent, OrderId, OrderView, ProductId, ProductName};
 
 /// One order before and after some of its events.
 #[derive(Debug)]
@@ -20,8 +23,8 @@ pub struct OrderChange<'a> {
     pub after: &'a Order,
     /// The version of what it is.
     pub version: Version,
-    /// What products were called when they were added, even if they are gone again, and where that stands in the log.
-    pub named: &'a [NameSeen],
+    /// What has happened to it.
+    events: &'a [Arc<EventEnvelope>],
 }
 
 /// What a product was called in an event.
@@ -35,7 +38,23 @@ pub struct NameSeen {
     pub name: ProductName,
 }
 
-impl OrderChange<'_> {
+impl<'a> OrderChange<'a> {
+    pub(super) fn of(change: &'a StreamChange<Order>) -> Self {
+        let StreamChange { stream, before, after, events } = change;
+        Self { id: *stream, before: &before.state, after: &after.state, version: after.version, events }
+    }
+
+    /// What products were called when they were added, even if they are gone again.
+    pub fn names(&self) -> impl Iterator<Item = NameSeen> {
+        self.events.iter().filter_map(|event| {
+            // All of the events have been folded, so each of them can be read.
+            let typed = event.typed().ok()?;
+            let OrderEvent::ItemAdded(added) = &*typed else { return None };
+            let (product_id, name) = (added.product_id.clone(), added.product_name.clone());
+            Some(NameSeen { at: event.position, product_id, name })
+        })
+    }
+
     /// The order as clients see it now.
     pub fn seen(&self) -> Option<OrderView<'_>> {
         self.after.view(self.id, self.version)

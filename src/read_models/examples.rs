@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use chrono::DateTime;
 use ordo_actors::{
-    aggregate::{Aggregate, DomainEvent},
+    aggregate::{Aggregate, DomainEvent, stream_cache::StreamCache},
     log::{
         event::{EventEnvelope, Metadata, Position, StreamId},
         store::{Commit, EventStore, ExpectedVersion, LogQuery, NewEvent, StreamWrite, Verdict},
@@ -18,7 +18,10 @@ use ordo_actors::{
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{CurrentOrders, CustomerOrders, InventoryDemand, OrderHistory, OrderProjection, changes::OrderReadModel};
+use super::{
+    Comparison, CurrentOrders, CustomerOrders, InventoryDemand, OrderHistory, OrderProjection, ReferenceFold,
+    changes::OrderReadModel,
+};
 use crate::order::{
     CreateOrder, Currency, CustomerId, LineId, MAX_LINES, NewItem, Order, OrderCommand, OrderEvent, OrderId, Reason,
     RecordRefund, Reference, ReturnItems, ReturnRequest,
@@ -147,6 +150,8 @@ pub struct Follower {
     pub model: Box<dyn ReadModel>,
     pub rows: Arc<MemoryRows>,
     pub checkpoint: Checkpoint,
+    /// How far the log goes on behind each batch.
+    pub behind: u64,
 }
 
 impl Follower {
@@ -154,7 +159,7 @@ impl Follower {
         let rows = Arc::new(MemoryRows::new());
         let epoch = shop.log.head().await.expect("a head").epoch;
         let checkpoint = rows.claim(model.name(), 1, epoch, Uuid::new_v4()).await.expect("claimed");
-        Self { model, rows, checkpoint }
+        Self { model, rows, checkpoint, behind: 0 }
     }
 
     /// A read model that remembers much, and has taken in the whole log.
@@ -166,10 +171,16 @@ impl Follower {
 
     /// Takes events in and commits what they change, each row once.
     pub async fn take(&mut self, events: &[Arc<EventEnvelope>], shop: &Shop) -> Result<(), TakeError> {
-        let sources = Sources { log: &shop.log, rows: &*self.rows, generation: self.checkpoint.generation };
+        self.take_from(events, &shop.log).await
+    }
+
+    /// The same, where the beginnings of streams are read from this log.
+    pub async fn take_from(&mut self, events: &[Arc<EventEnvelope>], log: &dyn EventStore) -> Result<(), TakeError> {
+        let position = events.last().map_or(self.checkpoint.position, |event| event.position);
+        let head = position.plus(self.behind);
+        let sources = Sources { log, rows: &*self.rows, generation: self.checkpoint.generation, head };
         let changes = self.model.take(events, sources).await?;
         assert_each_row_is_written_once(&changes);
-        let position = events.last().map_or(self.checkpoint.position, |event| event.position);
         let next = Checkpoint { position, ..self.checkpoint };
         let (model, expected) = (self.model.name(), self.checkpoint);
         let commit = RowCommit { model, expected, next, changes, free: Vec::new(), park: Vec::new() };
@@ -221,15 +232,39 @@ fn assert_each_row_is_written_once(changes: &[RowChange]) {
     assert_eq!(keys.len(), all, "a row is written twice");
 }
 
-/// All read models, remembering so many orders and lines.
-pub fn all_models(remembered: usize) -> Vec<Box<dyn ReadModel>> {
-    fn model<M: OrderReadModel>(remembered: usize) -> Box<dyn ReadModel> {
-        Box::new(OrderProjection::<M>::remembering(super::remembered_orders::RememberedOrders::with_limit(remembered)))
-    }
+/// All read models of orders. They share states of so many bytes.
+pub fn all_models(bytes: usize) -> Vec<Box<dyn ReadModel>> {
+    let orders = Arc::new(StreamCache::new(bytes));
     vec![
-        model::<CurrentOrders>(remembered),
-        model::<OrderHistory>(remembered),
-        model::<CustomerOrders>(remembered),
-        model::<InventoryDemand>(remembered),
+        Box::new(OrderProjection::<CurrentOrders>::sharing(Arc::clone(&orders))),
+        Box::new(OrderProjection::<OrderHistory>::sharing(Arc::clone(&orders))),
+        Box::new(OrderProjection::<CustomerOrders>::sharing(Arc::clone(&orders))),
+        Box::new(OrderProjection::<InventoryDemand>::sharing(orders)),
     ]
+}
+
+/// What the id of order 1 looks like in a row.
+pub const ONE: &str = "00000000-0000-0000-0000-000000000001";
+
+/// An order of three widgets, taken so many steps on.
+pub async fn shop_with_an_order(steps: usize) -> Shop {
+    let mut shop = Shop::new();
+    shop.run(id(1), create("ada", vec![widgets(3)])).await;
+    shop.advance(id(1), steps).await;
+    shop
+}
+
+/// What the rows must be after all that happened.
+pub async fn expected(shop: &Shop) -> ReferenceFold {
+    let mut expected = ReferenceFold::default();
+    expected.go_on(&shop.log, shop.log.head().await.unwrap().position).await.unwrap();
+    expected
+}
+
+pub async fn assert_as_expected(follower: &Follower, expected: &ReferenceFold) {
+    for table in follower.model.tables() {
+        assert_eq!(follower.rows(table).await, expected.rows(table).collect::<Vec<_>>(), "{}", table.name);
+        let compared = Comparison::of(expected, &*follower.rows, table, 1).await.unwrap();
+        assert_eq!(compared.findings, Vec::<String>::new());
+    }
 }

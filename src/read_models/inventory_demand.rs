@@ -25,7 +25,7 @@ impl OrderReadModel for InventoryDemand {
     type Changes = Deltas<ProductDelta>;
 
     fn apply(change: &OrderChange<'_>, products: &mut Self::Changes) {
-        for named in change.named {
+        for named in change.names() {
             delta(products, named.product_id.as_str()).call(named.at, named.name.as_str());
         }
         let (before, mut after) = (demand_of(change.before), demand_of(change.after));

@@ -5,15 +5,15 @@
 //!                                                          customer_orders, inventory_demand        |
 //! rows found <- index_scan <- order_search <- filters and sort              tables <-----------------------+
 //! ```
-//! **Invariant:** a read model is a pure function of orders before and after. What it remembers is only a shortcut; the same
-//! events give the same rows, however they are cut into batches.
+//! **Invariant:** a read model is a pure function of orders before and after, and remembers nothing: the states it folds on
+//! (`stream_states`) are facts that all readers share. The same events give the same rows, however they are cut into batches.
 
 pub mod tables;
 
 // From events to rows.
 mod changes;
 mod order_projection;
-mod remembered_orders;
+mod stream_states;
 
 mod current_orders;
 mod customer_orders;
@@ -36,7 +36,13 @@ mod comparison;
 mod oracle;
 
 #[cfg(test)]
+mod batch_tests;
+#[cfg(test)]
+mod comparison_tests;
+#[cfg(test)]
 mod examples;
+#[cfg(test)]
+mod failure_tests;
 #[cfg(test)]
 mod order_search_tests;
 #[cfg(test)]
@@ -51,7 +57,8 @@ pub use oracle::ReferenceFold;
 pub use order_history::OrderHistory;
 pub use order_projection::OrderProjection;
 pub use order_search::{OrderFilter, OrderSearch, OrderSort, OrderTables, orders_of};
-pub use projections::{Projections, all};
+pub use projections::{Projections, ReadModelKind, all};
 pub use reader::{ReadModelProgress, ReadModels, ReadPosition};
 pub use saga_index::SagaIndex;
 pub use saga_list::SagaList;
+pub use stream_states::StreamStates;

@@ -2,20 +2,54 @@
 
 use std::sync::Arc;
 
-use ordo_actors::projection::{
-    ProjectionActor, ProjectionHandle, ReadModel,
-    progress::{MakeModel, ProjectionParts},
-};
+use ordo_actors::projection::{ProjectionActor, ProjectionHandle, ReadModel, progress::ProjectionParts};
 
 use super::{
-    current_orders::CurrentOrders,
-    customer_orders::CustomerOrders,
-    inventory_demand::InventoryDemand,
-    order_history::OrderHistory,
-    order_projection::OrderProjection,
-    reader::{ReadModelProgress, ReadModels},
-    saga_list::SagaList,
+    current_orders::CurrentOrders, customer_orders::CustomerOrders, inventory_demand::InventoryDemand,
+    order_history::OrderHistory, order_projection::OrderProjection, reader::ReadModels, saga_list::SagaList,
+    stream_states::StreamStates,
 };
+
+/// The read models there are, in the order in which operators see them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadModelKind {
+    /// Orders that have not ended.
+    CurrentOrders,
+    /// Orders that have.
+    OrderHistory,
+    /// Customers and their orders.
+    CustomerOrders,
+    /// Products and the demand for them.
+    InventoryDemand,
+    /// Sagas.
+    Sagas,
+}
+
+impl ReadModelKind {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::CurrentOrders, Self::OrderHistory, Self::CustomerOrders, Self::InventoryDemand, Self::Sagas];
+
+    /// A fresh read model of this kind, which shares these states.
+    #[must_use]
+    pub fn make(self, states: &StreamStates) -> Box<dyn ReadModel> {
+        let (orders, sagas) = (Arc::clone(&states.orders), Arc::clone(&states.sagas));
+        match self {
+            Self::CurrentOrders => Box::new(OrderProjection::<CurrentOrders>::sharing(orders)),
+            Self::OrderHistory => Box::new(OrderProjection::<OrderHistory>::sharing(orders)),
+            Self::CustomerOrders => Box::new(OrderProjection::<CustomerOrders>::sharing(orders)),
+            Self::InventoryDemand => Box::new(OrderProjection::<InventoryDemand>::sharing(orders)),
+            Self::Sagas => Box::new(SagaList::sharing(sagas)),
+        }
+    }
+}
+
+/// Makes a fresh read model of every kind.
+#[must_use]
+pub fn all() -> Vec<Box<dyn ReadModel>> {
+    let states = StreamStates::default();
+    ReadModelKind::ALL.iter().map(|kind| kind.make(&states)).collect()
+}
 
 /// The read models, for those who read them and for those who run them.
 #[derive(Clone)]
@@ -26,47 +60,33 @@ pub struct Projections {
     pub handles: Vec<ProjectionHandle>,
 }
 
-/// Every read model's name and how a fresh one is made.
-fn makers() -> [MakeModel; 5] {
-    fn maker<M: ReadModel + Default>() -> MakeModel {
-        Arc::new(|| Box::new(M::default()))
-    }
-    [
-        maker::<OrderProjection<CurrentOrders>>(),
-        maker::<OrderProjection<OrderHistory>>(),
-        maker::<OrderProjection<CustomerOrders>>(),
-        maker::<OrderProjection<InventoryDemand>>(),
-        maker::<SagaList>(),
-    ]
-}
-
-/// Makes a fresh read model of every kind.
-#[must_use]
-pub fn all() -> Vec<Box<dyn ReadModel>> {
-    makers().iter().map(|make| make()).collect()
-}
-
 impl Projections {
     /// Starts all of them on the current arbiter.
     #[must_use]
-    pub fn start(parts: &ProjectionParts) -> Self {
-        let started = makers().map(|make| ProjectionActor::start_with(parts.clone(), make));
-        let progress = |handle: &ProjectionHandle| -> Arc<dyn ReadModelProgress> { Arc::new(handle.clone()) };
-        let [current_orders, order_history, customer_orders, inventory_demand, sagas] = &started;
-        let models = ReadModels {
-            rows: Arc::clone(&parts.rows),
-            current_orders: progress(current_orders),
-            order_history: progress(order_history),
-            customer_orders: progress(customer_orders),
-            inventory_demand: progress(inventory_demand),
-            sagas: progress(sagas),
-        };
-        Self { models, handles: started.into() }
+    pub fn start(parts: &ProjectionParts, states: &StreamStates) -> Self {
+        let handles = ReadModelKind::ALL.map(|kind| {
+            let states = states.clone();
+            ProjectionActor::start_with(parts.clone(), Arc::new(move || kind.make(&states)))
+        });
+        let models = ReadModels::new(Arc::clone(&parts.rows), |kind| Arc::new(handles[kind as usize].clone()));
+        Self { models, handles: handles.into() }
     }
 
     /// The projection of this name.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<&ProjectionHandle> {
         self.handles.iter().find(|projection| projection.name() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_stands_at_its_number() {
+        for (number, kind) in ReadModelKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, number);
+        }
     }
 }

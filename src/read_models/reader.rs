@@ -8,6 +8,8 @@ use ordo_actors::{
     projection::{ProjectionHandle, row_store::RowStore},
 };
 
+use super::projections::ReadModelKind;
+
 /// Where a read model stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ReadPosition {
@@ -60,14 +62,19 @@ impl ReadModelProgress for ProjectionHandle {
 pub struct ReadModels {
     /// Their rows.
     pub rows: Arc<dyn RowStore>,
-    /// How far the current orders are.
-    pub current_orders: Arc<dyn ReadModelProgress>,
-    /// How far the history is.
-    pub order_history: Arc<dyn ReadModelProgress>,
-    /// How far the customers are.
-    pub customer_orders: Arc<dyn ReadModelProgress>,
-    /// How far the demand is.
-    pub inventory_demand: Arc<dyn ReadModelProgress>,
-    /// How far the sagas are.
-    pub sagas: Arc<dyn ReadModelProgress>,
+    progress: [Arc<dyn ReadModelProgress>; ReadModelKind::ALL.len()],
+}
+
+impl ReadModels {
+    /// Puts together rows and what tells how far each read model is.
+    #[must_use]
+    pub fn new(rows: Arc<dyn RowStore>, progress: impl Fn(ReadModelKind) -> Arc<dyn ReadModelProgress>) -> Self {
+        Self { rows, progress: ReadModelKind::ALL.map(progress) }
+    }
+
+    /// How far a read model is.
+    #[must_use]
+    pub fn progress(&self, kind: ReadModelKind) -> &dyn ReadModelProgress {
+        &*self.progress[kind as usize]
+    }
 }

@@ -1,48 +1,39 @@
 //! Sagas as rows: for operators, and to find the open ones again after a crash.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use lru::LruCache;
 use ordo_actors::{
-    aggregate::{
-        Aggregate,
-        rehydrate::{Loaded, Until, fold, rehydrate},
-        request::Failure,
-    },
-    log::{
-        event::{EventEnvelope, StreamId, Version},
-        store::{EventStore, StoreError},
-    },
+    aggregate::stream_cache::StreamCache,
+    log::event::{EventEnvelope, StreamId},
     projection::{
-        ReadModel, Sources, TakeError,
+        ReadModel, ReaderStates, Sources, TakeError,
         row_store::{Row, RowChange, Table, Value},
     },
     saga::SagaState,
 };
 
-use super::{changes::text, tables::SAGAS};
+use super::{changes::text, stream_states::StreamStates, tables::SAGAS};
 use crate::fulfilment::{FulfilmentSaga, SagaView};
-
-/// Sagas remembered, so that their next event needs no read: about 2 KB each.
-const MOST_REMEMBERED: usize = 5000;
 
 const TABLES: &[&Table] = &[&SAGAS];
 
-/// Events of a saga read at a time.
-const PAGE: usize = 200;
-
-type Known = Loaded<FulfilmentSaga>;
-
 /// Every saga, each as clients see it.
-#[derive(Debug)]
 pub struct SagaList {
-    remembered: LruCache<StreamId, Arc<Known>>,
+    sagas: ReaderStates<FulfilmentSaga>,
 }
 
 impl Default for SagaList {
     fn default() -> Self {
-        Self { remembered: LruCache::new(std::num::NonZeroUsize::MIN.saturating_add(MOST_REMEMBERED)) }
+        Self::sharing(StreamStates::default().sagas)
+    }
+}
+
+impl SagaList {
+    /// Folds on these states.
+    #[must_use]
+    pub fn sharing(sagas: Arc<StreamCache<FulfilmentSaga>>) -> Self {
+        Self { sagas: ReaderStates::sharing(sagas) }
     }
 }
 
@@ -57,55 +48,10 @@ impl ReadModel for SagaList {
     }
 
     async fn take(&mut self, events: &[Arc<EventEnvelope>], sources: Sources<'_>) -> Result<Vec<RowChange>, TakeError> {
-        let mut touched: HashMap<StreamId, Known> = HashMap::new();
-        for event in events.iter().filter(|event| event.aggregate_type == FulfilmentSaga::TYPE) {
-            let id = event.aggregate_id;
-            let mut saga = match touched.remove(&id) {
-                Some(saga) => saga,
-                None => self.before(event, sources.log).await?,
-            };
-            fold(&mut saga, event).map_err(|failure| poison(event, failure.to_string()))?;
-            touched.insert(id, saga);
-        }
-        let changes = touched.iter().filter_map(|(id, saga)| saga_row(*id, &saga.state));
-        let changes = changes.map(|row| RowChange::Put { table: &SAGAS, row }).collect();
-        // Only now: a call that errs must leave nothing behind.
-        for (id, saga) in touched {
-            if saga.state.state().has_ended() {
-                self.remembered.pop(&id);
-            } else {
-                self.remembered.put(id, Arc::new(saga));
-            }
-        }
-        Ok(changes)
+        let sagas = self.sagas.changes(events, sources).await?;
+        let rows = sagas.iter().filter_map(|saga| saga_row(saga.stream, &saga.after.state));
+        Ok(rows.map(|row| RowChange::Put { table: &SAGAS, row }).collect())
     }
-
-    fn forget(&mut self) {
-        self.remembered.clear();
-    }
-}
-
-impl SagaList {
-    /// The saga before an event.
-    async fn before(&mut self, event: &EventEnvelope, log: &dyn EventStore) -> Result<Known, TakeError> {
-        let last = Version(event.version.0.saturating_sub(1));
-        if last == Version::NONE {
-            return Ok(Known::default());
-        }
-        if let Some(known) = self.remembered.get(&event.aggregate_id).filter(|known| known.version == last) {
-            return Ok(Known::clone(known));
-        }
-        match rehydrate(log, event.aggregate_id, Until::Version(last), PAGE).await {
-            Ok(loaded) => Ok(loaded),
-            Err(Failure::Unavailable(reason)) => Err(StoreError::Unavailable(reason).into()),
-            Err(Failure::Unknown(reason)) => Err(StoreError::Unknown(reason).into()),
-            Err(failure) => Err(poison(event, failure.to_string())),
-        }
-    }
-}
-
-fn poison(event: &EventEnvelope, reason: String) -> TakeError {
-    TakeError::Unprocessable { stream: event.aggregate_id, version: event.version, position: event.position, reason }
 }
 
 /// How much a saga in this state needs somebody's attention: the least number first.

@@ -134,6 +134,9 @@ impl<A: Aggregate> AggregateActor<A> {
             self.provenance = Provenance::Assumed;
         }
         let context = self.context();
+        if !execution.is_read() && self.is_durable() {
+            self.hand_over();
+        }
         let Some(loaded) = self.loaded.as_mut() else {
             self.reads_wait |= execution.is_read();
             self.stalled.push(execution);
@@ -282,6 +285,20 @@ impl<A: Aggregate> AggregateActor<A> {
                 self.retire(RetireReason::ReadFailed(failure), ctx);
             }
         }
+    }
+
+    /// Spares the readers of this process a read of the stream: they find the state that its next events are folded onto.
+    fn hand_over(&self) {
+        if let (Some(states), Some(loaded)) = (&self.engine.states, &self.loaded)
+            && loaded.version > Version::NONE
+        {
+            states.put_if_unknown(self.stream, loaded);
+        }
+    }
+
+    /// Whether `loaded` is what the store holds, or held a while ago.
+    fn is_durable(&self) -> bool {
+        self.in_flight.is_empty() && self.gathering.is_empty() && self.provenance != Provenance::Assumed
     }
 
     /// While nothing gathers, those without a commit line up behind the group in flight: as many again.

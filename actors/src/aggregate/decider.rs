@@ -40,7 +40,7 @@ pub trait Aggregate: Clone + Default + Send + Sync + Unpin + Serialize + Deseria
 }
 
 /// An event that can be written to a log and read back.
-pub trait DomainEvent: Sized + Send + 'static {
+pub trait DomainEvent: Sized + Send + Sync + 'static {
     /// Every kind this code writes, at its newest schema version.
     const KINDS: &'static [EventKind];
 

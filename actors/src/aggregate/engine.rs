@@ -24,6 +24,7 @@ use crate::{
         message::{Execute, Passivate},
         rehydrate::{Loaded, Until, rehydrate},
         request::{Answer, Answered, Failure, Request},
+        stream_cache::StreamCache,
         version_checks::VersionChecks,
     },
     clock::Clock,
@@ -81,7 +82,7 @@ impl Default for Lifespan {
 }
 
 /// What an engine is made of.
-pub struct EngineParts {
+pub struct EngineParts<A> {
     /// Where events are read.
     pub store: Arc<dyn EventStore>,
     /// Where commits go.
@@ -90,6 +91,8 @@ pub struct EngineParts {
     pub clock: Arc<dyn Clock>,
     /// The limits.
     pub lifespan: Lifespan,
+    /// Where readers of the same process find the state of an aggregate before its next event; nothing when there are none.
+    pub states: Option<Arc<StreamCache<A>>>,
     /// The counters.
     pub metrics: EngineMetrics,
     /// Where actors live that are opened from a thread without an arbiter; at least one. An actor opened from within an
@@ -103,6 +106,7 @@ pub struct Engine<A: Aggregate> {
     pub(crate) appender: Appender,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) lifespan: Lifespan,
+    pub(crate) states: Option<Arc<StreamCache<A>>>,
     pub(crate) metrics: EngineMetrics,
     /// Nothing when no other process writes to the log: then what is in memory is the truth.
     pub(crate) checks: Option<Arc<VersionChecks>>,
@@ -139,7 +143,7 @@ const INCARNATIONS: usize = 8;
 impl<A: Aggregate> Engine<A> {
     /// Puts an engine together and keeps it tidy: a task on the first arbiter passivates idle aggregates.
     #[must_use]
-    pub fn start(parts: EngineParts) -> Arc<Self> {
+    pub fn start(parts: EngineParts<A>) -> Arc<Self> {
         let shards = parts.lifespan.most_actors.clamp(1, SHARDS);
         let checks =
             |store: &Arc<dyn EventStore>| Arc::new(VersionChecks::new(Arc::clone(store), parts.metrics.clone()));
@@ -149,6 +153,7 @@ impl<A: Aggregate> Engine<A> {
             appender: parts.appender,
             clock: parts.clock,
             lifespan: parts.lifespan,
+            states: parts.states,
             metrics: parts.metrics,
             arbiters: parts.arbiters,
             next_arbiter: AtomicUsize::new(0),

@@ -16,6 +16,7 @@ pub mod request;
 
 // One request, one actor, all actors.
 pub mod rehydrate;
+pub mod stream_cache;
 
 pub(crate) mod execution;
 mod message;

@@ -1,12 +1,16 @@
 //! From the store back into memory: the newest snapshot, if one helps, and the events after it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    error::Error,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aggregate::{Aggregate, DecodeError, DomainEvent, request::Failure},
+    aggregate::{Aggregate, DecodeError, request::Failure},
     log::{
         event::{EventEnvelope, Position, StreamId, Version},
         store::{EventStore, MAX_READ, Snapshot},
@@ -88,7 +92,7 @@ pub async fn rehydrate<A: Aggregate>(
             if !until.includes(event.version, event.timestamp) {
                 return Ok(loaded);
             }
-            fold(&mut loaded, &event)?;
+            fold(&mut loaded, &event).map_err(|error| error.of(&event))?;
         }
         if is_last {
             return Ok(loaded);
@@ -100,30 +104,67 @@ pub async fn rehydrate<A: Aggregate>(
 /// Folds one event in.
 ///
 /// # Errors
-/// The event is of another aggregate type, leaves a hole in the stream, cannot be read, or panics: then the state may be half
-/// moved.
-pub fn fold<A: Aggregate>(loaded: &mut Loaded<A>, event: &EventEnvelope) -> Result<(), Failure> {
+/// See [`FoldError`]; after a panic the state may be half moved.
+pub fn fold<A: Aggregate>(loaded: &mut Loaded<A>, event: &EventEnvelope) -> Result<(), FoldError> {
     if event.aggregate_type != A::TYPE {
-        return Err(Failure::OtherType(event.aggregate_type.clone().into_owned()));
+        return Err(FoldError::OtherType(event.aggregate_type.clone().into_owned()));
     }
     if event.version != loaded.version.plus(1) {
-        return Err(Failure::Unreadable(format!(
-            "stream {} has version {} after {}",
-            event.aggregate_id, event.version, loaded.version
-        )));
+        return Err(FoldError::Hole { event: event.version, state: loaded.version });
     }
     let state = &mut loaded.state;
     catch_unwind(AssertUnwindSafe(|| {
-        let decoded = A::Event::decode(&event.event_type, &event.payload)?;
+        let decoded = event.typed::<A::Event>()?;
         state.evolve(&decoded, event.timestamp);
         Ok(())
     }))
-    .map_err(|_| Failure::Panicked)?
-    .map_err(|error: DecodeError| Failure::Unreadable(format!("{}@{}: {error}", event.aggregate_id, event.version)))?;
+    .map_err(|_| FoldError::Panicked)?
+    .map_err(FoldError::Decode)?;
     loaded.version = event.version;
     loaded.position = event.position;
     loaded.last_at = event.timestamp;
     Ok(())
+}
+
+/// Why an event does not fold onto a state.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum FoldError {
+    /// It is of an aggregate of another type.
+    #[error("the event belongs to an aggregate of type {0}")]
+    OtherType(String),
+    /// It is not the next one of the stream.
+    #[error("version {event} follows {state}")]
+    Hole {
+        /// The version of the event.
+        event: Version,
+        /// The version of the state.
+        state: Version,
+    },
+    /// Its payload cannot be read.
+    #[error("{}", with_cause(_0))]
+    Decode(Arc<DecodeError>),
+    /// The code that reads it, or folds it, panicked.
+    #[error("the event could not be folded: a panic")]
+    Panicked,
+}
+
+fn with_cause(error: &dyn Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
+}
+
+impl FoldError {
+    /// What it means to the reader of a whole stream.
+    fn of(self, event: &EventEnvelope) -> Failure {
+        let EventEnvelope { aggregate_id, version, .. } = event;
+        match self {
+            Self::OtherType(other) => Failure::OtherType(other),
+            Self::Hole { event, state } => {
+                Failure::Unreadable(format!("stream {aggregate_id} has version {event} after {state}"))
+            }
+            Self::Decode(error) => Failure::Unreadable(format!("{aggregate_id}@{version}: {error}")),
+            Self::Panicked => Failure::Panicked,
+        }
+    }
 }
 
 /// A snapshot that this code did not write, or that does not parse, is no snapshot.

@@ -7,6 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use crate::{
+    aggregate::{DecodeError, DomainEvent},
+    log::decoded::Decoded,
+};
+
 /// The name of an event type or an aggregate type: static when the code knows it, owned when it came from a store.
 pub type Name = Cow<'static, str>;
 
@@ -133,6 +138,9 @@ pub struct EventEnvelope {
     pub payload: Box<RawValue>,
     /// Who and what caused it; shared by the events of a commit.
     pub metadata: Arc<Metadata>,
+    /// What the payload was decoded into, if anybody has.
+    #[serde(skip)]
+    pub decoded: Decoded,
 }
 
 impl PartialEq for EventEnvelope {
@@ -151,6 +159,14 @@ impl PartialEq for EventEnvelope {
 }
 
 impl EventEnvelope {
+    /// The typed event. The payload is decoded once, however many readers share the envelope.
+    ///
+    /// # Errors
+    /// The type is unknown or the payload does not fit it.
+    pub fn typed<E: DomainEvent>(&self) -> Result<Arc<E>, Arc<DecodeError>> {
+        self.decoded.get(&self.event_type, &self.payload)
+    }
+
     /// Says that it is not what was written, and where it stands.
     #[must_use]
     pub fn altered(&self) -> String {

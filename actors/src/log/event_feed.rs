@@ -21,8 +21,8 @@ use crate::log::{
     store::EventPage,
 };
 
-/// Bytes of events on their way to subscribers, counted by [`EventPage::weight`]. Beyond them only the head is published, and
-/// subscribers read the store.
+/// Bytes of events on their way to subscribers, counted by [`EventPage::weight`] and once more for what their payloads are decoded
+/// into. Beyond them only the head is published, and subscribers read the store.
 const MOST_BYTES: usize = 64 << 20;
 
 /// Tells subscribers in this process what has been appended, in position order, after it is durable.
@@ -103,7 +103,7 @@ impl EventFeed {
         *self.head.borrow()
     }
 
-    /// Follows how far the log reaches. Ends with the feed.
+    /// Follows how far the log reaches. The events up to there have been published before it moves. Ends with the feed.
     #[must_use]
     pub fn watch_head(&self) -> watch::Receiver<Position> {
         self.head.subscribe()
@@ -117,20 +117,20 @@ impl EventFeed {
 
     /// Tells everyone. Only the appender publishes, so the order is that of the log.
     pub(crate) fn publish(&self, head: Position, events: Vec<Arc<EventEnvelope>>) {
+        if self.sender.receiver_count() > 0 {
+            // An error means that the last subscriber has just left.
+            let _ = self.sender.send(Appended { head, events: Arc::new(self.batch(events)) });
+        }
         self.head.send_if_modified(|known| {
             let is_new = head > *known;
             *known = head.max(*known);
             is_new
         });
-        if self.sender.receiver_count() > 0 {
-            // An error means that the last subscriber has just left.
-            let _ = self.sender.send(Appended { head, events: Arc::new(self.batch(events)) });
-        }
     }
 
     /// Only one thread publishes, so the sum does not pass the limit.
     fn batch(&self, events: Vec<Arc<EventEnvelope>>) -> Batch {
-        let weight = events.iter().map(|event| EventPage::weight(event)).sum();
+        let weight = events.iter().map(|event| EventPage::weight(event) + event.payload.get().len()).sum();
         let fits = self.bytes.load(Ordering::Relaxed) + weight <= MOST_BYTES;
         let (events, weight) = if fits { (events, weight) } else { (Vec::new(), 0) };
         self.bytes.fetch_add(weight, Ordering::Relaxed);
@@ -168,7 +168,10 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::log::event::{Metadata, StreamId, Version};
+    use crate::log::{
+        decoded::Decoded,
+        event::{Metadata, StreamId, Version},
+    };
 
     fn event(position: u64, bytes: usize) -> Arc<EventEnvelope> {
         Arc::new(EventEnvelope {
@@ -182,6 +185,7 @@ mod tests {
             timestamp: DateTime::UNIX_EPOCH,
             payload: RawValue::from_string(format!("\"{}\"", "x".repeat(bytes))).expect("JSON"),
             metadata: Arc::new(Metadata::default()),
+            decoded: Decoded::default(),
         })
     }
 
@@ -190,7 +194,7 @@ mod tests {
         let feed = EventFeed::new(16, Position::START);
         let mut slow = feed.subscribe();
         for position in 1..=3 {
-            feed.publish(Position(position), vec![event(position, MOST_BYTES / 2 - 10_000)]);
+            feed.publish(Position(position), vec![event(position, MOST_BYTES / 4 - 10_000)]);
         }
         let mut heard = Vec::new();
         for position in 1..=3 {
@@ -199,7 +203,7 @@ mod tests {
             heard.push(news.events.len());
         }
         assert_eq!(heard, [1, 1, 0]);
-        feed.publish(Position(4), vec![event(4, MOST_BYTES / 2)]);
+        feed.publish(Position(4), vec![event(4, MOST_BYTES / 4)]);
         let FeedItem::Appended(news) = slow.next().await else { panic!("no news") };
         assert_eq!(news.events.len(), 1, "what has been heard does not count any more");
     }

@@ -12,6 +12,7 @@
 //! **Invariant:** only the appender appends.
 
 // The words and the contract.
+pub mod decoded;
 pub mod event;
 pub mod event_page;
 pub mod store;

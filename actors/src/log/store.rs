@@ -7,8 +7,11 @@ use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::log::event::{EventEnvelope, Head, Metadata, Name, Position, StreamId, Version};
 pub use crate::log::event_page::{EVENT_BYTES, EventPage, MAX_READ, READ_BYTES};
+use crate::log::{
+    decoded::Decoded,
+    event::{EventEnvelope, Head, Metadata, Name, Position, StreamId, Version},
+};
 
 /// What a write demands of its stream. Anything else in the store is a conflict, and nothing of the commit is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -345,6 +348,7 @@ impl Commit {
                     timestamp: self.timestamp,
                     payload: event.payload,
                     metadata: Arc::clone(&self.metadata),
+                    decoded: Decoded::default(),
                 });
             }
         }

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use crate::{
     aggregate::{Aggregate, DomainEvent, EventKind},
     log::{
+        decoded::Decoded,
         event::{EventEnvelope, Head, StreamId, Version},
         store::{
             Commit, EventPage, EventStore, IdempotencyKey, IdempotencyRecord, LogQuery, Snapshot, StoreError,
@@ -61,6 +62,7 @@ impl Upcasters {
         }
         let mut event = Arc::unwrap_or_clone(event);
         while let Some(step) = self.step(&event.aggregate_type, &event.event_type, event.schema_version) {
+            event.decoded = Decoded::default();
             event.payload = step(&event.payload).map_err(|error| unreadable(&event, &error))?;
             event.schema_version += 1;
         }

@@ -10,8 +10,9 @@
 //!
 //! **Invariant:** an event that cannot be taken in parks its stream, never the projection.
 
-// What an application writes, and where its rows live.
+// What an application writes, what it folds on, and where its rows live.
 mod read_model;
+mod stream_changes;
 
 mod dead_letter;
 pub mod row_store;
@@ -33,4 +34,5 @@ mod projector_tests;
 pub use actor::{ProjectionActor, ProjectionHandle};
 pub use metrics::ProjectionMetrics;
 pub use read_model::{ReadModel, Sources, TakeError};
+pub use stream_changes::{ReaderStates, StreamChange};
 pub use table_scan::TableScan;

@@ -9,10 +9,12 @@ use uuid::Uuid;
 use crate::{
     log::{
         event::{Epoch, EventEnvelope, Position, StreamId, Version},
+        event_feed::EventFeed,
         store::{EventStore, LogQuery, StoreError},
     },
     projection::{
         ReadModel, Sources, TakeError,
+        progress::ProjectionParts,
         row_store::{Checkpoint, DeadLetter, MAX_PAGE, RowChange, RowCommit, RowStore, RowVerdict, Skip, Table},
         table_scan::TableScan,
     },
@@ -23,6 +25,17 @@ use crate::{
 pub(crate) struct ProjectionStores {
     pub log: Arc<dyn EventStore>,
     pub rows: Arc<dyn RowStore>,
+    pub feed: EventFeed,
+}
+
+impl ProjectionStores {
+    pub fn of(parts: &ProjectionParts) -> Self {
+        Self { log: Arc::clone(&parts.log), rows: Arc::clone(&parts.rows), feed: parts.feed.clone() }
+    }
+
+    fn sources(&self, generation: u32) -> Sources<'_> {
+        Sources { log: self.log.as_ref(), rows: self.rows.as_ref(), generation, head: self.feed.head() }
+    }
 }
 
 /// A read model and where it stands.
@@ -126,17 +139,10 @@ impl Projector {
                 .filter(|event| out.get(&event.aggregate_id).is_none_or(|first| event.version < *first))
                 .cloned()
                 .collect();
-            let sources = Sources {
-                log: self.stores.log.as_ref(),
-                rows: self.stores.rows.as_ref(),
-                generation: self.checkpoint.generation,
-            };
+            let sources = self.stores.sources(self.checkpoint.generation);
             match self.model.take(&live, sources).await {
                 Ok(changes) => return Ok((changes, park)),
-                Err(TakeError::Store(error)) => {
-                    self.model.forget();
-                    return Err(error);
-                }
+                Err(TakeError::Store(error)) => return Err(error),
                 Err(TakeError::Unprocessable { stream, version, position, reason }) => {
                     log::error!(model = self.model.name(), position = position.0; "{stream}@{version} is parked: {reason}");
                     if out.insert(stream, version).is_some() {
@@ -161,9 +167,8 @@ impl Projector {
             },
             other => other,
         };
-        match verdict {
-            Ok(RowVerdict::Committed) => self.checkpoint = next,
-            Ok(RowVerdict::Superseded) | Err(_) => self.model.forget(),
+        if let Ok(RowVerdict::Committed) = verdict {
+            self.checkpoint = next;
         }
         verdict
     }
@@ -172,11 +177,7 @@ impl Projector {
     pub async fn retry(&mut self, stream: StreamId) -> Result<bool, StoreError> {
         let Some(letter) = self.parked.get(&stream).cloned() else { return Ok(true) };
         let events = self.stream_to_checkpoint(stream, letter.version).await?;
-        let sources = Sources {
-            log: self.stores.log.as_ref(),
-            rows: self.stores.rows.as_ref(),
-            generation: self.checkpoint.generation,
-        };
+        let sources = self.stores.sources(self.checkpoint.generation);
         let (changes, park, free) = match self.model.take(&events, sources).await {
             Ok(changes) => (changes, Vec::new(), vec![stream]),
             Err(TakeError::Store(error)) => return Err(error),

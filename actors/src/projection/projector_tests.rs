@@ -14,7 +14,8 @@ use uuid::Uuid;
 
 use crate::{
     log::{
-        event::{Epoch, EventEnvelope, StreamId},
+        event::{Epoch, EventEnvelope, Position, StreamId},
+        event_feed::EventFeed,
         store::{EventStore, StoreError},
     },
     projection::{
@@ -65,8 +66,6 @@ impl ReadModel for Sums {
         let sum = i64::try_from(events.len()).unwrap_or(0) + stored[0].as_ref().map_or(0, value);
         Ok(vec![building::put("all", "red", sum)])
     }
-
-    fn forget(&mut self) {}
 }
 
 fn value(row: &Row) -> i64 {
@@ -222,10 +221,28 @@ async fn claim(
     generation: u32,
 ) -> Projector {
     let epoch = log.head().await.expect("a head").epoch;
-    let stores =
-        ProjectionStores { log: Arc::clone(log) as Arc<dyn EventStore>, rows: Arc::clone(rows) as Arc<dyn RowStore> };
+    let stores = ProjectionStores {
+        log: Arc::clone(log) as Arc<dyn EventStore>,
+        rows: Arc::clone(rows) as Arc<dyn RowStore>,
+        feed: EventFeed::new(1, Position::START),
+    };
     let model = Box::new(Sums { poison: Arc::clone(poison) });
     Projector::claim(model, stores, generation, epoch).await.expect("a claim")
+}
+
+#[tokio::test]
+async fn events_that_repeat_or_skip_a_position_are_refused() {
+    let mut rig = Rig::start("as told").await;
+    let before = rig.projector.checkpoint();
+    let events = append(&*rig.log, counted(StreamId::generate(), exact(0), 3)).await;
+    for (positions, said) in [([0, 0, 1], "position 7 follows 7"), ([0, 2, 2], "position 9 follows 7")] {
+        let heard = positions.map(|index| Arc::clone(&events[index]));
+        match rig.projector.advance(heard.into(), 100, None).await {
+            Err(StoreError::Corrupt(reason)) => assert_eq!(reason, said),
+            step => panic!("taken in: {step:?}"),
+        }
+    }
+    assert_eq!((rig.projector.checkpoint(), rig.sum(1).await), (before, 3));
 }
 
 #[tokio::test]

@@ -21,12 +21,14 @@ pub struct Sources<'a> {
     pub rows: &'a dyn RowStore,
     /// The generation it writes.
     pub generation: u32,
+    /// Where the log ends, as far as this process has heard.
+    pub head: Position,
 }
 
 /// A fold of the log into rows.
 ///
-/// What it remembers between two calls is a shortcut only: after [`forget`](Self::forget), the log and its committed rows must
-/// be enough to go on. The same events give the same rows, however they are cut into calls.
+/// It remembers nothing of its changes: they may not be committed, and then the same events come again. The log and the
+/// committed rows are enough to go on. The same events give the same rows, however they are cut into calls.
 #[async_trait]
 pub trait ReadModel: Send + 'static {
     /// Its name, for operators and for its checkpoint.
@@ -35,15 +37,11 @@ pub trait ReadModel: Send + 'static {
     /// The tables it writes; nobody else does.
     fn tables(&self) -> &'static [&'static Table];
 
-    /// Takes events in, in position order, and gives the changes they make, each touched row once. The caller commits the
-    /// changes, or calls [`forget`](Self::forget).
+    /// Takes events in, in position order, and gives the changes they make, each touched row once.
     ///
     /// # Errors
     /// A store failed, or one event cannot be taken in. Either way the call had no effect.
     async fn take(&mut self, events: &[Arc<EventEnvelope>], sources: Sources<'_>) -> Result<Vec<RowChange>, TakeError>;
-
-    /// Forgets all it remembers: its last changes were not committed.
-    fn forget(&mut self);
 }
 
 /// Why events were not taken in.
@@ -64,4 +62,12 @@ pub enum TakeError {
         /// Why.
         reason: String,
     },
+}
+
+impl TakeError {
+    /// Says why this event cannot be taken in.
+    #[must_use]
+    pub fn unprocessable(event: &EventEnvelope, reason: String) -> Self {
+        Self::Unprocessable { stream: event.aggregate_id, version: event.version, position: event.position, reason }
+    }
 }

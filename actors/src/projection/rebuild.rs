@@ -1,7 +1,5 @@
 //! Generations of a read model: which one to run, how the next one is built, and how it takes over.
 
-use std::sync::Arc;
-
 use tokio::sync::watch;
 
 use crate::{
@@ -20,7 +18,7 @@ pub(crate) async fn claim(
     make: &MakeModel,
     name: &'static str,
 ) -> Result<Projector, StoreError> {
-    let stores = ProjectionStores { log: Arc::clone(&parts.log), rows: Arc::clone(&parts.rows) };
+    let stores = ProjectionStores::of(parts);
     let head = parts.log.head().await?;
     let live = parts.rows.live(name).await?;
     let generation = live.map_or(1, |live| live.generation);
@@ -42,7 +40,7 @@ pub(crate) async fn build(
     live: Checkpoint,
     progress: &watch::Sender<Progress>,
 ) -> Result<Projector, StoreError> {
-    let stores = ProjectionStores { log: Arc::clone(&parts.log), rows: Arc::clone(&parts.rows) };
+    let stores = ProjectionStores::of(parts);
     let generation = live.generation + 1;
     let name = model.name();
     // What an earlier rebuild left behind when it was cut off.

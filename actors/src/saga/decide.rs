@@ -43,6 +43,15 @@ impl<D: SagaDefinition> Aggregate for Saga<D> {
         }
     }
 
+    fn weight(&self) -> usize {
+        let texts = |step: &Step| {
+            let optional = [&step.reference, &step.error];
+            step.name.len() + step.key.len() + optional.into_iter().flatten().map(String::len).sum::<usize>()
+        };
+        let steps = self.steps.iter().map(|step| size_of::<Step>() + texts(step)).sum::<usize>();
+        steps + self.reason.as_ref().map_or(0, String::len) + self.definition.as_ref().map_or(0, D::weight)
+    }
+
     fn evolve(&mut self, event: &SagaEvent<D>, at: DateTime<Utc>) {
         self.fold(event, at);
     }

@@ -16,6 +16,11 @@ pub trait SagaDefinition:
 
     /// Its steps, in order; at least one. The same for ever once a saga of it was started.
     fn steps(&self) -> &'static [Self::Step];
+
+    /// About how many bytes it holds in memory beyond its own size.
+    fn weight(&self) -> usize {
+        0
+    }
 }
 
 /// A step of a kind of saga.

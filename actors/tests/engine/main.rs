@@ -15,4 +15,5 @@ mod random_histories;
 mod rig;
 mod shared_log;
 mod snapshots;
+mod stream_states;
 mod time;

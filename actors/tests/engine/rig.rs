@@ -9,6 +9,7 @@ use ordo_actors::{
         Aggregate,
         engine::{Engine, EngineParts, Lifespan},
         request::{Answered, CommandOutcome, Failure, IdempotencyUse, Request},
+        stream_cache::StreamCache,
     },
     log::{
         appender::{Appender, AppenderLimits},
@@ -56,6 +57,7 @@ pub struct Rig {
     pub engine: Arc<Engine<Counter>>,
     pub store: Arc<FaultyStore<MemoryStore>>,
     pub clock: ManualClock,
+    pub states: Arc<StreamCache<Counter>>,
     pub feed: EventFeed,
     /// Becomes the reason when the failure hook is called.
     pub broken: watch::Receiver<Option<String>>,
@@ -99,8 +101,10 @@ impl Rig {
         let on_failure = Box::new(move |reason| drop(hook.send_replace(Some(reason))));
         let (appender, thread) =
             Appender::start(store.clone(), feed.clone(), limits, engine_metrics.clone(), on_failure).expect("a thread");
-        let engine = start(&store, &clock, appender, engine_metrics, lifespan);
-        Self { engine, store, clock, feed, broken, appender: thread, metrics, decisions: watch::Sender::new(0) }
+        let states = Arc::new(StreamCache::new(1 << 20));
+        let engine = start(&store, &clock, appender, engine_metrics, lifespan, Some(Arc::clone(&states)));
+        let decisions = watch::Sender::new(0);
+        Self { engine, store, clock, states, feed, broken, appender: thread, metrics, decisions }
     }
 
     /// Starts an engine of other aggregates on the same store.
@@ -114,7 +118,7 @@ impl Rig {
             Box::new(|reason| panic!("{reason}")),
         )
         .expect("a thread");
-        start(&self.store, &self.clock, appender, metrics, Lifespan::default())
+        start(&self.store, &self.clock, appender, metrics, Lifespan::default(), None)
     }
 
     pub fn execute(&self, command: CounterCommand) -> Request<Counter, Seen> {
@@ -224,8 +228,10 @@ fn start<A: Aggregate>(
     appender: Appender,
     metrics: EngineMetrics,
     lifespan: Lifespan,
+    states: Option<Arc<StreamCache<A>>>,
 ) -> Arc<Engine<A>> {
     Engine::start(EngineParts {
+        states,
         store: store.clone(),
         appender,
         clock: Arc::new(clock.clone()),

@@ -47,14 +47,17 @@ async fn a_start_deletes_the_rows_that_a_process_has_left_behind_which_ended_aft
     }
     let stores = Stores { log, rows: rows.clone() };
     let core = Core::start(stores, Lifespan::default(), vec![actix::Arbiter::current()]).await.unwrap();
-    let _projections = Projections::start(&ProjectionParts {
-        log: core.store.clone(),
-        rows: core.rows.clone(),
-        feed: core.feed.clone(),
-        clock: core.clock.clone(),
-        limits: ProjectionLimits { discard_after: Duration::ZERO, ..ProjectionLimits::default() },
-        metrics: ProjectionMetrics::register(&core.metrics).unwrap(),
-    });
+    let _projections = Projections::start(
+        &ProjectionParts {
+            log: core.store.clone(),
+            rows: core.rows.clone(),
+            feed: core.feed.clone(),
+            clock: core.clock.clone(),
+            limits: ProjectionLimits { discard_after: Duration::ZERO, ..ProjectionLimits::default() },
+            metrics: ProjectionMetrics::register(&core.metrics).unwrap(),
+        },
+        &core.states,
+    );
     let gone = async {
         while rows.checkpoint(MODEL, 1).await.unwrap().is_some() || rows.checkpoint(MODEL, 2).await.unwrap().is_some() {
             tokio::task::yield_now().await;

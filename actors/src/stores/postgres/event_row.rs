@@ -4,6 +4,7 @@ use std::{borrow::Cow, error::Error, sync::Arc};
 
 use crate::log::{
     checksum::{Check, Checksummer, EventContent},
+    decoded::Decoded,
     event::{EventEnvelope, Metadata, Position, StreamId, Version},
     store::{EVENT_BYTES, EventPage, READ_BYTES, Snapshot},
 };
@@ -140,6 +141,7 @@ fn envelope(row: &Row, metadata: Arc<Metadata>) -> Result<EventEnvelope, Unreada
         aggregate_type: Cow::Owned(row.try_get(7)?),
         metadata,
         payload: row.try_get::<_, JsonText<'_>>(9)?.to_raw()?,
+        decoded: Decoded::default(),
     })
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::log::{
     checksum::{Check, Checksummer, EventContent},
+    decoded::Decoded,
     event::{Epoch, EventEnvelope, Metadata, Name, Position, StreamId, Version},
 };
 use chrono::{DateTime, Utc};
@@ -39,6 +40,7 @@ impl Envelopes {
             timestamp: time(row, 7)?,
             payload: json(row, 8)?,
             metadata: self.metadata(row, 9)?,
+            decoded: Decoded::default(),
         })
     }
 

@@ -32,8 +32,7 @@ use ordo::{
     },
     partner_sim::in_process::SimulatedPartners,
     read_models::{
-        CurrentOrders, CustomerOrders, InventoryDemand, OrderHistory, OrderProjection, ReadModelProgress, ReadModels,
-        ReadPosition, SagaList,
+        Projections, ReadModelKind, ReadModelProgress, ReadModels, ReadPosition,
         tables::{CURRENT_ORDERS, INVENTORY},
     },
 };
@@ -44,7 +43,7 @@ use ordo_actors::{
         store::{Commit, EventStore, ExpectedVersion, NewEvent, StreamWrite},
     },
     projection::{
-        ProjectionActor, ProjectionHandle, ProjectionMetrics, ReadModel,
+        ProjectionMetrics,
         progress::{ProjectionLimits, ProjectionParts},
         row_store::{RowStore, Value as RowValue},
     },
@@ -58,7 +57,7 @@ struct Parts {
     _core: Core,
     state: Data<AppState>,
     models: Data<ReadModels>,
-    demand: ProjectionHandle,
+    projections: Projections,
 }
 
 impl Parts {
@@ -78,16 +77,7 @@ impl Parts {
             limits: ProjectionLimits::default(),
             metrics: ProjectionMetrics::register(&core.metrics).unwrap(),
         };
-        let start = |make: fn() -> Box<dyn ReadModel>| ProjectionActor::start_with(parts.clone(), Arc::new(make));
-        let demand = start(|| Box::new(OrderProjection::<InventoryDemand>::default()));
-        let models = ReadModels {
-            rows,
-            current_orders: Arc::new(start(|| Box::new(OrderProjection::<CurrentOrders>::default()))),
-            order_history: Arc::new(start(|| Box::new(OrderProjection::<OrderHistory>::default()))),
-            customer_orders: Arc::new(start(|| Box::new(OrderProjection::<CustomerOrders>::default()))),
-            inventory_demand: Arc::new(demand.clone()),
-            sagas: Arc::new(start(|| Box::new(SagaList::default()))),
-        };
+        let projections = Projections::start(&parts, &core.states);
         let partners = Partners::all(&Arc::new(SimulatedPartners::default()));
         let sagas = core.start_sagas(partners, &FulfilmentSettings::default()).unwrap();
         // Nothing moves by itself here.
@@ -111,7 +101,8 @@ impl Parts {
             admission: Admission::new(1024, Duration::from_secs(5)),
             fault_tally: Arc::default(),
         };
-        Self { _core: core, state: Data::new(state), models: Data::new(models), demand }
+        let models = Data::new(projections.models.clone());
+        Self { _core: core, state: Data::new(state), models, projections }
     }
 }
 

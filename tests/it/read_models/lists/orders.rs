@@ -48,7 +48,15 @@ impl ReadModelProgress for NotStarted {
 #[actix_web::test]
 async fn a_list_whose_read_model_has_not_started_is_not_shown_as_an_empty_one() {
     let mut parts = Parts::start().await;
-    parts.models = Data::new(ReadModels { current_orders: Arc::new(NotStarted), ..(**parts.models).clone() });
+    let handles = parts.projections.handles.clone();
+    let progress = |kind| -> Arc<dyn ReadModelProgress> {
+        if kind == ReadModelKind::CurrentOrders {
+            Arc::new(NotStarted)
+        } else {
+            Arc::new(handles[kind as usize].clone())
+        }
+    };
+    parts.models = Data::new(ReadModels::new(Arc::clone(&parts.models.rows), progress));
     let server = serve!(parts);
     let detail = server.get("/orders").await.problem(503, "position-not-reached");
     assert_eq!(detail, "the read model current_orders has not started yet");
@@ -157,7 +165,7 @@ async fn what_comes_before_the_poison_in_its_batch_is_in_the_rows() {
     let letters = async || parts.models.rows.dead_letters("inventory_demand", 1).await.unwrap();
     let letter = &letters().await[0];
     assert_eq!((letter.stream, letter.version, letter.attempts), (stream, Version(3), 1));
-    assert!(!parts.demand.retry(stream).await.unwrap());
+    assert!(!parts.projections.handles[ReadModelKind::InventoryDemand as usize].retry(stream).await.unwrap());
     let letter = &letters().await[0];
     assert_eq!((letter.stream, letter.version, letter.attempts), (stream, Version(3), 2));
     let demand = parts.models.rows.fetch(&INVENTORY, 1, &[vec![RowValue::Text("p".into())]]).await.unwrap();
