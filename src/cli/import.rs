@@ -83,8 +83,7 @@ async fn import(
             Box::new(rules.lines(source)?)
         }
         Format::JsonLines => {
-            let defaults =
-                JsonDefaults { currency: args.currency.code().to_owned(), outcome: args.outcome.unwrap_or_default() };
+            let defaults = JsonDefaults { currency: args.currency, outcome: args.outcome.unwrap_or_default() };
             Box::new(JsonLines::new(source, defaults))
         }
     };
@@ -124,7 +123,7 @@ async fn import_line(importer: &Importer<Arc<Engine<Order>>>, line: Line) -> Res
         ImportOutcome::New => Imported::New,
         ImportOutcome::AlreadyThere => Imported::AlreadyThere,
         ImportOutcome::Refused(detail) => {
-            let (line, raw) = (order.line_no, order.external_id.unwrap_or_default());
+            let (line, raw) = (order.line_no, order.external_id.map(|number| number.to_string()).unwrap_or_default());
             Imported::Refused(Reject { line, reason: RejectReason::Refused, detail, raw })
         }
     })

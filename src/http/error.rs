@@ -23,7 +23,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::{guard::rules::Refusal, order::InvalidValue};
+use crate::{
+    guard::rules::Refusal,
+    order::{self, InvalidValue},
+};
 
 /// Every kind of problem a client can meet. The server explains each at `/problems/<name>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,6 +160,12 @@ pub struct Fault {
     pub detail: String,
 }
 
+impl From<&order::Fault> for Fault {
+    fn from(fault: &order::Fault) -> Self {
+        Self { pointer: fault.pointer(), detail: fault.problem.to_string() }
+    }
+}
+
 /// Takes a value that is fit, or names the fault.
 pub fn check<T>(pointer: &str, value: Result<T, InvalidValue>, faults: &mut Vec<Fault>) -> Option<T> {
     value.map_err(|invalid| faults.push(Fault { pointer: pointer.into(), detail: invalid.to_string() })).ok()
@@ -165,7 +174,7 @@ pub fn check<T>(pointer: &str, value: Result<T, InvalidValue>, faults: &mut Vec<
 /// The fault of a number that is no 64-bit integer.
 #[must_use]
 pub fn not_whole(pointer: &str) -> Fault {
-    Fault { pointer: pointer.into(), detail: "must be a whole number that can be counted with".into() }
+    Fault { pointer: pointer.into(), detail: InvalidValue::NotWhole.to_string() }
 }
 
 #[derive(Serialize)]
@@ -235,6 +244,13 @@ impl Problem {
             .take(MOST_FAULTS)
             .map(|fault| serde_json::json!({"pointer": fault.pointer, "detail": fault.detail}));
         Self::new(ProblemKind::ValidationFailed, detail).with("errors", Value::Array(errors.collect()))
+    }
+
+    /// Values of an order or an item are out of range.
+    #[must_use]
+    pub fn unacceptable(faults: &[order::Fault]) -> Self {
+        let faults: Vec<_> = faults.iter().map(Fault::from).collect();
+        Self::validation(&faults)
     }
 
     /// The order is elsewhere than the client demanded.

@@ -13,7 +13,7 @@ use super::{
         parameters::{DryRun, IdempotencyKey, IfMatch, LineInPath, OrderInPath},
         problems::{CommandProblems, NotFound},
     },
-    orders::{OrderPath, check_item},
+    orders::OrderPath,
     state::AppState,
     wire::{EmptyBody, ItemBody, QuantityBody},
 };
@@ -46,7 +46,7 @@ pub async fn add(
     order: OrderPath,
     input: CommandInput<ItemBody>,
 ) -> Result<HttpResponse, Problem> {
-    let item = check_item(&input.body, "").map_err(|faults| Problem::validation(&faults))?;
+    let item = input.body.unchecked().check().map_err(|faults| Problem::unacceptable(&faults))?;
     let answered = state.ordering().add_item(&input.call(order.0), item, state.limits.order_lines).await?;
     respond(&state, answered).await
 }

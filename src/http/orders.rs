@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::{
     answer::{Presenter, etag, no_such_order, respond},
     command_input::CommandInput,
-    error::{Fault, Problem, not_whole},
+    error::Problem,
     openapi::{
         answers::CreatedOrder,
         parameters::{DryRun, IdempotencyKey, IfNoneMatch, OrderInPath},
@@ -26,10 +26,10 @@ use super::{
     query_params::{COUNTABLE, Params, QueryNumber, number},
     request_context::RequestId,
     state::AppState,
-    wire::{self, CreateOrderBody, ItemBody, WireInteger},
+    wire::{self, CreateOrderBody},
 };
 use crate::{
-    order::{self, CreateOrder, Currency, CustomerId, NewItem, OrderView, schema},
+    order::{self, CreateOrder, CustomerId, InvalidValue, OrderView, UncheckedOrder, schema},
     ordering::PastOrder,
 };
 
@@ -90,80 +90,29 @@ fn check(
     now: DateTime<Utc>,
     most_lines: usize,
 ) -> Result<(Option<StreamId>, CreateOrder), Problem> {
-    let mut faults = Vec::new();
-    let mut fault = |pointer: &str, detail: String| faults.push(Fault { pointer: pointer.into(), detail });
-    let order = body.order_id.as_deref().map(own_id).transpose();
-    let order = order.unwrap_or_else(|wrong| {
-        fault("/order_id", wrong);
-        None
-    });
-    let customer_id = body.customer_id.as_deref().map(CustomerId::new).transpose();
-    let customer_id = customer_id.unwrap_or_else(|invalid| {
-        fault("/customer_id", invalid.to_string());
-        None
-    });
-    let currency = body.currency.as_deref().map(Currency::new).transpose();
-    let currency = currency.unwrap_or_else(|invalid| {
-        fault("/currency", invalid.to_string());
-        None
-    });
-    let placed_at = body.placed_at.as_deref().map(wire::time);
-    if placed_at == Some(None) {
-        fault("/placed_at", "must be a time as RFC 3339, such as 2011-12-09T12:50:00Z".into());
-    }
-    if let Some(Err(invalid)) = placed_at.flatten().map(|time| order::placed_at(time, now)) {
-        fault("/placed_at", invalid.to_string());
-    }
-    let mut items = Vec::with_capacity(body.items.len());
-    for (index, item) in body.items.iter().enumerate() {
-        match check_item(&item.0, &format!("/items/{index}")) {
-            Ok(item) => items.push(item),
-            Err(mut more) => faults.append(&mut more),
-        }
-    }
-    if !faults.is_empty() {
-        return Err(Problem::validation(&faults));
-    }
-    let customer_id = customer_id.unwrap_or_else(|| CustomerId::from(Uuid::now_v7()));
-    Ok((
-        order,
-        CreateOrder {
-            customer_id,
-            currency: currency.unwrap_or_default(),
-            placed_at: placed_at.flatten(),
-            items,
-            most_lines,
-        },
-    ))
-}
-
-fn own_id(text: &str) -> Result<StreamId, String> {
-    let id = Uuid::parse_str(text).map_err(|_| "must be a UUID")?;
-    order::chosen_id(id).map_err(|invalid| invalid.to_string())
-}
-
-/// Checks one item and names every fault under a pointer.
-pub fn check_item(item: &ItemBody, pointer: &str) -> Result<NewItem, Vec<Fault>> {
-    let (Some(quantity), Some(price)) = (item.quantity.get(), item.unit_price_cents.get()) else {
-        let numbers = [("quantity", item.quantity), ("unit_price_cents", item.unit_price_cents)];
-        let unfit = numbers.into_iter().filter(|(_, number)| *number == WireInteger::Unfit);
-        let mut faults: Vec<_> = unfit.map(|(field, _)| not_whole(&format!("{pointer}/{field}"))).collect();
-        // The numbers that fit no integer are named above; stand-ins find what else is wrong.
-        let rest = NewItem::new(
-            &item.product_id,
-            &item.product_name,
-            item.quantity.get().unwrap_or(1),
-            item.unit_price_cents.get().unwrap_or(1),
-        );
-        faults.extend(rest.err().unwrap_or_default().iter().map(|fault| placed(fault, pointer)));
-        return Err(faults);
+    let placed_at = |text: &String| order::placed_at(wire::time(text).ok_or(InvalidValue::NotATime)?, now);
+    let order = UncheckedOrder {
+        order_id: body.order_id.as_deref().map(own_id),
+        external_id: None,
+        customer_id: body.customer_id.as_deref(),
+        currency: body.currency.as_deref(),
+        placed_at: body.placed_at.as_ref().map(placed_at),
+        items: body.items.iter().map(|item| item.0.unchecked()),
     };
-    NewItem::new(&item.product_id, &item.product_name, quantity, price)
-        .map_err(|faults| faults.iter().map(|fault| placed(fault, pointer)).collect())
+    let order = order.check().map_err(|faults| Problem::unacceptable(&faults))?;
+    let create = CreateOrder {
+        customer_id: order.customer_id.unwrap_or_else(|| CustomerId::from(Uuid::now_v7())),
+        currency: order.currency.unwrap_or_default(),
+        placed_at: order.placed_at,
+        items: order.items,
+        most_lines,
+    };
+    Ok((order.order_id.map(StreamId), create))
 }
 
-fn placed(fault: &crate::order::Fault, pointer: &str) -> Fault {
-    Fault { pointer: format!("{pointer}/{}", fault.field), detail: fault.problem.to_string() }
+fn own_id(text: &str) -> Result<Uuid, InvalidValue> {
+    let id = Uuid::parse_str(text).map_err(|_| InvalidValue::NotAUuid)?;
+    order::chosen_id(id).map(|id| id.0)
 }
 
 /// The query of `GET /orders/{id}`.

@@ -10,7 +10,7 @@ use serde::{
 use utoipa::ToSchema;
 
 use super::command_input::CommandBody;
-use crate::order::{Currency, CustomerId, LineId, ProductId, ProductName, Reason, Reference, schema};
+use crate::order::{Currency, CustomerId, LineId, ProductId, ProductName, Reason, Reference, UncheckedItem, schema};
 
 /// A JSON object. A derived reader alone would also take an array of the fields in their order.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub enum WireInteger {
 const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
 
 impl WireInteger {
-    /// The number; one that does not fit is below every allowed range.
+    /// The number; none when it is no 64-bit integer.
     #[must_use]
     pub const fn get(self) -> Option<i64> {
         match self {
@@ -128,6 +128,19 @@ pub struct ItemBody {
     /// The price of one, in minor units.
     #[schema(value_type = schema::UnitPrice)]
     pub unit_price_cents: WireInteger,
+}
+
+impl ItemBody {
+    /// The item as it was said.
+    #[must_use]
+    pub fn unchecked(&self) -> UncheckedItem<'_> {
+        UncheckedItem {
+            product_id: &self.product_id,
+            product_name: &self.product_name,
+            quantity: self.quantity.get(),
+            unit_price_cents: self.unit_price_cents.get(),
+        }
+    }
 }
 
 /// Another quantity for a line.

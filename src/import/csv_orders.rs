@@ -4,13 +4,12 @@
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     hash::{BuildHasher, RandomState},
-    sync::Arc,
 };
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
-use super::{ImportError, ImportedItem, ImportedOrder, Outcome, RejectReason};
-use crate::order::{self, Currency, CustomerId, InvalidValue, MAX_QUANTITY, ProductId, ProductName, Reference};
+use super::{ImportError, ImportedOrder, Outcome, RejectReason};
+use crate::order::{self, Currency, CustomerId, Fault, InvalidValue, NewItem, ProductId, ProductName, Reference};
 
 /// Most orders in one file: of each one handed over, its number is remembered, in about 16 bytes.
 pub const MAX_ORDERS: usize = 10_000_000;
@@ -33,7 +32,7 @@ pub(super) enum RowError {
     Broken(ImportError),
 }
 
-/// A row that is fit to be part of an order; its quantity is at most [`MAX_QUANTITY`].
+/// A row that is fit to be part of an order; its quantity is at most [`order::MAX_QUANTITY`].
 pub(super) struct Row<'a> {
     pub line_no: u64,
     pub number: &'a str,
@@ -55,8 +54,8 @@ pub(super) struct CsvOrders {
     ended: HashSet<u64>,
     hasher: RandomState,
     bytes: usize,
-    products: Texts,
-    names: Texts,
+    products: Texts<ProductId>,
+    names: Texts<ProductName>,
     currency: Currency,
     outcome: Outcome,
     max_orders: usize,
@@ -66,7 +65,7 @@ pub(super) struct CsvOrders {
 struct Gathered {
     order: ImportedOrder,
     /// The item for a product at a price.
-    by_line: HashMap<(Arc<str>, i64), usize>,
+    by_line: HashMap<(ProductId, i64), usize>,
     bytes: usize,
 }
 
@@ -92,24 +91,18 @@ impl CsvOrders {
     /// are those of the order's first row; a row for another customer is refused.
     pub(super) fn add(&mut self, row: &Row<'_>) -> Result<(), RowError> {
         // Every check that can refuse the row comes before an order is opened for it.
-        let product_id = self.products.hold(row.product, check_product)?;
-        let product_name = match row.name {
-            "" => Arc::clone(&product_id),
-            name => self.names.hold(name, check_name)?,
-        };
+        let product_id = self.products.hold(row.product, product)?;
+        let product_name = self.names.hold(if row.name.is_empty() { row.product } else { row.name }, name)?;
+        let item =
+            NewItem::of(product_id, product_name, row.quantity, row.price).map_err(|faults| bad_value(&faults))?;
         let order = match self.by_number.get(row.number) {
             Some(&order) => &mut self.orders[order - self.handed_over],
             None => self.open(row)?,
         };
-        if order.order.customer_id.as_deref() != Some(row.customer) {
+        if order.order.customer_id.as_ref().map(CustomerId::as_str) != Some(row.customer) {
             return Err(RowError::Refused(RejectReason::OtherCustomer, row.customer.to_owned()));
         }
-        let bytes = order.add_line(ImportedItem {
-            product_id,
-            product_name,
-            quantity: row.quantity,
-            unit_price_cents: row.price,
-        })?;
+        let bytes = order.add_line(item)?;
         self.bytes += bytes;
         Ok(())
     }
@@ -125,7 +118,7 @@ impl CsvOrders {
         self.handed_over += 1;
         self.bytes -= bytes;
         if let Some(number) = &order.external_id {
-            self.by_number.remove(number);
+            self.by_number.remove(number.as_str());
             self.ended.insert(self.hasher.hash_one(number.as_str()));
         }
         Some(order)
@@ -136,8 +129,8 @@ impl CsvOrders {
             let detail = format!("the rows before it are more than {} MiB above", self.window >> 20);
             return Err(RowError::Refused(RejectReason::RowsApart, detail));
         }
-        Reference::new(row.number).map_err(|problem| bad_id("order", &problem))?;
-        CustomerId::new(row.customer).map_err(|problem| bad_id("customer", &problem))?;
+        let number = Reference::new(row.number).map_err(|problem| bad_id("order", &problem))?;
+        let customer = CustomerId::new(row.customer).map_err(|problem| bad_id("customer", &problem))?;
         let placed_at = read_time(row.time)?;
         let order = self.handed_over + self.orders.len();
         if order == self.max_orders {
@@ -148,10 +141,10 @@ impl CsvOrders {
         self.bytes += bytes;
         let order = ImportedOrder {
             line_no: row.line_no,
-            external_id: Some(row.number.to_owned()),
+            external_id: Some(number),
             order_id: None,
-            customer_id: Some(row.customer.to_owned()),
-            currency: self.currency.code().to_owned(),
+            customer_id: Some(customer),
+            currency: self.currency,
             placed_at,
             items: Vec::new(),
             outcome: self.outcome,
@@ -164,21 +157,19 @@ impl CsvOrders {
 
 impl Gathered {
     /// Adds a line, or to a line; gives the bytes by which the order has grown.
-    fn add_line(&mut self, item: ImportedItem) -> Result<usize, RowError> {
+    fn add_line(&mut self, item: NewItem) -> Result<usize, RowError> {
         let items = &mut self.order.items;
-        let key = (Arc::clone(&item.product_id), item.unit_price_cents);
+        let key = (item.product_id().clone(), item.unit_price_cents());
         if let Some(&line) = self.by_line.get(&key) {
-            let sum = items[line].quantity + item.quantity;
-            if sum > i64::from(MAX_QUANTITY) {
-                return Err(RowError::Refused(RejectReason::QuantityTooLarge, format!("{sum} with earlier rows")));
-            }
-            items[line].quantity = sum;
+            let sum = i64::from(items[line].quantity()) + i64::from(item.quantity());
+            let too_large = |_| RowError::Refused(RejectReason::QuantityTooLarge, format!("{sum} with earlier rows"));
+            items[line].set_quantity(sum).map_err(too_large)?;
             return Ok(0);
         }
         if items.len() == order::MAX_LINES {
             return Err(RowError::Refused(RejectReason::TooManyLines, items.len().to_string()));
         }
-        let bytes = LINE_BYTES + item.product_id.len() + item.product_name.len();
+        let bytes = LINE_BYTES + item.product_id().as_str().len() + item.product_name().as_str().len();
         self.by_line.insert(key, items.len());
         items.push(item);
         self.bytes += bytes;
@@ -187,36 +178,44 @@ impl Gathered {
 }
 
 /// Texts that recur: each is checked and held once, as long as there are not too many.
-#[derive(Default)]
-struct Texts {
-    held: HashSet<Arc<str>>,
+struct Texts<T> {
+    held: HashMap<Box<str>, T>,
     bytes: usize,
 }
 
-impl Texts {
-    fn hold(&mut self, text: &str, check: impl FnOnce(&str) -> Result<(), RowError>) -> Result<Arc<str>, RowError> {
-        if let Some(held) = self.held.get(text) {
-            return Ok(Arc::clone(held));
-        }
-        check(text)?;
-        if self.bytes > TEXT_BYTES {
-            *self = Self::default();
-        }
-        let held: Arc<str> = text.into();
-        self.bytes += LINE_BYTES + text.len();
-        self.held.insert(Arc::clone(&held));
-        Ok(held)
+impl<T> Default for Texts<T> {
+    fn default() -> Self {
+        Self { held: HashMap::new(), bytes: 0 }
     }
 }
 
-fn check_product(text: &str) -> Result<(), RowError> {
-    ProductId::new(text).map(drop).map_err(|problem| bad_id("product", &problem))
+impl<T: Clone> Texts<T> {
+    fn hold(&mut self, text: &str, check: impl FnOnce(&str) -> Result<T, RowError>) -> Result<T, RowError> {
+        if let Some(held) = self.held.get(text) {
+            return Ok(held.clone());
+        }
+        let checked = check(text)?;
+        if self.bytes > TEXT_BYTES {
+            *self = Self::default();
+        }
+        self.bytes += LINE_BYTES + text.len();
+        self.held.insert(text.into(), checked.clone());
+        Ok(checked)
+    }
 }
 
-fn check_name(text: &str) -> Result<(), RowError> {
-    ProductName::new(text)
-        .map(drop)
-        .map_err(|problem| RowError::Refused(RejectReason::BadName, format!("name {problem}")))
+fn product(text: &str) -> Result<ProductId, RowError> {
+    ProductId::new(text).map_err(|problem| bad_id("product", &problem))
+}
+
+fn name(text: &str) -> Result<ProductName, RowError> {
+    ProductName::new(text).map_err(|problem| RowError::Refused(RejectReason::BadName, format!("name {problem}")))
+}
+
+/// The numbers of a row have been looked at before: none is out of range.
+fn bad_value(faults: &[Fault]) -> RowError {
+    let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    RowError::Refused(RejectReason::BadValue, faults.join("; "))
 }
 
 fn bad_id(what: &str, problem: &InvalidValue) -> RowError {
@@ -236,6 +235,7 @@ fn read_time(text: Option<&str>) -> Result<Option<DateTime<Utc>>, RowError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::order::MAX_QUANTITY;
 
     fn row(number: &str) -> Row<'_> {
         Row { line_no: 2, number, customer: "c", product: "P", name: "", quantity: 1, price: 100, time: None }
@@ -282,11 +282,12 @@ mod tests {
         }
         orders.add(&row("3")).unwrap();
         let first = orders.next_beyond_window().unwrap();
-        assert_eq!((first.external_id.as_deref(), first.items[0].quantity), (Some("1"), 2));
+        assert_eq!((first.external_id.as_ref().map(Reference::as_str), first.items[0].quantity()), (Some("1"), 2));
         assert!(orders.next_beyond_window().is_none());
         assert_eq!(refused(orders.add(&row("1"))), Some(RejectReason::RowsApart));
         orders.add(&row("2")).unwrap();
-        let rest: Vec<_> = std::iter::from_fn(|| orders.next_of_rest()).map(|order| order.items[0].quantity).collect();
+        let rest: Vec<_> =
+            std::iter::from_fn(|| orders.next_of_rest()).map(|order| order.items[0].quantity()).collect();
         assert_eq!((rest, orders.bytes), (vec![3, 1], 0));
     }
 
@@ -304,7 +305,7 @@ mod tests {
         let mut orders = orders(9, 9000);
         orders.add(&Row { quantity: i64::from(MAX_QUANTITY), ..row("1") }).unwrap();
         assert_eq!(refused(orders.add(&row("1"))), Some(RejectReason::QuantityTooLarge));
-        assert_eq!(orders.next_of_rest().unwrap().items[0].quantity, i64::from(MAX_QUANTITY));
+        assert_eq!(orders.next_of_rest().unwrap().items[0].quantity(), MAX_QUANTITY);
     }
 
     #[test]

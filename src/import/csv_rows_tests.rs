@@ -1,7 +1,10 @@
 use std::{cell::Cell, rc::Rc};
 
 use super::*;
-use crate::import::{ImportedItem, ImportedOrder, RejectLog, RejectShape, record_limit::MAX_RECORD_BYTES};
+use crate::{
+    import::{ImportedOrder, RejectLog, RejectShape, record_limit::MAX_RECORD_BYTES},
+    order::{CustomerId, NewItem, Reference},
+};
 
 const HEADER: &str = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n";
 const MAP: &str = "order=InvoiceNo,customer=CustomerID,product=StockCode,name=Description,quantity=Quantity,\
@@ -40,9 +43,13 @@ fn fate_of(row: &str) -> (RowFates, Vec<RejectReason>) {
     (RowFates { rows: 0, ..import.fates }, rejects.counts().keys().copied().collect())
 }
 
+fn number(order: &ImportedOrder) -> String {
+    order.external_id.as_ref().unwrap().to_string()
+}
+
 fn lines(order: &ImportedOrder) -> Vec<(&str, i64, i64)> {
-    let line = |item: &'_ ImportedItem| (item.quantity, item.unit_price_cents);
-    order.items.iter().map(|item| (&*item.product_id, line(item).0, line(item).1)).collect()
+    let line = |item: &'_ NewItem| (i64::from(item.quantity()), item.unit_price_cents());
+    order.items.iter().map(|item| (item.product_id().as_str(), line(item).0, line(item).1)).collect()
 }
 
 #[test]
@@ -50,17 +57,12 @@ fn a_row_becomes_an_order_with_one_line() {
     let (import, _) = read("536365,85123A,WHITE HANGING HEART,6,2010-12-01 08:26:00,2.55,17850,United Kingdom\n");
     let expected = ImportedOrder {
         line_no: 2,
-        external_id: Some("536365".into()),
+        external_id: Some(Reference::new("536365").unwrap()),
         order_id: None,
-        customer_id: Some("17850".into()),
-        currency: "GBP".into(),
+        customer_id: Some(CustomerId::new("17850").unwrap()),
+        currency: Currency::new("GBP").unwrap(),
         placed_at: Some("2010-12-01T08:26:00Z".parse().unwrap()),
-        items: vec![ImportedItem {
-            product_id: "85123A".into(),
-            product_name: "WHITE HANGING HEART".into(),
-            quantity: 6,
-            unit_price_cents: 255,
-        }],
+        items: vec![NewItem::new("85123A", "WHITE HANGING HEART", 6, 255).unwrap()],
         outcome: Outcome::Completed,
     };
     assert_eq!(import.orders, [expected]);
@@ -118,7 +120,7 @@ fn ids_and_names_of_full_length_are_accepted() {
 #[test]
 fn rows_of_one_order_may_be_apart_and_orders_keep_their_first_place() {
     let (import, _) = read("536366,A,,1,,1.00,2,x\n536365,B,,1,,1.00,1,x\n536366,C,,1,,1.00,2,x\n");
-    let numbers: Vec<_> = import.orders.iter().map(|order| order.external_id.as_deref().unwrap()).collect();
+    let numbers: Vec<_> = import.orders.iter().map(|order| order.external_id.as_ref().unwrap().as_str()).collect();
     assert_eq!(numbers, ["536366", "536365"]);
     assert_eq!(lines(&import.orders[0]), [("A", 1, 100), ("C", 1, 100)]);
 }
@@ -133,7 +135,7 @@ fn orders_leave_while_the_file_is_still_read() {
     let (mut orders, mut most_held) = (0, 0);
     for line in rules().lines(source).unwrap() {
         let Line::Order(order) = line.unwrap() else { panic!("a reject") };
-        assert_eq!((order.external_id, order.items[0].quantity), (Some((100_000 + orders).to_string()), 3));
+        assert_eq!((number(&order), order.items[0].quantity()), ((100_000 + orders).to_string(), 3));
         orders += 1;
         most_held = most_held.max(read.get() - orders);
     }
@@ -192,7 +194,7 @@ fn a_row_for_another_customer_is_rejected() {
 #[test]
 fn a_product_without_a_description_is_called_by_its_id() {
     let (import, _) = read("536365,P,  ,1,,1.00,1,x\n536365,Q,\"Q, \"\"big\"\"\",1,,1.00,1,x\n");
-    let names: Vec<_> = import.orders[0].items.iter().map(|item| &*item.product_name).collect();
+    let names: Vec<_> = import.orders[0].items.iter().map(|item| item.product_name().as_str()).collect();
     assert_eq!(names, ["P", "Q, \"big\""]);
 }
 
@@ -200,7 +202,7 @@ fn a_product_without_a_description_is_called_by_its_id() {
 fn blanks_around_a_field_do_not_count() {
     let (import, _) = read(" 536365 , P , pen , 1 ,2010-12-01 08:26:00 , 1.00 , 1 , x\r\n536365,P,pen,1,,1.00,1,x\r\n");
     assert_eq!(lines(&import.orders[0]), [("P", 2, 100)]);
-    assert_eq!(import.orders[0].customer_id.as_deref(), Some("1"));
+    assert_eq!(import.orders[0].customer_id, Some(CustomerId::new("1").unwrap()));
 }
 
 #[test]

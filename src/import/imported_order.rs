@@ -1,6 +1,6 @@
 //! An order as a file tells it.
 
-use std::{str::FromStr, sync::Arc};
+use std::str::FromStr;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::Deserialize;
@@ -21,33 +21,19 @@ pub struct ImportedOrder {
     /// Where it starts in the file, from 1; the header counts.
     pub line_no: u64,
     /// Its number in the system it comes from.
-    pub external_id: Option<String>,
+    pub external_id: Option<Reference>,
     /// The id it shall have here; drawn when absent.
     pub order_id: Option<Uuid>,
     /// Whose order it is; drawn when absent.
-    pub customer_id: Option<String>,
-    /// ISO 4217 code.
-    pub currency: String,
+    pub customer_id: Option<CustomerId>,
+    /// What all its prices are in.
+    pub currency: Currency,
     /// When it was placed, as opposed to imported.
     pub placed_at: Option<DateTime<Utc>>,
     /// Its lines, in file order.
-    pub items: Vec<ImportedItem>,
+    pub items: Vec<NewItem>,
     /// How far it shall be taken.
     pub outcome: Outcome,
-}
-
-/// One line of an order.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ImportedItem {
-    /// What was ordered. Text that recurs in a file is held once.
-    pub product_id: Arc<str>,
-    /// How it is called.
-    pub product_name: Arc<str>,
-    /// Pieces.
-    pub quantity: i64,
-    /// Price of a piece in minor units of the order's currency.
-    pub unit_price_cents: i64,
 }
 
 /// The state an imported order shall end in.
@@ -72,7 +58,7 @@ impl ImportedOrder {
     pub fn id(&self) -> Uuid {
         match (self.order_id, &self.external_id) {
             (Some(id), _) => id,
-            (None, Some(number)) => id_of_number(number, self.placed_at),
+            (None, Some(number)) => id_of_number(number.as_str(), self.placed_at),
             (None, None) => self.id_of_place(),
         }
     }
@@ -81,66 +67,44 @@ impl ImportedOrder {
     #[must_use]
     pub fn earlier_id(&self) -> Option<Uuid> {
         let number = self.external_id.as_ref().filter(|_| self.order_id.is_none())?;
-        Some(in_time(self.placed_at, Sha256::new().chain_update(number)))
+        Some(in_time(self.placed_at, Sha256::new().chain_update(number.as_str())))
     }
 
     /// What is nobody's order is known by its line in the file and what it holds.
     fn id_of_place(&self) -> Uuid {
         let mut digest = Sha256::new();
         digest.update(self.line_no.to_be_bytes());
-        digest.update(self.customer_id.as_deref().unwrap_or_default());
+        digest.update(self.customer_id.as_ref().map(CustomerId::as_str).unwrap_or_default());
         for item in &self.items {
-            digest.update(&*item.product_id);
-            digest.update(item.quantity.to_be_bytes());
-            digest.update(item.unit_price_cents.to_be_bytes());
+            digest.update(item.product_id().as_str());
+            digest.update(i64::from(item.quantity()).to_be_bytes());
+            digest.update(item.unit_price_cents().to_be_bytes());
         }
         in_time(self.placed_at, digest)
     }
 
-    /// An id that the file gives must be one that a client could choose, or the one that follows from its number: so it is in
-    /// an export of what was imported, where a number without a time has got one.
-    fn check_id(&self) -> Result<(), InvalidValue> {
-        let Some(id) = self.order_id else { return Ok(()) };
-        let follows = |number: &String| [self.placed_at, None].iter().any(|time| id == id_of_number(number, *time));
-        if self.external_id.as_ref().is_some_and(follows) { Ok(()) } else { chosen_id(id).map(drop) }
-    }
-
     /// The command that creates it. `stranger` is the customer of an order that names none.
-    ///
-    /// # Errors
-    /// Every value that is not acceptable, by its place: `items[3].quantity must be between ...`. What a reader of this module
-    /// returned has none.
-    pub fn create_order(&self, stranger: &CustomerId) -> Result<CreateOrder, Vec<String>> {
-        let mut faults = Vec::new();
-        check(&mut faults, "order_id", self.check_id());
-        if let Some(id) = &self.external_id {
-            check(&mut faults, "external_id", Reference::new(id));
-        }
-        let customer_id = match &self.customer_id {
-            Some(id) => check(&mut faults, "customer_id", CustomerId::new(id)),
-            None => Some(stranger.clone()),
-        };
-        let currency = check(&mut faults, "currency", Currency::new(&self.currency));
-        let items = self.new_items(&mut faults);
-        let placed_at = self.placed_at.map(|time| time.trunc_subsecs(6));
-        match (customer_id, currency) {
-            (Some(customer_id), Some(currency)) if faults.is_empty() => {
-                Ok(CreateOrder { customer_id, currency, placed_at, items, most_lines: MAX_LINES })
-            }
-            _ => Err(faults),
+    #[must_use]
+    pub fn create_order(&self, stranger: CustomerId) -> CreateOrder {
+        CreateOrder {
+            customer_id: self.customer_id.clone().unwrap_or(stranger),
+            currency: self.currency,
+            placed_at: self.placed_at.map(|time| time.trunc_subsecs(6)),
+            items: self.items.clone(),
+            most_lines: MAX_LINES,
         }
     }
+}
 
-    fn new_items(&self, faults: &mut Vec<String>) -> Vec<NewItem> {
-        let mut items = Vec::with_capacity(self.items.len());
-        for (at, item) in self.items.iter().enumerate() {
-            match NewItem::new(&item.product_id, &item.product_name, item.quantity, item.unit_price_cents) {
-                Ok(item) => items.push(item),
-                Err(found) => faults.extend(found.iter().map(|fault| format!("items[{at}].{fault}"))),
-            }
-        }
-        items
-    }
+/// An id that the file gives must be one that a client could choose, or the one that follows from its number: so it is in an
+/// export of what was imported, where a number without a time has got one.
+pub(super) fn fit_id(
+    id: Uuid,
+    external_id: Option<&str>,
+    placed_at: Option<DateTime<Utc>>,
+) -> Result<Uuid, InvalidValue> {
+    let follows = |number: &str| [placed_at, None].iter().any(|time| id == id_of_number(number, *time));
+    if external_id.is_some_and(follows) { Ok(id) } else { chosen_id(id).map(|id| id.0) }
 }
 
 fn id_of_number(number: &str, placed_at: Option<DateTime<Utc>>) -> Uuid {
@@ -154,10 +118,6 @@ fn in_time(placed_at: Option<DateTime<Utc>>, digest: Sha256) -> Uuid {
     tail.copy_from_slice(&digest.finalize()[..10]);
     let placed = placed_at.map_or(0, |time| u64::try_from(time.timestamp_millis()).unwrap_or(0));
     Builder::from_unix_timestamp_millis(placed, &tail).into_uuid()
-}
-
-fn check<T>(faults: &mut Vec<String>, field: &str, value: Result<T, InvalidValue>) -> Option<T> {
-    value.map_err(|problem| faults.push(format!("{field} {problem}"))).ok()
 }
 
 impl FromStr for Outcome {
@@ -181,18 +141,18 @@ mod tests {
     fn order(external_id: Option<&str>) -> ImportedOrder {
         ImportedOrder {
             line_no: 7,
-            external_id: external_id.map(str::to_owned),
+            external_id: external_id.map(reference),
             order_id: None,
-            customer_id: Some("ada".into()),
-            currency: "GBP".into(),
+            customer_id: Some(CustomerId::new("ada").unwrap()),
+            currency: Currency::new("GBP").unwrap(),
             placed_at: None,
             items: Vec::new(),
             outcome: Outcome::Draft,
         }
     }
 
-    fn is_fit(order: &ImportedOrder) -> bool {
-        order.create_order(&CustomerId::from(Uuid::nil())).is_ok()
+    fn reference(text: &str) -> Reference {
+        Reference::new(text).unwrap()
     }
 
     #[test]
@@ -214,14 +174,10 @@ mod tests {
         let placed_at = Some("2010-12-01T08:26:00Z".parse().unwrap());
         let timed = ImportedOrder { placed_at, ..order(Some("536365")) };
         for id in [timed.id(), order(Some("536365")).id()] {
-            assert!(is_fit(&ImportedOrder { order_id: Some(id), ..timed.clone() }));
-            assert!(!is_fit(&ImportedOrder {
-                order_id: Some(id),
-                external_id: Some("536366".into()),
-                ..timed.clone()
-            }));
-            assert!(!is_fit(&ImportedOrder { order_id: Some(id), external_id: None, ..timed.clone() }));
+            assert_eq!(fit_id(id, Some("536365"), timed.placed_at), Ok(id));
+            assert!(fit_id(id, Some("536366"), timed.placed_at).is_err());
+            assert!(fit_id(id, None, timed.placed_at).is_err());
         }
-        assert!(!is_fit(&ImportedOrder { order_id: Some(Uuid::nil()), ..order(None) }));
+        assert!(fit_id(Uuid::nil(), None, None).is_err());
     }
 }

@@ -1,13 +1,16 @@
 //! Orders as JSON lines: the body of `POST /orders`, and with it `external_id` and `outcome`.
 
-use std::io::{self, BufRead, Read};
+use std::{
+    borrow::Cow,
+    io::{self, BufRead, Read},
+};
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{ImportError, ImportedItem, ImportedOrder, Outcome, Reject, RejectReason};
-use crate::order::CustomerId;
+use super::{ImportError, ImportedOrder, Outcome, Reject, RejectReason, imported_order::fit_id};
+use crate::order::{CheckedOrder, Currency, Fault, UncheckedItem, UncheckedOrder};
 
 /// Most bytes in one line: more than the largest order that can be exported has.
 pub const MAX_LINE_BYTES: u64 = 32 << 20;
@@ -18,15 +21,15 @@ const KEPT_BYTES: usize = 256;
 /// What a line that does not say gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsonDefaults {
-    /// ISO 4217 code.
-    pub currency: String,
+    /// What its prices are in.
+    pub currency: Currency,
     /// How far the order shall be taken.
     pub outcome: Outcome,
 }
 
 impl Default for JsonDefaults {
     fn default() -> Self {
-        Self { currency: "USD".to_owned(), outcome: Outcome::Draft }
+        Self { currency: Currency::USD, outcome: Outcome::Draft }
     }
 }
 
@@ -49,16 +52,53 @@ pub struct JsonLines<R> {
     broken: bool,
 }
 
+/// An order as its line says it; texts are those of the line where they stand in it as they are.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct OrderLine {
-    external_id: Option<String>,
+struct OrderLine<'a> {
+    #[serde(borrow)]
+    external_id: Option<Cow<'a, str>>,
     order_id: Option<Uuid>,
-    customer_id: Option<String>,
-    currency: Option<String>,
+    #[serde(borrow)]
+    customer_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    currency: Option<Cow<'a, str>>,
     placed_at: Option<DateTime<Utc>>,
     outcome: Option<Outcome>,
-    items: Vec<ImportedItem>,
+    #[serde(borrow)]
+    items: Vec<ItemLine<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ItemLine<'a> {
+    #[serde(borrow)]
+    product_id: Cow<'a, str>,
+    #[serde(borrow)]
+    product_name: Cow<'a, str>,
+    quantity: i64,
+    unit_price_cents: i64,
+}
+
+impl OrderLine<'_> {
+    fn check(&self) -> Result<CheckedOrder, Vec<Fault>> {
+        let items = self.items.iter().map(|item| UncheckedItem {
+            product_id: &item.product_id,
+            product_name: &item.product_name,
+            quantity: Some(item.quantity),
+            unit_price_cents: Some(item.unit_price_cents),
+        });
+        let external_id = self.external_id.as_deref();
+        let order = UncheckedOrder {
+            order_id: self.order_id.map(|id| fit_id(id, external_id, self.placed_at)),
+            external_id,
+            customer_id: self.customer_id.as_deref(),
+            currency: self.currency.as_deref(),
+            placed_at: self.placed_at.map(Ok),
+            items,
+        };
+        order.check()
+    }
 }
 
 impl<R: BufRead> JsonLines<R> {
@@ -94,34 +134,34 @@ impl<R: BufRead> JsonLines<R> {
             return self.reject(RejectReason::NotUtf8, error.to_string());
         }
         let mut json = serde_json::Deserializer::from_slice(text);
-        let order: Result<OrderLine, _> = serde_path_to_error::deserialize(&mut json);
+        let order: Result<OrderLine<'_>, _> = serde_path_to_error::deserialize(&mut json);
         match order {
             Err(fault) => self.reject(RejectReason::NotAnOrder, fault.to_string()),
             Ok(order) => match json.end() {
                 Err(fault) => self.reject(RejectReason::NotAnOrder, fault.to_string()),
-                Ok(()) => self.check(self.fill_in(order)),
+                Ok(()) => self.imported(&order),
             },
         }
     }
 
-    fn check(&self, order: ImportedOrder) -> Line {
-        match order.create_order(&CustomerId::from(Uuid::nil())) {
-            Ok(_) => Line::Order(order),
-            Err(faults) => self.reject(RejectReason::BadValue, faults.join("; ")),
-        }
-    }
-
-    fn fill_in(&self, order: OrderLine) -> ImportedOrder {
-        ImportedOrder {
+    fn imported(&self, line: &OrderLine<'_>) -> Line {
+        let order = match line.check() {
+            Ok(order) => order,
+            Err(faults) => {
+                let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+                return self.reject(RejectReason::BadValue, faults.join("; "));
+            }
+        };
+        Line::Order(ImportedOrder {
             line_no: self.line_no,
             external_id: order.external_id,
             order_id: order.order_id,
             customer_id: order.customer_id,
-            currency: order.currency.unwrap_or_else(|| self.defaults.currency.clone()),
+            currency: order.currency.unwrap_or(self.defaults.currency),
             placed_at: order.placed_at,
             items: order.items,
-            outcome: order.outcome.unwrap_or(self.defaults.outcome),
-        }
+            outcome: line.outcome.unwrap_or(self.defaults.outcome),
+        })
     }
 
     fn reject(&self, reason: RejectReason, detail: String) -> Line {
@@ -146,6 +186,7 @@ impl<R: BufRead> Iterator for JsonLines<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::order::{CustomerId, NewItem, Reference};
 
     const PEN: &str = r#"{"product_id":"P1","product_name":"Pen","quantity":2,"unit_price_cents":150}"#;
 
@@ -168,17 +209,12 @@ mod tests {
         ));
         let expected = ImportedOrder {
             line_no: 1,
-            external_id: Some("A-1".into()),
+            external_id: Some(Reference::new("A-1").unwrap()),
             order_id: Some(id.parse().unwrap()),
-            customer_id: Some("c 1".into()),
-            currency: "EUR".into(),
+            customer_id: Some(CustomerId::new("c 1").unwrap()),
+            currency: Currency::new("EUR").unwrap(),
             placed_at: Some("2024-05-01T08:00:00Z".parse().unwrap()),
-            items: vec![ImportedItem {
-                product_id: "P1".into(),
-                product_name: "Pen".into(),
-                quantity: 2,
-                unit_price_cents: 150,
-            }],
+            items: vec![NewItem::new("P1", "Pen", 2, 150).unwrap()],
             outcome: Outcome::Cancelled,
         };
         assert_eq!(lines, [Line::Order(expected)]);
@@ -186,10 +222,10 @@ mod tests {
 
     #[test]
     fn what_a_line_does_not_say_comes_from_the_defaults() {
-        let defaults = JsonDefaults { currency: "GBP".into(), outcome: Outcome::Submitted };
+        let defaults = JsonDefaults { currency: Currency::new("GBP").unwrap(), outcome: Outcome::Submitted };
         let text = format!(r#"{{"items":[{PEN}]}}"#);
         let Some(Ok(Line::Order(order))) = JsonLines::new(text.as_bytes(), defaults).next() else { panic!("no order") };
-        assert_eq!((order.currency.as_str(), order.outcome), ("GBP", Outcome::Submitted));
+        assert_eq!((order.currency.code(), order.outcome), ("GBP", Outcome::Submitted));
         assert_eq!((order.external_id, order.order_id, order.customer_id, order.placed_at), (None, None, None, None));
     }
 

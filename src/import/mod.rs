@@ -25,7 +25,7 @@ pub mod source;
 pub use csv_columns::ColumnMap;
 pub use csv_rows::{CsvLines, CsvRules, RowFates};
 pub use error::ImportError;
-pub use imported_order::{IMPORTED, ImportedItem, ImportedOrder, Outcome};
+pub use imported_order::{IMPORTED, ImportedOrder, Outcome};
 pub use json_lines::{JsonDefaults, JsonLines, Line};
 pub use order_numbers::OrderNumbers;
 pub use rejects::{Reject, RejectLog, RejectReason, RejectShape};

@@ -113,17 +113,84 @@ impl NewItem {
     /// # Errors
     /// Every field that is wrong, in the order of the parameters.
     pub fn new(product_id: &str, product_name: &str, quantity: i64, unit_price_cents: i64) -> Result<Self, Vec<Fault>> {
-        let mut faults = Faults::default();
+        Self::check(product_id, product_name, Some(quantity), Some(unit_price_cents), Faults::default())
+    }
+
+    /// The same, with faults found before; a number that is missing is among them.
+    pub(super) fn check(
+        product_id: &str,
+        product_name: &str,
+        quantity: Option<i64>,
+        unit_price_cents: Option<i64>,
+        mut faults: Faults,
+    ) -> Result<Self, Vec<Fault>> {
         let product_id = faults.check("product_id", ProductId::new(product_id));
         let product_name = faults.check("product_name", ProductName::new(product_name));
-        let quantity = faults.check("quantity", quantity_from(1, quantity));
-        let unit_price_cents = faults.check("unit_price_cents", within(1, i64::MAX, unit_price_cents));
-        match (product_id, product_name, quantity, unit_price_cents) {
+        Self::of_texts(product_id, product_name, quantity, unit_price_cents, faults)
+    }
+
+    /// Makes an item of texts that have been checked.
+    ///
+    /// # Errors
+    /// The numbers that are out of range.
+    pub fn of(
+        product_id: ProductId,
+        product_name: ProductName,
+        quantity: i64,
+        unit_price_cents: i64,
+    ) -> Result<Self, Vec<Fault>> {
+        let (quantity, price) = (Some(quantity), Some(unit_price_cents));
+        Self::of_texts(Some(product_id), Some(product_name), quantity, price, Faults::default())
+    }
+
+    fn of_texts(
+        product_id: Option<ProductId>,
+        product_name: Option<ProductName>,
+        quantity: Option<i64>,
+        unit_price_cents: Option<i64>,
+        mut faults: Faults,
+    ) -> Result<Self, Vec<Fault>> {
+        let quantity = quantity.and_then(|quantity| faults.check("quantity", quantity_from(1, quantity)));
+        let price = unit_price_cents.and_then(|price| faults.check("unit_price_cents", within(1, i64::MAX, price)));
+        match (product_id, product_name, quantity, price) {
             (Some(product_id), Some(product_name), Some(quantity), Some(unit_price_cents)) => {
                 Ok(Self { product_id, product_name, quantity, unit_price_cents })
             }
             _ => Err(faults.into_vec()),
         }
+    }
+
+    /// What is ordered.
+    #[must_use]
+    pub fn product_id(&self) -> &ProductId {
+        &self.product_id
+    }
+
+    /// What it is called.
+    #[must_use]
+    pub fn product_name(&self) -> &ProductName {
+        &self.product_name
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn quantity(&self) -> u32 {
+        self.quantity
+    }
+
+    /// What one costs, in minor units.
+    #[must_use]
+    pub fn unit_price_cents(&self) -> i64 {
+        self.unit_price_cents
+    }
+
+    /// Gives it another quantity, from 1 to [`MAX_QUANTITY`].
+    ///
+    /// # Errors
+    /// The quantity is out of range; the item keeps its own.
+    pub fn set_quantity(&mut self, quantity: i64) -> Result<(), InvalidValue> {
+        self.quantity = quantity_from(1, quantity)?;
+        Ok(())
     }
 }
 

@@ -36,6 +36,15 @@ pub enum InvalidValue {
     /// A time in the future.
     #[error("must not be more than a day ahead of now")]
     InTheFuture,
+    /// A number that is no 64-bit integer.
+    #[error("must be a whole number that can be counted with")]
+    NotWhole,
+    /// Not a time.
+    #[error("must be a time as RFC 3339, such as 2011-12-09T12:50:00Z")]
+    NotATime,
+    /// Not a UUID.
+    #[error("must be a UUID")]
+    NotAUuid,
     /// A number outside its limits.
     #[error("must be between {min} and {max}, not {actual}")]
     OutOfRange {
@@ -57,14 +66,27 @@ pub enum InvalidValue {
     TotalTooLarge,
 }
 
-/// A field and what is wrong with it.
+/// A field and what is wrong with it; reads `items[3].quantity must be ...`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field} {problem}")]
+#[error("{}{field} {problem}", item.map(|index| format!("items[{index}].")).unwrap_or_default())]
 pub struct Fault {
+    /// Of which item of an order, from 0.
+    pub item: Option<usize>,
     /// The field's name in JSON.
     pub field: &'static str,
     /// What is wrong with it.
     pub problem: InvalidValue,
+}
+
+impl Fault {
+    /// Where the value stands: a JSON pointer into the order, or into the item that was checked alone.
+    #[must_use]
+    pub fn pointer(&self) -> String {
+        match self.item {
+            Some(index) => format!("/items/{index}/{}", self.field),
+            None => format!("/{}", self.field),
+        }
+    }
 }
 
 /// Gathers the faults of several fields, so that all are told and not only the first.
@@ -74,7 +96,7 @@ pub(super) struct Faults(Vec<Fault>);
 impl Faults {
     /// Passes a good value on and keeps what is wrong with a bad one.
     pub(super) fn check<T>(&mut self, field: &'static str, value: Result<T, InvalidValue>) -> Option<T> {
-        value.map_err(|problem| self.0.push(Fault { field, problem })).ok()
+        value.map_err(|problem| self.0.push(Fault { item: None, field, problem })).ok()
     }
 
     /// All of them, in the order of the checks.

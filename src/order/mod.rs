@@ -29,6 +29,7 @@ mod visible;
 mod command;
 mod event;
 mod rejection;
+mod unchecked;
 
 // The states, the rules, the fold.
 mod state;
@@ -70,5 +71,6 @@ pub use money::{Currency, Money};
 pub use rejection::{OrderRejection, RejectionKind};
 pub use state::{Order, OrderState};
 pub use text::{ProductName, Reason};
+pub use unchecked::{CheckedOrder, UncheckedItem, UncheckedOrder};
 pub use view::OrderView;
 pub use visible::{escaped, on_one_line};

@@ -1,8 +1,8 @@
 //! What is accepted from outside.
 
 use super::{
-    Currency, CustomerId, Fault, InvalidValue, MAX_QUANTITY, Money, NewItem, ProductName, Reason, Reference, escaped,
-    on_one_line,
+    Currency, CustomerId, Fault, InvalidValue, MAX_QUANTITY, Money, NewItem, ProductName, Reason, Reference,
+    UncheckedItem, UncheckedOrder, escaped, on_one_line,
 };
 
 fn usd(minor: i64) -> String {
@@ -119,6 +119,25 @@ fn an_item_tells_all_its_faults_at_once() {
             "unit_price_cents must be between 1 and 9223372036854775807, not 0",
         ]
     );
+}
+
+#[test]
+fn an_order_tells_all_its_faults_at_once_by_their_places() {
+    let item = UncheckedItem { product_id: "p", product_name: "", quantity: Some(1), unit_price_cents: Some(1) };
+    let order = UncheckedOrder {
+        order_id: Some(Err(InvalidValue::NotAUuid)),
+        external_id: Some(""),
+        customer_id: Some(" "),
+        currency: Some("XYZ"),
+        placed_at: Some(Err(InvalidValue::NotATime)),
+        items: [item, UncheckedItem { product_id: "", quantity: Some(0), unit_price_cents: None, ..item }],
+    };
+    let faults = order.check().unwrap_err();
+    let pointers: Vec<_> = faults.iter().map(Fault::pointer).collect();
+    let fields = ["/order_id", "/external_id", "/customer_id", "/currency", "/placed_at"];
+    let items = ["/items/1/unit_price_cents", "/items/1/product_id", "/items/1/quantity"];
+    assert_eq!(pointers, [&fields[..], &items].concat());
+    assert_eq!(faults.last().unwrap().to_string(), "items[1].quantity must be between 1 and 1000000000, not 0");
 }
 
 #[test]

@@ -26,7 +26,7 @@ use crate::{
     import::{IMPORTED, ImportedOrder, Outcome},
     order::{
         CreateOrder, Currency, CustomerId, Line, Order, OrderCommand, OrderId, OrderState, ProductId, ProductName,
-        Reason, placed_at,
+        Reason, Reference, placed_at,
     },
 };
 
@@ -61,10 +61,7 @@ impl<O: Orders> Importer<O> {
     /// The machinery failed, also when asked again and again.
     pub async fn import(&self, order: &ImportedOrder) -> Result<ImportOutcome, OrderingError> {
         let id = self.id_of(order).await?;
-        let create = match order.create_order(&CustomerId::from(id.0)) {
-            Ok(create) => create,
-            Err(faults) => return Ok(ImportOutcome::Refused(faults.join("; "))),
-        };
+        let create = order.create_order(CustomerId::from(id.0));
         if let Some(Err(invalid)) = create.placed_at.map(|time| placed_at(time, self.now)) {
             return Ok(ImportOutcome::Refused(format!("placed_at {invalid}")));
         }
@@ -141,7 +138,7 @@ impl<O: Orders> Importer<O> {
         if let Some(earlier) = order.earlier_id().map(StreamId).filter(|_| self.may_be_there) {
             let first = self.store.read_stream(earlier, Version(1), 1).await?;
             let found = first.first().and_then(|event| external_id(&event.metadata));
-            if found.is_some() && found == order.external_id.as_deref() {
+            if found.is_some() && found == order.external_id.as_ref().map(Reference::as_str) {
                 return Ok(earlier);
             }
         }
@@ -156,7 +153,7 @@ pub fn external_id(metadata: &Metadata) -> Option<&str> {
 }
 
 fn options_of(order: &ImportedOrder) -> CommandOptions {
-    let mark = order.external_id.as_deref().map(|number| format!("{IMPORTED}{number}"));
+    let mark = order.external_id.as_ref().map(|number| format!("{IMPORTED}{number}"));
     CommandOptions { metadata: Metadata { correlation_id: mark, ..Metadata::default() }, ..CommandOptions::default() }
 }
 

@@ -15,8 +15,9 @@ use std::{
 
 use ordo::{
     import::{CsvRules, ImportedOrder, Line, RejectLog, RejectReason, RowFates, Source},
-    order::{Currency, CustomerId},
+    order::{Currency, CustomerId, Order, OrderCommand},
 };
+use ordo_actors::Aggregate;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -65,8 +66,7 @@ fn read(path: &Path) -> (CsvImport, RejectLog) {
         }
     }
     let import = CsvImport { orders, fates: lines.fates() };
-    let nobody = CustomerId::new("nobody").unwrap();
-    assert!(import.orders.iter().all(|order| order.create_order(&nobody).is_ok()));
+    assert!(import.orders.iter().all(|order| Order::default().decide(&create(order)).is_ok()));
     (import, rejects)
 }
 
@@ -92,7 +92,7 @@ fn figures(import: &CsvImport, rejects: &RejectLog) -> Map<String, Value> {
         "products": products.len(),
         "order_lines": items().count(),
         "max_lines_in_an_order": orders.iter().map(|order| order.items.len()).max(),
-        "units": items().map(|item| item.quantity).sum::<i64>(),
+        "units": items().map(|item| i64::from(item.quantity())).sum::<i64>(),
         "grand_total_pence": orders.iter().map(total).sum::<i64>(),
         "customers_sha256": digest(&customers),
         "products_sha256": digest(&products),
@@ -101,12 +101,16 @@ fn figures(import: &CsvImport, rejects: &RejectLog) -> Map<String, Value> {
     figures.as_object().unwrap().clone()
 }
 
+fn create(order: &ImportedOrder) -> OrderCommand {
+    OrderCommand::CreateOrder(order.create_order(CustomerId::from(uuid::Uuid::nil())))
+}
+
 fn total(order: &ImportedOrder) -> i64 {
-    order.items.iter().map(|item| item.quantity * item.unit_price_cents).sum()
+    order.items.iter().map(|item| i64::from(item.quantity()) * item.unit_price_cents()).sum()
 }
 
 fn customer(order: &ImportedOrder) -> String {
-    order.customer_id.clone().unwrap()
+    order.customer_id.as_ref().unwrap().to_string()
 }
 
 /// Customer: orders and amount.
@@ -124,16 +128,19 @@ fn by_customer(orders: &[ImportedOrder]) -> BTreeMap<String, (i64, i64)> {
 fn by_product(orders: &[ImportedOrder]) -> BTreeMap<String, (i64, i64)> {
     let mut products = BTreeMap::new();
     for item in orders.iter().flat_map(|order| &order.items) {
-        let (pieces, amount): &mut (i64, i64) = products.entry(item.product_id.to_string()).or_default();
-        *pieces += item.quantity;
-        *amount += item.quantity * item.unit_price_cents;
+        let (pieces, amount): &mut (i64, i64) = products.entry(item.product_id().to_string()).or_default();
+        *pieces += i64::from(item.quantity());
+        *amount += i64::from(item.quantity()) * item.unit_price_cents();
     }
     products
 }
 
 /// Order number: customer and amount.
 fn by_order(orders: &[ImportedOrder]) -> BTreeMap<String, (String, i64)> {
-    orders.iter().map(|order| (order.external_id.clone().unwrap(), (customer(order), total(order)))).collect()
+    orders
+        .iter()
+        .map(|order| (order.external_id.as_ref().unwrap().to_string(), (customer(order), total(order))))
+        .collect()
 }
 
 /// SHA-256 of the list as text, one `key,a,b` per line, sorted by key.

@@ -137,8 +137,8 @@ async fn complete(http: &Client, base: &str, order: ImportedOrder) {
         .items
         .iter()
         .map(|item| {
-            json!({"product_id": item.product_id, "product_name": item.product_name,
-                "quantity": item.quantity, "unit_price_cents": item.unit_price_cents})
+            json!({"product_id": item.product_id(), "product_name": item.product_name(),
+                "quantity": item.quantity(), "unit_price_cents": item.unit_price_cents()})
         })
         .collect();
     let body = json!({"customer_id": order.customer_id, "currency": order.currency, "placed_at": order.placed_at,
