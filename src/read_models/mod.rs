@@ -24,6 +24,7 @@ mod saga_list;
 
 // From rows to readers.
 mod index_scan;
+mod kind;
 mod order_search;
 mod reader;
 mod saga_index;
@@ -53,11 +54,12 @@ pub use current_orders::CurrentOrders;
 pub use customer_orders::CustomerOrders;
 pub use index_scan::{Cursor, IndexScan, ResultPage, RowSource};
 pub use inventory_demand::InventoryDemand;
+pub use kind::ReadModelKind;
 pub use oracle::ReferenceFold;
 pub use order_history::OrderHistory;
 pub use order_projection::OrderProjection;
 pub use order_search::{OrderFilter, OrderSearch, OrderSort, OrderTables, orders_of};
-pub use projections::{Projections, ReadModelKind, all};
+pub use projections::{Projections, all};
 pub use reader::{ReadModelProgress, ReadModels, ReadPosition};
 pub use saga_index::SagaIndex;
 pub use saga_list::SagaList;

@@ -8,7 +8,7 @@ use ordo_actors::{
     projection::{ProjectionHandle, row_store::RowStore},
 };
 
-use super::projections::ReadModelKind;
+use super::kind::ReadModelKind;
 
 /// Where a read model stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
