@@ -36,7 +36,8 @@ fn a_frame_that_declares_more_than_it_may_is_refused_before_its_bytes_are_kept()
 
 #[test]
 fn a_message_in_endless_frames_is_refused_before_it_is_kept() {
-    let app = TestApp::start();
+    // No heartbeat keeps a client waiting that is not refused.
+    let app = TestApp::start_on(Store::Memory, &["--live-heartbeat-seconds", "60"]);
     app.draft();
     let before = app.most_memory();
     let (first, goes_on) = ([0x01, 0x80, 0, 0, 0, 0], [0x00, 0x80, 0, 0, 0, 0]);
