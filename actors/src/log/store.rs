@@ -298,7 +298,7 @@ pub trait EventStore: Send + Sync + 'static {
     async fn ping(&self) -> Result<(), StoreError>;
 
     /// Looks whether the process must stop although nobody appends: something else than an append has broken the store, or
-    /// what it lies on was taken away. Takes microseconds; the appender calls it once a second, on its thread.
+    /// what it lies on was taken away. Takes microseconds; the appender calls it twice a second, on its thread.
     ///
     /// # Errors
     /// [`StoreError::Broken`], and no other.

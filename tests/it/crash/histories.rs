@@ -30,7 +30,7 @@ use crate::support::{
     test_app::TestApp,
 };
 
-const CLIENTS: usize = 8;
+const CLIENTS: usize = 64;
 /// Orders that all clients ask for; each has one of its own besides.
 const SHARED: usize = 4;
 /// A server is killed after so many requests.
