@@ -22,8 +22,9 @@ use crate::ordering::OrderingError;
 /// An answer that takes longer makes the limit smaller, one that comes sooner larger.
 const SLOW: Duration = Duration::from_millis(100);
 const SOON: Duration = Duration::from_millis(50);
-/// The limit is never less: as many as a store gathers into one commit to be fast.
-const LEAST: usize = 64;
+/// The limit is never less: a store whose every commit is slow gathers as many into one, and a shorter line would not make it
+/// faster.
+const LEAST: usize = 512;
 
 /// Refusals in a second. One costs about a third of an order.
 const REFUSALS: u64 = 1000;

@@ -10,7 +10,7 @@ use super::{
     ids::{LineId, Reference},
     line::Line,
     rejection::OrderRejection,
-    state::{Order, OrderState},
+    state::{Order, OrderState, Return},
     text::Reason,
 };
 
@@ -42,10 +42,11 @@ impl Aggregate for Order {
         }
     }
 
-    /// Its lines: all else an order holds is small.
+    /// Its lines and returns: all else an order holds is small.
     fn weight(&self) -> usize {
         let texts = |line: &Line| line.product_id.as_str().len() + line.product_name.as_str().len();
-        self.lines().iter().map(|line| size_of::<Line>() + texts(line)).sum()
+        let lines: usize = self.lines().iter().map(|line| size_of::<Line>() + texts(line)).sum();
+        lines + self.returns().iter().map(Return::weight).sum::<usize>()
     }
 
     fn evolve(&mut self, event: &OrderEvent, at: DateTime<Utc>) {

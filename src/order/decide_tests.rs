@@ -5,7 +5,7 @@ use ordo_actors::{aggregate::Aggregate, testing::Given};
 
 use super::{
     CreateOrder, Currency, CustomerId, InvalidValue, LineId, MAX_LINES, MAX_QUANTITY, Order, OrderCommand,
-    OrderCreated, OrderEvent, OrderRejection, OrderState, RejectionKind, examples::*,
+    OrderCreated, OrderEvent, OrderRejection, OrderState, RejectionKind, ReturnedItem, examples::*,
 };
 
 const MOST: i64 = MAX_QUANTITY as i64;
@@ -468,4 +468,15 @@ fn a_rejection_says_what_is_wrong_and_with_which_field() {
     };
     assert_eq!(recorded.to_string(), "the order is Processing already, with payment_id pay-1");
     assert_eq!(recorded.pointer().as_deref(), Some("/payment_id"));
+}
+
+#[test]
+fn what_came_back_counts_to_the_weight_of_an_order() {
+    let mut events = history(Some(OrderState::Completed));
+    let before = fold(&events).weight();
+    events.push(given_back("r-1", &[(1, 1)], 100));
+    let one = fold(&events).weight() - before;
+    events.push(given_back("r-2", &[(1, 1)], 100));
+    assert!(one >= size_of::<ReturnedItem>());
+    assert_eq!(fold(&events).weight() - before, 2 * one);
 }
