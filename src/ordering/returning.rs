@@ -31,7 +31,7 @@ impl<O: Orders> Ordering<'_, O> {
         let refund = Box::new(move |state: &Order, events: &[OrderEvent]| refund(order, state, events));
         let answered =
             self.commands.ask(call, OrderCommand::ReturnItems(items), Effect::Returned, Some(refund)).await?;
-        if let Some(saga) = answered.answer.started.filter(|_| !answered.replayed) {
+        if let Some(saga) = answered.answer.started {
             self.ensure_running(saga, Some(JUST_STARTED)).await;
         }
         Ok(answer(answered))

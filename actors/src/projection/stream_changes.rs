@@ -40,8 +40,8 @@ pub struct StreamChange<A> {
     pub events: Vec<Arc<EventEnvelope>>,
 }
 
-/// The states that a reader folds on: shared with all readers while it is near the end of the log, its own while it catches
-/// up or is rebuilt. So a rebuild neither drops what the others need nor depends on what they have kept.
+/// The states that a reader folds on: shared with all readers while it is near the end of the log, its own while it is far
+/// behind, as most of a rebuild is. So catching up does not drop what the others need.
 pub struct ReaderStates<A> {
     shared: Arc<StreamCache<A>>,
     own: StreamCache<A>,
