@@ -124,14 +124,16 @@ impl ProjectionActor {
         });
     }
 
-    /// Deletes the generations before the live one, also those that a process has left behind that ended too early. Not at
-    /// once: other processes may still read them. Piece by piece, between turns.
+    /// Deletes the generations before the one this process runs, also those that a process has left behind that ended too early.
+    /// Not at once: other processes may still read them. One that is replaced meanwhile is left to the process that replaces
+    /// it, which gives its readers the same time.
     pub(super) fn discard_old(&mut self, ctx: &mut Context<Self>) {
+        let Some(live) = self.projector.as_ref().map(|projector| projector.checkpoint().generation) else { return };
         let (rows, name, tables, limit) =
             (Arc::clone(&self.parts.rows), self.name, (self.make)().tables(), self.parts.limits.discard_rows);
         ctx.run_later(self.parts.limits.discard_after, move |actor, ctx| {
             let discarding = async move {
-                if let Err(error) = discard_before_live(rows.as_ref(), name, tables, limit).await {
+                if let Err(error) = discard_before(live, rows.as_ref(), name, tables, limit).await {
                     log::warn!("{name}: old rows are left for later: {error}");
                 }
             };
@@ -187,13 +189,14 @@ impl Elsewhere {
     }
 }
 
-async fn discard_before_live(
+/// Deletes the generations before one, piece by piece, between turns.
+async fn discard_before(
+    live: u32,
     rows: &dyn RowStore,
     name: &'static str,
     tables: &[&'static Table],
     limit: usize,
 ) -> Result<(), StoreError> {
-    let live = rows.live(name).await?.map_or(0, |live| live.generation);
     for generation in 1..live {
         if rows.checkpoint(name, generation).await?.is_some() {
             while !rows.discard(name, tables, generation, limit).await? {}
